@@ -1,0 +1,35 @@
+"""What `ChatClientWrapper.from_env` reads: environment variables, and a .env file under them.
+
+The environment wins over the file. Not here: any default that the wrapper's own
+signature has; what is not set here is left to it.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """OPENAI_* name the API, as they do for the SDK; SAFECHAT_* say how the wrapper behaves, in seconds."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
+
+    api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
+    base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
+    organization: str | None = Field(default=None, validation_alias="OPENAI_ORG_ID")
+    project: str | None = Field(default=None, validation_alias="OPENAI_PROJECT_ID")
+
+    model: str | None = Field(default=None, validation_alias="SAFECHAT_MODEL")
+    timeout: float | None = Field(default=None, gt=0, validation_alias="SAFECHAT_TIMEOUT")
+    deadline: float | None = Field(default=None, gt=0, validation_alias="SAFECHAT_DEADLINE")
+
+
+def read_settings(env_file: str | None = ".env") -> Settings:
+    """The settings in force. Raises ValueError that names each variable that is wrong."""
+    problems: list[str]
+    try:
+        return Settings(_env_file=env_file)  # type: ignore[call-arg]
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+    raise ValueError("these settings are wrong: " + "; ".join(problems))

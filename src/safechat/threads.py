@@ -1,0 +1,52 @@
+"""Runs a blocking function in a daemon thread, from an event loop.
+
+Not anyio.to_thread: its threads are not daemons, and a program whose loop runs
+in the background would wait for them at its end, for ever. How many run at once
+is bounded by whoever calls (the concurrency limit of limits.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def in_thread(function: Callable[[], T]) -> T:
+    """The result of `function()`, run with the caller's context variables.
+
+    A cancelled caller goes on at once; the function runs to its own end, and
+    what it returns or raises then is dropped.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(result: T | None, exception: BaseException | None) -> None:
+        if future.done():
+            return
+        if exception is None:
+            future.set_result(result)  # type: ignore[arg-type]
+        elif isinstance(exception, StopIteration):  # a future refuses to hold one
+            future.set_exception(RuntimeError(f"StopIteration: {exception}"))
+        else:
+            future.set_exception(exception)
+
+    def work() -> None:
+        result, raised = None, None
+        try:
+            result = context.run(function)
+        except BaseException as exception:
+            raised = exception
+        try:
+            loop.call_soon_threadsafe(settle, result, raised)
+        except RuntimeError:
+            if not loop.is_closed():
+                raise
+
+    threading.Thread(target=work, name="safechat-call", daemon=True).start()
+    return await future
