@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import http.client
 import inspect
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
@@ -46,8 +48,12 @@ _EXCEPTIONS: tuple[tuple[type[Exception], type[ChatError]], ...] = (
     (openai.APIConnectionError, ConnectionFailed),
     (httpx2.TransportError, ConnectionFailed),
     (OSError, ConnectionFailed),
+    (http.client.HTTPException, ConnectionFailed),
     (UnicodeDecodeError, MalformedReply),
 )
+
+
+_NO_KEY = re.compile(r"authentication method|missing credentials", re.I)
 
 
 class OpenAICall:
@@ -73,9 +79,7 @@ class OpenAICall:
         self._check_parameters(request.params)
         failure: ChatError
         try:
-            with anyio.fail_after(request.timeout):
-                answer, headers = await self._adapted_exchange(request)
-            return read_reply(answer, request, headers)
+            return await self._attempt(request)
         except AssertionError:
             raise  # a test's own words, such as respx's for a request that is not mocked
         except Exception as exception:
@@ -91,6 +95,11 @@ class OpenAICall:
             closing = copy[1].close()
             if closing is not None:
                 await closing
+
+    async def _attempt(self, request: ChatRequest) -> ChatReply:
+        with anyio.fail_after(request.timeout):
+            answer, headers = await self._adapted_exchange(request)
+        return read_reply(answer, request, headers)
 
     async def _adapted_exchange(self, request: ChatRequest) -> _Answer:
         """The exchange, once more without each parameter that the API says this model does not take."""
@@ -156,7 +165,7 @@ class OpenAICall:
         if isinstance(exception, openai.APIStatusError):
             return self._status_error(exception, request)
         text = self._redacted(_told(exception))
-        if isinstance(exception, TypeError) and "authentication" in text:
+        if isinstance(exception, TypeError | openai.OpenAIError) and _NO_KEY.search(text):
             return AuthenticationFailed(f"{request.model}: the client has no API key", model=request.model)
         if isinstance(exception, RuntimeError) and "loop" in text:
             return ConnectionFailed(
@@ -176,11 +185,11 @@ class OpenAICall:
         said = exception.body.get("message") if isinstance(exception.body, dict) else exception.body
         said = " ".join(str(said or "no reason given").split())
         error = classify(status, code=exception.code, type=exception.type, message=said)
-        code = exception.code or exception.type
+        word = exception.code or exception.type
         return error(
-            self._redacted(f"{request.model}: {status}{f' {code}' if code else ''}: {said[:500]}"),
+            self._redacted(f"{request.model}: {status}{f' {word}' if word else ''}: {said[:500]}"),
             status=status,
-            code=code,
+            code=exception.code,
             param=exception.param,
             request_id=exception.request_id,
             retry_after=retry_after(headers),

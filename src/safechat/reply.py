@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 
 from safechat.errors import ContentFiltered, EmptyReply, MalformedReply, RefusedReply, TruncatedReply
 from safechat.messages import ChatReply, ChatRequest, Usage
@@ -63,15 +64,15 @@ def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str
 def _decoded(response: object, request: ChatRequest) -> object:
     if not isinstance(response, bytes | bytearray | str):
         return response
-    try:
+    # Raised outside an except block: a JSONDecodeError on __context__ would hold the whole body.
+    with suppress(ValueError):
         decoded: object = json.loads(response)
-    except ValueError:
-        start = response[:80] if isinstance(response, str) else response[:80].decode("utf-8", "replace")
-        what = f"starts with {start!r}" if response.strip() else "is empty"
-        raise MalformedReply(
-            f"{request.model}: the body of the answer is not JSON: it {what}", status=200, model=request.model
-        ) from None
-    return decoded
+        return decoded
+    start = response[:80] if isinstance(response, str) else response[:80].decode("utf-8", "replace")
+    what = f"starts with {start!r}" if response.strip() else "is empty"
+    raise MalformedReply(
+        f"{request.model}: the body of the answer is not JSON: it {what}", status=200, model=request.model
+    )
 
 
 def _first_choice(completion: object, model: str, request_id: str | None) -> object:

@@ -1,0 +1,60 @@
+"""The three kinds of client that every test of a call runs with."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+import openai
+
+KEY = "sk-proj-Zk3x9Q7mT1vB8nR5wY2c"
+
+KINDS = ("async", "sync", "plain")
+
+
+def make_client(kind: str, base_url: str = "https://api.openai.com/v1", **options: Any) -> object:
+    if kind == "async":
+        return openai.AsyncOpenAI(api_key=KEY, base_url=base_url, **options)
+    if kind == "sync":
+        return openai.OpenAI(api_key=KEY, base_url=base_url, **options)
+    return PlainClient(base_url)
+
+
+class PlainClient:
+    """An object that is no SDK client: it has `.chat.completions.create` and talks HTTP by urllib."""
+
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url
+        self.api_key = KEY
+        self.chat = SimpleNamespace(completions=SimpleNamespace(create=self._create))
+
+    def _create(self, *, timeout: float | None = None, **body: object) -> object:
+        request = urllib.request.Request(
+            f"{self.base_url}/chat/completions",
+            json.dumps(body).encode(),
+            {"content-type": "application/json", "authorization": f"Bearer {self.api_key}"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                text = answer.read().decode()
+        except urllib.error.HTTPError as error:
+            raise _sdk_error(error) from error
+        try:
+            return json.loads(text, object_hook=lambda pairs: SimpleNamespace(**pairs))
+        except ValueError:
+            return text
+
+
+def _sdk_error(error: urllib.error.HTTPError) -> openai.APIStatusError:
+    request = httpx2.Request("POST", error.url, headers={"authorization": f"Bearer {KEY}"})
+    response = httpx2.Response(error.code, headers=dict(error.headers.items()), request=request)
+    content = error.read()
+    try:
+        body = json.loads(content)["error"]
+    except (ValueError, LookupError, TypeError):
+        body = content.decode()
+    return openai.APIStatusError(f"Error code: {error.code}", response=response, body=body)

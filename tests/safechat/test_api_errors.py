@@ -1,0 +1,211 @@
+"""Every status of the errors table, and every way to get no answer, for each kind of client."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+
+import pytest
+
+from clients import KEY, KINDS, make_client
+from safechat import (
+    AuthenticationFailed,
+    ChatClientWrapper,
+    ChatError,
+    ConnectionFailed,
+    ContentFiltered,
+    ContextTooLong,
+    DeadlineExceeded,
+    ModelUnavailable,
+    PermissionDenied,
+    QuotaExhausted,
+    RateLimited,
+    RequestRejected,
+    RequestTimedOut,
+    ServerError,
+)
+from safechat.errors import classify
+from wire import Peer, completion, http, wire
+
+# status, code, type, message, class, same model again, another model
+TABLE = [
+    (429, "rate_limit_exceeded", "requests", "slow down", RateLimited, True, True),
+    (429, "insufficient_quota", "insufficient_quota", "no credit", QuotaExhausted, False, False),
+    (429, None, "insufficient_quota", "no credit", QuotaExhausted, False, False),
+    (402, None, None, "Insufficient Balance", QuotaExhausted, False, False),
+    (500, None, "server_error", "oops", ServerError, True, True),
+    (502, None, None, "bad gateway", ServerError, True, True),
+    (503, None, None, "overloaded", ServerError, True, True),
+    (529, None, None, "overloaded", ServerError, True, True),
+    (408, None, None, "timeout", ServerError, True, True),
+    (409, None, None, "conflict", ServerError, True, True),
+    (404, "model_not_found", "invalid_request_error", "no such model", ModelUnavailable, False, True),
+    (404, None, "NotFoundError", "The model `x` does not exist.", ModelUnavailable, False, True),
+    (404, "DeploymentNotFound", None, "The API deployment does not exist.", ModelUnavailable, False, True),
+    (404, None, None, "Not Found", RequestRejected, False, False),
+    (400, "context_length_exceeded", None, "too long", ContextTooLong, False, True),
+    (400, None, None, "This model's maximum context length is 8192", ContextTooLong, False, True),
+    (400, "content_filter", None, "filtered", ContentFiltered, False, False),
+    (400, "content_policy_violation", None, "policy", ContentFiltered, False, False),
+    (400, "invalid_value", "invalid_request_error", "bad", RequestRejected, False, False),
+    (413, None, None, "too large", RequestRejected, False, False),
+    (422, None, None, "unprocessable", RequestRejected, False, False),
+    (401, "invalid_api_key", None, "wrong key", AuthenticationFailed, False, False),
+    (403, None, None, "not allowed", PermissionDenied, False, False),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "type_", "message", "expected", "same", "other"), TABLE)
+def test_the_errors_table(
+    status: int, code: str | None, type_: str | None, message: str, expected: type, same: bool, other: bool
+) -> None:
+    error = classify(status, code=code, type=type_, message=message)
+    assert error is expected
+    assert (error.retryable, error.falls_back) == (same, other)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("status", "code", "type_", "message", "expected", "same", "other"), TABLE)
+def test_a_status_gives_its_class_over_the_wire(
+    kind: str,
+    status: int,
+    code: str | None,
+    type_: str | None,
+    message: str,
+    expected: type,
+    same: bool,
+    other: bool,
+) -> None:
+    body = json.dumps(
+        {"error": {"message": message, "type": type_, "code": code, "param": "messages"}}
+    ).encode()
+    answer = http(body, status=f"{status} Oops", headers="x-request-id: req_7\r\nretry-after-ms: 1500\r\n")
+    with wire(lambda peer: peer.say(answer)) as server:
+        with (
+            ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+            pytest.raises(ChatError) as caught,
+        ):
+            chat.generate("Merhaba")
+    error = caught.value
+    assert type(error) is expected
+    assert (error.status, error.request_id, error.retry_after) == (status, "req_7", 1.5)
+    assert (error.code, error.param, error.model) == (code, "messages", "gpt-5-mini")
+    assert message in str(error)
+    assert len(server.requests) == 1, "the SDK's own retries are off"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_page_of_html_with_a_status_is_classified_by_the_status(kind: str) -> None:
+    answer = http(b"<html>502</html>", status="502 Bad Gateway")
+    with wire(lambda peer: peer.say(answer)) as server:
+        with (
+            ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+            pytest.raises(ServerError, match="502"),
+        ):
+            chat.generate("Merhaba")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("word", "expected"), [("true", True), ("false", False)])
+def test_x_should_retry_wins_over_the_table(kind: str, word: str, expected: bool) -> None:
+    status = "400 Bad Request" if expected else "500 Oops"
+    answer = http(b"{}", status=status, headers=f"x-should-retry: {word}\r\n")
+    with wire(lambda peer: peer.say(answer)) as server:
+        with (
+            ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+            pytest.raises(ChatError) as caught,
+        ):
+            chat.generate("Merhaba")
+    assert caught.value.retryable is expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_refused_connection_is_connection_failed(kind: str) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
+        with ChatClientWrapper(make_client(kind, url)) as chat, pytest.raises(ConnectionFailed):
+            chat.generate("Merhaba")
+
+
+def half_then(end: str) -> object:
+    body = json.dumps(completion()).encode()
+
+    def script(peer: Peer) -> None:
+        peer.say(http(body[:40], length=len(body)))
+        peer.pause(0.05)
+        if end == "reset":
+            peer.reset()
+        else:
+            peer.close()
+
+    return script
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("end", ["reset", "close"])
+def test_a_connection_cut_in_the_body_is_connection_failed(kind: str, end: str) -> None:
+    with wire(half_then(end)) as server:  # type: ignore[arg-type]
+        with (
+            ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+            pytest.raises(ChatError) as caught,
+        ):
+            chat.generate("Merhaba")
+    assert type(caught.value) is ConnectionFailed
+
+
+def silent(peer: Peer) -> None:
+    peer.pause(30)
+
+
+def drip(peer: Peer) -> None:
+    body = json.dumps(completion()).encode()
+    peer.say(http(b"", length=len(body)))
+    for byte in body:
+        if peer.pause(0.05):
+            return
+        peer.say(bytes([byte]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("script", [drip, silent], ids=["drips", "never answers"])
+def test_a_slow_body_ends_within_the_timeout(kind: str, script: object) -> None:
+    with wire(script) as server:  # type: ignore[arg-type]
+        with ChatClientWrapper(make_client(kind, server.base_url), timeout=0.4) as chat:
+            started = time.monotonic()
+            with pytest.raises(RequestTimedOut, match=r"within 0\.4 s"):
+                chat.generate("Merhaba")
+            took = time.monotonic() - started
+    assert took >= 0.39
+    assert took < 10, "the drip takes 20 s, the silence 30"
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+def test_a_request_that_timed_out_is_hung_up_on(kind: str) -> None:
+    with wire(drip) as server, ChatClientWrapper(make_client(kind, server.base_url), timeout=0.3) as chat:
+        with pytest.raises(RequestTimedOut):
+            chat.generate("Merhaba")
+        assert server.hung_up.wait(10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_deadline_ends_the_whole_call(kind: str) -> None:
+    with wire(silent) as server:
+        with ChatClientWrapper(make_client(kind, server.base_url), deadline=0.3) as chat:
+            with pytest.raises(DeadlineExceeded, match=r"0\.3 s"):
+                chat.generate("Merhaba")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_key_in_an_error_message_of_the_api_is_taken_out(kind: str) -> None:
+    message = f"Incorrect API key provided: {KEY}. Bearer {KEY}"
+    body = json.dumps({"error": {"message": message, "code": "invalid_api_key"}}).encode()
+    with wire(lambda peer: peer.say(http(body, status="401 Unauthorized"))) as server:
+        with (
+            ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+            pytest.raises(AuthenticationFailed) as caught,
+        ):
+            chat.generate("Merhaba")
+    assert KEY not in str(caught.value)
+    assert "Incorrect API key provided" in str(caught.value)

@@ -1,0 +1,336 @@
+"""One wrapper, called from anywhere: threads, loops, notebooks, forks; and let go of cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from unittest.mock import AsyncMock, MagicMock, patch
+
+import openai
+import pytest
+
+from clients import KEY, KINDS, make_client
+from safechat import ChatClientWrapper, KeyUnavailable
+from wire import Peer, Wire, completion, http, wire
+
+ANSWER = http(json.dumps(completion()).encode())
+
+
+@pytest.fixture
+def server() -> Iterator[Wire]:
+    with wire(lambda peer: peer.say(ANSWER)) as served:
+        yield served
+
+
+@pytest.fixture(params=KINDS)
+def chat(request: pytest.FixtureRequest, server: Wire) -> Iterator[ChatClientWrapper]:
+    with ChatClientWrapper(make_client(request.param, server.base_url)) as wrapper:
+        yield wrapper
+
+
+def test_generate_in_20_threads_uses_one_loop(chat: ChatClientWrapper) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        replies = list(pool.map(lambda number: chat.generate(f"Soru {number}"), range(100)))
+    assert {reply.text for reply in replies} == {"Merhaba!"}
+    assert sum(thread.name == "safechat-loop" for thread in threading.enumerate()) == 1
+
+
+async def test_generate_works_inside_a_running_loop_as_in_a_notebook(chat: ChatClientWrapper) -> None:
+    assert chat.generate("Merhaba").text == "Merhaba!"
+
+
+def test_generate_async_works_in_three_loops_one_after_another(chat: ChatClientWrapper) -> None:
+    for _ in range(3):
+        assert asyncio.run(chat.generate_async("Merhaba")).text == "Merhaba!"
+
+
+async def test_many_calls_at_once_in_one_loop(chat: ChatClientWrapper) -> None:
+    replies = await asyncio.gather(*(chat.generate_async("Merhaba") for _ in range(50)))
+    assert len({id(reply) for reply in replies}) == 50
+
+
+# The SDK closes a client that is collected in whatever loop runs just then, and fails in its own dead one.
+_never_collected: list[object] = []
+
+
+def test_an_sdk_client_that_another_loop_has_used_before(server: Wire) -> None:
+    client = openai.AsyncOpenAI(api_key=KEY, base_url=server.base_url)
+    ask = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}])
+    asyncio.run(ask)
+    _never_collected.append(client)
+    with ChatClientWrapper(client) as chat:
+        assert chat.generate("Merhaba").text == "Merhaba!"
+        assert asyncio.run(chat.generate_async("Merhaba")).text == "Merhaba!"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_forked_child_can_call_and_so_can_its_parent(kind: str, server: Wire) -> None:
+    script = f"""
+import os, sys
+from clients import make_client
+from safechat import ChatClientWrapper
+chat = ChatClientWrapper(make_client({kind!r}, {server.base_url!r}))
+chat.generate("before")
+child = os.fork()
+if child == 0:
+    os._exit(0 if chat.generate("child").text == "Merhaba!" else 1)
+assert chat.generate("parent").text == "Merhaba!"
+assert os.waitpid(child, 0)[1] == 0, "the child failed"
+assert chat.generate("after").text == "Merhaba!"
+"""
+    run_python(script)
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def run_python(script: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", "-c", script],
+        capture_output=True, text=True, timeout=60, env=environment(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_program_that_never_closes_the_wrapper_ends_by_itself(kind: str, server: Wire) -> None:
+    printed = run_python(f"""
+from clients import make_client
+from safechat import ChatClientWrapper
+print(ChatClientWrapper(make_client({kind!r}, {server.base_url!r})).generate("Merhaba"))
+chat = ChatClientWrapper(make_client({kind!r}, {server.base_url!r}))
+print(chat.generate("Merhaba"))
+""")
+    assert printed == "Merhaba!\nMerhaba!\n"
+
+
+def test_a_program_ends_while_a_call_of_a_synchronous_client_hangs() -> None:
+    run_python("""
+import threading, time
+from types import SimpleNamespace
+from safechat import ChatClientWrapper, RequestTimedOut
+def hang(**_): time.sleep(3600)
+client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=hang)))
+try:
+    ChatClientWrapper(client, timeout=0.1).generate("Merhaba")
+except RequestTimedOut:
+    pass
+""")
+
+
+def hold(peer: Peer) -> None:
+    peer.say(http(b"", length=9))
+    while not peer.pause(0.02):
+        peer.say(b" ")
+
+
+async def test_cancelling_generate_async_hangs_up() -> None:
+    with wire(hold) as server:
+        async with ChatClientWrapper(make_client("async", server.base_url), timeout=60) as chat:
+            call = asyncio.create_task(chat.generate_async("Merhaba"))
+            assert await asyncio.to_thread(server.asked.wait, 10)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert await asyncio.to_thread(server.hung_up.wait, 10)
+
+
+async def test_a_time_limit_of_the_caller_cancels_the_call() -> None:
+    with wire(hold) as server:
+        async with ChatClientWrapper(make_client("async", server.base_url), timeout=60) as chat:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await chat.generate_async("Merhaba")
+            assert await asyncio.to_thread(server.hung_up.wait, 10)
+
+
+def test_an_interrupt_while_generate_waits_hangs_up() -> None:
+    with wire(hold) as server:
+        script = f"""
+import sys
+from clients import make_client
+from safechat import ChatClientWrapper
+chat = ChatClientWrapper(make_client("async", {server.base_url!r}), timeout=60)
+try:
+    chat.generate("Merhaba")
+except KeyboardInterrupt:
+    sys.stdin.read()
+"""
+        with subprocess.Popen(
+            [sys.executable, "-c", script], stdin=subprocess.PIPE, env=environment()
+        ) as child:
+            assert server.asked.wait(30)
+            child.send_signal(signal.SIGINT)
+            assert server.hung_up.wait(10), "the child lives on, and has hung up"
+        assert child.returncode == 0
+
+
+def test_closing_ends_calls_under_way_and_the_thread() -> None:
+    with wire(hold) as server:
+        chat = ChatClientWrapper(make_client("async", server.base_url), timeout=60)
+        with ThreadPoolExecutor(1) as pool:
+            call = pool.submit(chat.generate, "Merhaba")
+            assert server.asked.wait(10)
+            chat.close()
+            with pytest.raises(RuntimeError, match="closed while the call was under way"):
+                call.result()
+        chat.close()
+        with pytest.raises(RuntimeError, match="this client is closed"):
+            chat.generate("Merhaba")
+    assert "safechat-loop" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_closing_closes_our_connections_and_not_the_callers_client(server: Wire) -> None:
+    client = openai.AsyncOpenAI(api_key=KEY, base_url=server.base_url)
+    with ChatClientWrapper(client) as chat:
+        chat.generate("Merhaba")
+    assert not client.is_closed()
+
+
+def test_a_wrapper_that_is_dropped_leaves_no_thread(server: Wire) -> None:
+    chat = ChatClientWrapper(make_client("async", server.base_url))
+    chat.generate("Merhaba")
+    (thread,) = (each for each in threading.enumerate() if each.name == "safechat-loop")
+    del chat
+    gc.collect()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+async def test_context_variables_cross_into_the_call(asynchronous: bool) -> None:
+    trace: contextvars.ContextVar[str] = contextvars.ContextVar("trace")
+    seen: list[str] = []
+
+    def create(**_: object) -> object:
+        seen.append(trace.get())
+        return completion()
+
+    client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
+    async with ChatClientWrapper(client) as chat:
+        trace.set("t-1")
+        await chat.generate_async("Merhaba") if asynchronous else chat.generate("Merhaba")
+        trace.set("t-2")
+        await chat.generate_async("Merhaba") if asynchronous else chat.generate("Merhaba")
+    assert seen == ["t-1", "t-2"]
+
+
+class Stop(BaseException):
+    pass
+
+
+def test_an_exception_that_is_no_exception_reaches_its_caller_alone() -> None:
+    failures = iter([Stop(), KeyboardInterrupt(), SystemExit(3)])
+
+    async def create(**_: object) -> object:
+        for failure in failures:
+            raise failure
+        return completion()
+
+    client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
+    with ChatClientWrapper(client) as chat:
+        for kind in (Stop, KeyboardInterrupt, SystemExit):
+            with pytest.raises(kind):
+                chat.generate("Merhaba")
+        assert chat.generate("Merhaba").text == "Merhaba!"
+
+
+def test_calling_generate_from_inside_the_wrappers_own_loop_says_what_to_do() -> None:
+    caught: list[BaseException] = []
+
+    async def create(**_: object) -> object:
+        try:
+            wrapper.generate("Merhaba")
+        except RuntimeError as error:
+            caught.append(error)
+        return completion()
+
+    client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
+    with ChatClientWrapper(client) as wrapper:
+        wrapper.generate("Merhaba")
+    assert "use the async method" in str(caught[0])
+
+
+@pytest.mark.parametrize("mock", [MagicMock, AsyncMock])
+def test_a_mock_is_a_client(mock: type[MagicMock]) -> None:
+    client = MagicMock()
+    client.chat.completions.create = mock()
+    client.chat.completions.create.return_value.choices[0].message.content = "Merhaba!"
+    with ChatClientWrapper(client) as chat:
+        assert chat.generate("Merhaba").text == "Merhaba!"
+
+
+def test_a_patched_create_of_an_sdk_client_is_honoured() -> None:
+    client = openai.OpenAI(api_key=KEY)
+    with ChatClientWrapper(client) as chat, patch.object(client.chat.completions, "create") as create:
+        create.return_value = completion("yama")
+        assert chat.generate("Merhaba").text == "yama"
+
+
+def test_an_azure_client_keeps_its_address(server: Wire) -> None:
+    client = openai.AsyncAzureOpenAI(
+        api_key=KEY, azure_endpoint=server.base_url.removesuffix("/v1"), api_version="2024-10-21"
+    )
+    with ChatClientWrapper(client) as chat:
+        assert chat.generate("Merhaba", "gpt-4o").text == "Merhaba!"
+
+
+def test_the_repr_shows_settings_and_no_client() -> None:
+    with ChatClientWrapper(openai.OpenAI(api_key=KEY), timeout=5) as chat:
+        assert repr(chat) == "ChatClientWrapper(model='gpt-5-mini', timeout=5, deadline=60)"
+
+
+def test_from_env_reads_the_environment(server: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+    monkeypatch.setenv("SAFECHAT_MODEL", "gpt-4o")
+    monkeypatch.setenv("SAFECHAT_TIMEOUT", "3.5")
+    with ChatClientWrapper.from_env() as chat:
+        assert chat.generate("Merhaba").text == "Merhaba!"
+        assert repr(chat) == "ChatClientWrapper(model='gpt-4o', timeout=3.5, deadline=60)"
+    assert server.requests[0]["model"] == "gpt-4o"
+
+
+def test_from_env_reads_a_dotenv_file_and_the_environment_wins(
+    server: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open(".env", "w") as file:
+        file.write(f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL={server.base_url}\nSAFECHAT_MODEL=a\nUNKNOWN=1\n")
+    monkeypatch.setenv("SAFECHAT_MODEL", "b")
+    with ChatClientWrapper.from_env() as chat:
+        chat.generate("Merhaba")
+    assert server.requests[0]["model"] == "b"
+
+
+def test_from_env_without_a_key_says_what_to_set() -> None:
+    with pytest.raises(KeyUnavailable, match="OPENAI_API_KEY"):
+        ChatClientWrapper.from_env()
+
+
+@pytest.mark.parametrize("value", ["çok", "-1", "0"])
+def test_from_env_names_the_setting_that_is_wrong(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("SAFECHAT_TIMEOUT", value)
+    with pytest.raises(ValueError, match="SAFECHAT_TIMEOUT") as caught:
+        ChatClientWrapper.from_env()
+    assert KEY not in str(caught.value)
+
+
+def test_import_is_light() -> None:
+    heavy = ("hvac", "typer", "rich", "opentelemetry", "pytest", "odev", "llmock")
+    printed = run_python(f"import sys, safechat; print([name for name in {heavy!r} if name in sys.modules])")
+    assert printed == "[]\n"

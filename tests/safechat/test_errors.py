@@ -1,0 +1,146 @@
+"""Errors are plain values: they pickle, and they hold no key."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import traceback
+from collections.abc import Iterator
+
+import openai
+import pytest
+
+import safechat
+from clients import KEY, KINDS, make_client
+from safechat import ChatClientWrapper, ChatError, ConnectionFailed, KeyUnavailable, TruncatedReply
+from wire import http, wire
+
+
+def every_class(root: type[ChatError] = ChatError) -> Iterator[type[ChatError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from every_class(child)
+
+
+CLASSES = list(every_class())
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_every_error_survives_pickling_and_copying(cls: type[ChatError]) -> None:
+    error = cls("ne oldu: 429")
+    error.attempts, error.retry_after, error.request_id, error.retryable = 3, 1.5, "req_1", True
+    for other in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(other) is cls
+        assert str(other) == "ne oldu: 429"
+        assert vars(other) == vars(error)
+
+
+def test_a_truncated_reply_keeps_its_text_through_pickling() -> None:
+    error = TruncatedReply("kesildi", partial_text="Mer", model="m")
+    assert pickle.loads(pickle.dumps(error)).partial_text == "Mer"
+
+
+def test_every_error_is_exported_documented_and_has_a_kind_of_its_own() -> None:
+    assert {cls.__name__ for cls in CLASSES} <= set(safechat.__all__)
+    assert all(cls.__doc__ for cls in CLASSES)
+    assert len({cls.kind for cls in CLASSES}) == len(CLASSES)
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    assert safechat.errors.__doc__ is not None
+    drawn = [line.split("──")[1].split()[0] for line in safechat.errors.__doc__.splitlines() if "──" in line]
+    assert sorted(drawn) == sorted(cls.__name__ for cls in CLASSES if cls is not ChatError)
+
+
+def reachable(root: object) -> Iterator[object]:
+    """All that can be reached from an error by attributes, items and exceptions, frames left out."""
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        yield value
+        if isinstance(value, BaseException):
+            waiting += [value.args, value.__cause__, value.__context__]
+        if isinstance(value, dict):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple | set | frozenset):
+            waiting += list(value)
+        elif hasattr(value, "__dict__") and not isinstance(value, type):
+            waiting.append(vars(value))
+
+
+FAULTS = {
+    "401": http(json.dumps({"error": {"message": f"wrong key {KEY}", "code": "invalid_api_key"}}).encode(),
+                status="401 Unauthorized"),
+    "500": http(b"{}", status="500 Oops"),
+    "html with the key": http(f"<html>{KEY}</html>".encode()),
+    "error object with the key": http(json.dumps({"error": {"message": KEY}}).encode()),
+    "cut": http(b"{", length=99),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_error_holds_the_key(kind: str, fault: str) -> None:
+    def script(peer: object) -> None:
+        peer.say(FAULTS[fault])  # type: ignore[attr-defined]
+        peer.close()  # type: ignore[attr-defined]
+
+    with (
+        wire(script) as server,
+        ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+        pytest.raises(ChatError) as caught,
+    ):
+        chat.generate("Merhaba")
+    error = caught.value
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    for value in reachable(error):
+        assert KEY not in str(value)
+        assert KEY not in repr(value)
+        assert not type(value).__module__.startswith(("openai", "httpx"))
+    told = traceback.TracebackException.from_exception(error, capture_locals=True)
+    assert KEY not in "".join(told.format())
+
+
+def test_a_refused_connection_holds_no_key() -> None:
+    with ChatClientWrapper(make_client("async", "http://127.0.0.1:9/v1")) as chat:
+        with pytest.raises(ConnectionFailed) as caught:
+            chat.generate("Merhaba")
+    assert all(KEY not in repr(value) for value in reachable(caught.value))
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_what_a_key_callable_raises_is_key_unavailable(asynchronous: bool) -> None:
+    def broken() -> str:
+        raise LookupError("no such secret")
+
+    async def broken_async() -> str:
+        return broken()
+
+    client = openai.AsyncOpenAI(api_key=broken_async) if asynchronous else openai.OpenAI(api_key=broken)
+    with ChatClientWrapper(client) as chat, pytest.raises(KeyUnavailable, match="no such secret"):
+        chat.generate("Merhaba")
+
+
+def test_a_client_with_an_empty_key_says_so() -> None:
+    client = openai.OpenAI(api_key=KEY)
+    client.api_key = ""
+    with ChatClientWrapper(client) as chat:
+        with pytest.raises(safechat.AuthenticationFailed, match="no API key"):
+            chat.generate("Merhaba")
+
+
+def test_an_exception_that_nobody_foresaw_is_still_a_chat_error() -> None:
+    class Odd:
+        def create(self, **_: object) -> object:
+            raise ZeroDivisionError("division by zero")
+
+    odd = type("Client", (), {"chat": type("Chat", (), {"completions": Odd()})()})()
+    with ChatClientWrapper(odd) as chat, pytest.raises(ChatError, match="ZeroDivisionError") as caught:
+        chat.generate("Merhaba")
+    assert caught.value.kind == "error"

@@ -1,0 +1,45 @@
+"""Tests that mock the API mock the SDK's real wire, and an unmocked call never gets out."""
+
+from __future__ import annotations
+
+import httpx
+import openai
+import pytest
+import respx
+
+from clients import KEY, make_client
+from network import NetworkUsed
+from safechat import ChatClientWrapper
+from wire import completion
+
+URL = "https://api.openai.com/v1/chat/completions"
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+def test_respx_sees_the_request_of_the_sdk(kind: str, httpx2_mock: respx.Router) -> None:
+    route = httpx2_mock.post(URL).mock(return_value=httpx.Response(200, json=completion()))
+    with ChatClientWrapper(make_client(kind)) as chat:
+        assert chat.generate("Merhaba").text == "Merhaba!"
+    assert route.call_count == 1
+    assert route.calls[0].request.headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.httpx2(assert_all_called=False)
+@pytest.mark.parametrize("kind", ["async", "sync"])
+def test_a_call_without_a_route_fails_by_name(kind: str, httpx2_mock: respx.Router) -> None:
+    httpx2_mock.post("https://example.org/").mock(return_value=httpx.Response(200))
+    with ChatClientWrapper(make_client(kind)) as chat, pytest.raises(AssertionError, match="not mocked"):
+        chat.generate("Merhaba")
+
+
+@pytest.mark.parametrize("kind", ["async", "sync", "plain"])
+def test_a_call_that_nobody_mocked_never_reaches_the_network(kind: str) -> None:
+    with ChatClientWrapper(make_client(kind)) as chat, pytest.raises(NetworkUsed, match=r"api\.openai\.com"):
+        chat.generate("Merhaba")
+
+
+def test_respx_alone_does_not_see_the_sdk_and_the_guard_still_holds() -> None:
+    with respx.mock, pytest.raises(NetworkUsed):
+        openai.OpenAI(api_key=KEY, max_retries=0).chat.completions.create(
+            model="gpt-5-mini", messages=[{"role": "user", "content": "x"}]
+        )

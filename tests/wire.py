@@ -1,0 +1,130 @@
+"""A server that says, byte for byte, what a test tells it to. Real sockets, on loopback."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Peer:
+    """One connection, from the server's side."""
+
+    connection: socket.socket
+    over: threading.Event
+
+    def say(self, data: bytes) -> None:
+        self.connection.sendall(data)
+
+    def pause(self, seconds: float) -> bool:
+        """Wait; True when the test is over."""
+        return self.over.wait(seconds)
+
+    def reset(self) -> None:
+        """Close with RST in place of FIN: what is on its way is lost."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+    def close(self) -> None:
+        socket.close(self.connection.detach())  # close() would wait for the reader's file
+
+
+Script = Callable[[Peer], None]
+
+
+@dataclass
+class Wire:
+    """Answers every request with `script`; `requests` are the bodies that came."""
+
+    script: Script
+    port: int = 0
+    requests: list[dict[str, object]] = field(default_factory=list)
+    asked: threading.Event = field(default_factory=threading.Event)
+    hung_up: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+
+@contextmanager
+def wire(script: Script) -> Iterator[Wire]:
+    """A running Wire."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    served = Wire(script, listener.getsockname()[1])
+    over = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            reader = connection.makefile("rb")
+            try:
+                while (body := _request(reader)) is not None:
+                    served.requests.append(json.loads(body or b"{}"))
+                    served.asked.set()
+                    served.script(Peer(connection, over))
+            except OSError:
+                served.hung_up.set()
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield served
+    finally:
+        over.set()
+        listener.close()
+
+
+def _request(reader: socket.SocketIO | object) -> bytes | None:
+    readline, read = reader.readline, reader.read  # type: ignore[union-attr]
+    if not readline():
+        return None
+    length = 0
+    while (line := readline().strip()) != b"":
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    return bytes(read(length))
+
+
+def http(body: bytes, *, status: str = "200 OK", length: int | None = None, headers: str = "") -> bytes:
+    """An HTTP answer; `length` may lie."""
+    size = len(body) if length is None else length
+    head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {size}\r\n{headers}\r\n"
+    return head.encode() + body
+
+
+def completion(text: str | None = "Merhaba!", **choice: object) -> dict[str, object]:
+    """A chat completion as the API gives it."""
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "gpt-5-mini-2025-08-07",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": text},
+                "finish_reason": "stop",
+                **choice,
+            }
+        ],
+        "usage": {
+            "prompt_tokens": 9,
+            "completion_tokens": 5,
+            "total_tokens": 14,
+            "prompt_tokens_details": {"cached_tokens": 2},
+            "completion_tokens_details": {"reasoning_tokens": 3},
+        },
+    }
