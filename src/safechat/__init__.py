@@ -1,5 +1,7 @@
 """A production-safe client for OpenAI-compatible chat APIs. Start at ChatClientWrapper."""
 
+import logging
+
 from safechat.client import ChatClientWrapper
 from safechat.errors import (
     AuthenticationFailed,
@@ -30,6 +32,9 @@ from safechat.errors import (
     VaultUnreachable,
 )
 from safechat.messages import ChatReply, ChatRequest, Handler, Usage
+
+# A library leaves logging to the application: https://docs.python.org/3/howto/logging.html#library-config
+logging.getLogger("safechat").addHandler(logging.NullHandler())
 
 __all__ = [
     "AuthenticationFailed",

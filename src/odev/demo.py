@@ -1,0 +1,184 @@
+"""The main job in one minute: `ask_question.py` unsafe and safe, on the same faults, measured and drawn.
+
+Both scripts are run as a student runs them, as programs of their own, against
+the classroom's API. What is shown is what they printed, the time until they
+ended, and the requests that the API saw.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from odev.classroom import APIServer, Classroom, ClassroomAPI
+from odev.faults import Fault
+
+ROOT = Path(__file__).parents[2]
+UNSAFE = ROOT / "lessons" / "ask_question.py"
+SAFE = ROOT / "solutions" / "ask_question.py"
+
+PATIENCE = 6.0  # seconds until a script that hangs is ended; the SDK's own limit is 600, three times
+TIMEOUT = 2.0  # the safe script's time limit for an attempt, in seconds
+
+Prepare = Callable[[ClassroomAPI, dict[str, str]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A fault: its name in both languages, and how the API and the script's environment are set up for it."""
+
+    tr: str
+    en: str
+    prepare: Prepare
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What became of one script: its last words, the seconds it took, the requests the API saw."""
+
+    said: str
+    answered: bool
+    ended: bool
+    seconds: float
+    requests: int
+
+
+def _accept_all(api: ClassroomAPI, environment: dict[str, str]) -> None:
+    api.settings(refuses_temperature=False)
+
+
+def _as_it_is(api: ClassroomAPI, environment: dict[str, str]) -> None:
+    """gpt-5-mini refuses temperature=0.7, in the classroom as outside."""
+
+
+def _wrong_key(api: ClassroomAPI, environment: dict[str, str]) -> None:
+    environment["OPENAI_API_KEY"] = "sk-this-key-is-wrong"
+
+
+def _fault(fault: Fault) -> Prepare:
+    return lambda api, environment: api.fault(fault)
+
+
+SCENES = (
+    Scene("iyi bir cevap", "a good answer", _accept_all),
+    Scene("400: temperature", "400: temperature", _as_it_is),
+    Scene("yanlış anahtar", "a wrong key", _wrong_key),
+    Scene("cevap gelmiyor", "no answer comes", _fault(Fault("hang", times=None))),
+    Scene("proxy'den HTML", "HTML from a proxy", _fault(Fault("answer", times=None))),
+    Scene("kopan bağlantı", "a cut connection", _fault(Fault("cut", times=None))),
+)
+
+
+def measure() -> Iterator[tuple[Scene, Run, Run]]:
+    """Each scene with its two runs: the unsafe script's, the safe one's. The two run side by side,
+    each with an API of its own."""
+    with Classroom() as room, ExitStack() as stack, ThreadPoolExecutor(2) as pool:
+        apis = []
+        for _ in range(2):
+            server = APIServer(room.api.key)
+            stack.callback(server.stop)
+            apis.append(server.start())
+        for scene in SCENES:
+            environments = [{**_clean(os.environ), **room.environment()} for _ in apis]
+            for api, environment in zip(apis, environments, strict=True):
+                api.reset()
+                environment |= {"OPENAI_BASE_URL": api.base_url, "SAFECHAT_TIMEOUT": str(TIMEOUT)}
+                scene.prepare(api, environment)
+            unsafe, safe = pool.map(_run, (UNSAFE, SAFE), apis, environments)
+            yield scene, unsafe, safe
+
+
+def _clean(environment: os._Environ[str]) -> dict[str, str]:
+    """Without the settings of the person's own that would change what is shown."""
+    kept = {
+        name: value for name, value in environment.items() if not name.startswith(("OPENAI_", "SAFECHAT_"))
+    }
+    return {**kept, "PYTHONIOENCODING": "utf-8"}
+
+
+def _run(script: Path, api: ClassroomAPI, environment: dict[str, str]) -> Run:
+    started = time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment,
+    ) as process:  # fmt: skip
+        try:
+            out, err = process.communicate(timeout=PATIENCE)
+            ended = True
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            ended = False
+    seconds = time.monotonic() - started
+    lines = (out + err).strip().splitlines()
+    return Run(
+        said=lines[-1] if lines else "",
+        answered=ended and process.returncode == 0,
+        ended=ended,
+        seconds=seconds,
+        requests=len(api.requests()),
+    )
+
+
+_WORDS = {
+    "tr": {
+        "title": "Aynı hatalar, iki program: lessons/ask_question.py ve solutions/ask_question.py",
+        "fault": "ne oldu",
+        "program": "program",
+        "unsafe": "güvensiz",
+        "safe": "güvenli",
+        "said": "kullanıcının gördüğü",
+        "seconds": "sn",
+        "requests": "istek",
+        "waiting": f"{PATIENCE:g} sn sonra hâlâ bekliyordu (SDK'nın sınırı: 3 × 600 sn)",
+        "caption": "sn: programın açılışıyla birlikte süre. istek: API'nin gördüğü istek sayısı.",
+    },
+    "en": {
+        "title": "The same faults, two programs: lessons/ask_question.py and solutions/ask_question.py",
+        "fault": "what happened",
+        "program": "program",
+        "unsafe": "unsafe",
+        "safe": "safe",
+        "said": "what the user saw",
+        "seconds": "s",
+        "requests": "requests",
+        "waiting": f"still waiting after {PATIENCE:g} s (the SDK's limit: 3 × 600 s)",
+        "caption": "s: seconds, the program's start included. requests: how many the API saw.",
+    },
+}
+
+
+def show(console: Console, language: str) -> None:
+    """Run everything and print one table."""
+    words = _WORDS[language]
+    table = Table(title=words["title"], caption=words["caption"], box=box.SIMPLE_HEAD)
+    table.add_column(words["fault"], no_wrap=True, style="bold")
+    table.add_column(words["program"], no_wrap=True)
+    table.add_column(words["said"])  # the one that gives way on a narrow screen
+    table.add_column(words["seconds"], no_wrap=True, justify="right")
+    table.add_column(words["requests"], no_wrap=True, justify="right")
+    with console.status("…") as status:
+        for scene, unsafe, safe in measure():
+            name = getattr(scene, language)
+            status.update(name)
+            table.add_row(name, words["unsafe"], *_cells(unsafe, words))
+            table.add_row("", words["safe"], *_cells(safe, words), end_section=True)
+    console.print(table)
+
+
+def _cells(run: Run, words: dict[str, str]) -> tuple[Text, str, str]:
+    said = run.said if run.ended else words["waiting"]
+    style = "green" if run.answered else "yellow" if said.startswith("Cevap alınamadı") else "red"
+    return Text(said, style, no_wrap=True, overflow="ellipsis"), f"{run.seconds:.1f}", str(run.requests)

@@ -1,0 +1,232 @@
+"""What the classroom's API does that LLMock does not, as a small ASGI layer around it.
+
+It takes only the classroom's keys; refuses a `temperature` for gpt-5* and the
+o-series as the real API does; gives every answer a request id; counts requests;
+and can be told to fail in the ways of proxies and networks: a page of HTML, a
+body that drips or breaks off, no answer at all. Told over HTTP, under /_odev,
+so that a notebook and a script can do it alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+Kind = Literal["answer", "cut", "drip", "hang"]
+
+PAGE = "<html><head><title>Proxy</title></head><body><h1>Corporate proxy: please log in</h1></body></html>"
+
+_REASONING = re.compile(r"^(gpt-5|o\d)")
+_CHAT = "/chat/completions"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How the next `times` chat requests are answered (None: all of them, until a reset).
+
+    `answer` sends `body` as it is, `cut` its first half and then closes the
+    connection, `drip` a byte each `seconds`, `hang` nothing, ever.
+    """
+
+    kind: Kind
+    times: int | None = 1
+    status: int = 200
+    body: str = PAGE
+    content_type: str = "text/html"
+    seconds: float = 0.05
+
+
+@dataclass(slots=True)
+class Request:
+    """One chat request, as the API saw it. Times are seconds since the epoch."""
+
+    model: str
+    started: float
+    status: int | None = None
+    fault: str | None = None
+    ended: float | None = None
+
+
+@dataclass
+class FaultLayer:
+    """The ASGI app."""
+
+    app: App
+    keys: set[str]
+    refuses_temperature: bool = True
+    faults: list[tuple[Fault, int | None]] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+
+    @property
+    def state(self) -> Any:
+        """LLMock's, for LLMockServer."""
+        return self.app.state  # type: ignore[attr-defined]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif scope["path"].startswith("/_odev/"):
+            await self._admin(scope, receive, send)
+        elif scope["path"].endswith(_CHAT):
+            await self._chat(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raw = await _body(receive)
+        body = _json(raw)
+        request = Request(model=str(body.get("model", "")), started=time.time())
+        self.requests.append(request)
+        request_id = f"req_{uuid.uuid4().hex}"
+
+        async def recorded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                request.status = message["status"]
+                message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            fault = self._next_fault()
+            refusal = self._refusal(scope, body)
+            if fault is not None:
+                request.fault = fault.kind
+                await _misbehave(fault, receive, recorded)
+            elif refusal is not None:
+                status, error = refusal
+                await _respond(recorded, status, json.dumps({"error": error}).encode())
+            else:
+                await self.app(scope, _replayed(raw, receive), recorded)
+        finally:
+            request.ended = time.time()
+
+    def _next_fault(self) -> Fault | None:
+        if not self.faults:
+            return None
+        fault, left = self.faults[0]
+        if left is not None:
+            self.faults[0] = (fault, left - 1)
+            if left <= 1:
+                self.faults.pop(0)
+        return fault
+
+    def _refusal(self, scope: Scope, body: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
+        """The real API's words for a wrong key, and for what a reasoning model does not take."""
+        headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
+        key = headers.get("authorization", "").removeprefix("Bearer ") or headers.get("api-key", "")
+        if key not in self.keys:
+            shown = f"{key[:3]}***{key[-4:]}" if len(key) > 10 else "***"
+            message = f"Incorrect API key provided: {shown}."
+            return 401, _error(message, param=None, code="invalid_api_key")
+        if not self.refuses_temperature or not _REASONING.match(str(body.get("model", ""))):
+            return None
+        temperature = body.get("temperature")
+        if temperature not in (None, 1):
+            message = (
+                f"Unsupported value: 'temperature' does not support {temperature} with this model. "
+                "Only the default (1) value is supported."
+            )
+            return 400, _error(message, param="temperature", code="unsupported_value")
+        if "max_tokens" in body:
+            message = (
+                "Unsupported parameter: 'max_tokens' is not supported with this model. "
+                "Use 'max_completion_tokens' instead."
+            )
+            return 400, _error(message, param="max_tokens", code="unsupported_parameter")
+        return None
+
+    async def _admin(self, scope: Scope, receive: Receive, send: Send) -> None:
+        told = _json(await _body(receive))
+        match scope["path"].removeprefix("/_odev/"):
+            case "faults":
+                for each in told["faults"]:
+                    fault = Fault(**each)
+                    self.faults.append((fault, fault.times))
+            case "reset":
+                self.faults.clear()
+                self.requests.clear()
+                self.refuses_temperature = True
+                self.state.llmock.reset()
+            case "settings":
+                self.refuses_temperature = bool(told.get("refuses_temperature", self.refuses_temperature))
+                self.keys = set(told.get("keys", self.keys))
+            case "requests":
+                pass
+            case unknown:
+                await _respond(send, 404, json.dumps({"error": f"no such thing: {unknown}"}).encode())
+                return
+        await _respond(send, 200, json.dumps({"requests": [asdict(each) for each in self.requests]}).encode())
+
+
+async def _misbehave(fault: Fault, receive: Receive, send: Send) -> None:
+    body = fault.body.encode()
+    if fault.kind == "hang":
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        return
+    if fault.kind == "answer":
+        await _respond(send, fault.status, body, fault.content_type)
+        return
+    await send(_start(fault.status, len(body), fault.content_type))
+    if fault.kind == "cut":
+        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+        return  # without the rest: uvicorn closes the connection
+    for position in range(len(body)):
+        await asyncio.sleep(fault.seconds)
+        more = position + 1 < len(body)
+        await send({"type": "http.response.body", "body": body[position : position + 1], "more_body": more})
+
+
+async def _respond(send: Send, status: int, body: bytes, content_type: str = "application/json") -> None:
+    await send(_start(status, len(body), content_type))
+    await send({"type": "http.response.body", "body": body})
+
+
+def _start(status: int, length: int, content_type: str) -> Message:
+    headers = [(b"content-type", content_type.encode()), (b"content-length", str(length).encode())]
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def _error(message: str, *, param: str | None, code: str) -> dict[str, Any]:
+    return {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+
+
+async def _body(receive: Receive) -> bytes:
+    pieces: list[bytes] = []
+    while True:
+        message = await receive()
+        pieces.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(pieces)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+def _json(raw: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(raw or b"{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

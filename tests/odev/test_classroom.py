@@ -1,0 +1,184 @@
+"""The classroom's servers are real, behave as told, and never outlive whoever started them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import hvac
+import openai
+import pytest
+
+from odev.classroom import Classroom, ClassroomAPI
+from odev.faults import Fault
+from odev.vault import KEY_FIELD, KEY_PATH
+from safechat import ChatClientWrapper, ConnectionFailed, MalformedReply, RequestTimedOut
+
+
+@pytest.fixture(scope="module")
+def room() -> Iterator[Classroom]:
+    with Classroom() as classroom:
+        yield classroom
+
+
+@pytest.fixture
+def api(room: Classroom) -> ClassroomAPI:
+    room.api.reset()
+    return room.api
+
+
+@pytest.fixture
+def chat(api: ClassroomAPI) -> Iterator[ChatClientWrapper]:
+    client = openai.AsyncOpenAI(base_url=api.base_url, api_key=api.key)
+    with ChatClientWrapper(client, timeout=1) as wrapper:
+        yield wrapper
+
+
+def create(api: ClassroomAPI, **arguments: object) -> object:
+    client = openai.OpenAI(base_url=api.base_url, api_key=api.key, max_retries=0)
+    messages = [{"role": "user", "content": "Merhaba"}]
+    return client.chat.completions.create(messages=messages, **arguments)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("model", ["gpt-5-mini", "gpt-5", "o3", "o4-mini"])
+def test_reasoning_models_refuse_a_temperature_as_the_real_api_does(api: ClassroomAPI, model: str) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        create(api, model=model, temperature=0.7)
+    assert (caught.value.code, caught.value.param) == ("unsupported_value", "temperature")
+    assert create(api, model=model, temperature=1)
+    assert create(api, model="gpt-4o", temperature=0.7)
+
+
+def test_reasoning_models_refuse_max_tokens_by_its_old_name(api: ClassroomAPI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        create(api, model="gpt-5-mini", max_tokens=5)
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "max_tokens")
+
+
+def test_a_wrong_key_is_a_401_that_does_not_show_it(api: ClassroomAPI) -> None:
+    client = openai.OpenAI(base_url=api.base_url, api_key="sk-0123456789abcdefghij")
+    with pytest.raises(openai.AuthenticationError) as caught:
+        client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "x"}])
+    assert caught.value.code == "invalid_api_key"
+    assert "0123456789" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (Fault("answer"), MalformedReply),
+        (Fault("answer", body="[]", content_type="application/json"), MalformedReply),
+        (Fault("cut"), ConnectionFailed),
+        (Fault("drip", seconds=0.2), RequestTimedOut),
+        (Fault("hang"), RequestTimedOut),
+    ],
+    ids=lambda each: each.kind if isinstance(each, Fault) else "",
+)
+def test_a_fault_is_met_once_and_counted(
+    api: ClassroomAPI, chat: ChatClientWrapper, fault: Fault, expected: type[Exception]
+) -> None:
+    api.fault(fault)
+    with pytest.raises(expected):
+        chat.generate("Merhaba")
+    assert chat.generate("Merhaba").request_id is not None
+    assert [request["fault"] for request in api.requests()] == [fault.kind, None]
+
+
+def test_llmocks_own_behaviours_can_be_scripted(api: ClassroomAPI, chat: ChatClientWrapper) -> None:
+    api.behave("reply", text="Selam!")
+    assert chat.generate("Merhaba").text == "Selam!"
+
+
+def test_the_role_reads_the_key_and_nothing_else(room: Classroom) -> None:
+    client = hvac.Client(room.vault.address, token="")
+    client.auth.approle.login(room.vault.role_id, room.vault.secret_id)
+    secret = client.secrets.kv.v2.read_secret_version(KEY_PATH, raise_on_deleted_version=True)
+    assert secret["data"]["data"][KEY_FIELD] == room.api.key
+    with pytest.raises(hvac.exceptions.Forbidden):
+        client.secrets.kv.v2.read_secret_version("başka/yer", raise_on_deleted_version=True)
+    with pytest.raises(hvac.exceptions.Forbidden):
+        client.secrets.kv.v2.create_or_update_secret(KEY_PATH, {KEY_FIELD: "x"})
+
+
+def test_the_vault_leaves_no_token_in_anyones_home(room: Classroom) -> None:
+    assert not os.path.exists(os.path.expanduser("~/.vault-token"))
+
+
+def test_a_second_classroom_attaches_to_the_first(room: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in room.environment().items():
+        monkeypatch.setenv(name, value)
+    with Classroom() as second:
+        assert second.attached
+        assert second.api.url == room.api.url
+    assert room.api.is_up()
+    assert room.vault.is_up()
+
+
+@pytest.mark.parametrize("value", ["", "{", '{"url": "http://127.0.0.1:9", "key": "k", "vault": {}}'])
+def test_a_classroom_that_is_not_there_is_not_attached_to(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ODEV_CLASSROOM", value)
+    with Classroom() as fresh:
+        assert not fresh.attached
+        assert fresh.api.is_up()
+    assert not fresh.api.is_up()
+    assert not fresh.vault.is_up()
+
+
+ENDS = {
+    "exit": "",
+    "crash": "raise SystemError('crash')",
+    "os._exit": "os._exit(3)",
+    "wait": "time.sleep(600)",
+}
+
+
+@pytest.mark.parametrize(
+    ("end", "sent"),
+    [
+        ("exit", None),
+        ("crash", None),
+        ("os._exit", None),
+        ("wait", "SIGINT"),
+        ("wait", "SIGTERM"),
+        ("wait", "SIGKILL"),
+    ],
+)
+def test_the_servers_end_with_the_process_however_it_ends(end: str, sent: str | None) -> None:
+    script = f"""
+import json, os, sys, time
+from odev import classroom
+room = classroom.start()
+print(json.dumps([room.vault.address, room.api.url]), flush=True)
+{ENDS[end]}
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
+        assert process.stdout is not None
+        addresses = json.loads(process.stdout.readline())
+        if sent is not None:
+            process.send_signal(signal.Signals[sent])
+        process.wait(30)
+    for address in addresses:
+        assert gone(address), f"{address} still answers"
+
+
+def gone(address: str) -> bool:
+    """Whether nothing listens there any more, within 10 s."""
+    host, port = address.removeprefix("http://").split(":")
+    for _ in range(200):
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+        except OSError:
+            return True
+        time.sleep(0.05)
+    return False
