@@ -31,7 +31,10 @@ from safechat.errors import (
     VaultSealed,
     VaultUnreachable,
 )
+from safechat.limits import RateLimits
 from safechat.messages import ChatReply, ChatRequest, Handler, Usage
+from safechat.queue import ChatQueue
+from safechat.workers import QueueStats
 
 # A library leaves logging to the application: https://docs.python.org/3/howto/logging.html#library-config
 logging.getLogger("safechat").addHandler(logging.NullHandler())
@@ -41,6 +44,7 @@ __all__ = [
     "BadReply",
     "ChatClientWrapper",
     "ChatError",
+    "ChatQueue",
     "ChatReply",
     "ChatRequest",
     "CircuitOpen",
@@ -55,8 +59,10 @@ __all__ = [
     "ModelUnavailable",
     "PermissionDenied",
     "QueueFull",
+    "QueueStats",
     "QuotaExhausted",
     "RateLimited",
+    "RateLimits",
     "RefusedReply",
     "RequestRejected",
     "RequestTimedOut",

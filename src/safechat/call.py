@@ -67,8 +67,6 @@ class OpenAICall:
     """
 
     def __init__(self, client: object) -> None:
-        if not callable(getattr(getattr(getattr(client, "chat", None), "completions", None), "create", None)):
-            raise TypeError(f"client must have .chat.completions.create; {type(client).__name__} has not")
         self._client = client
         self._copy: tuple[asyncio.AbstractEventLoop, openai.OpenAI | openai.AsyncOpenAI] | None = None
         self._parameters = ParameterMemory()
@@ -201,6 +199,13 @@ class OpenAICall:
         clients = (self._client, self._copy[1] if self._copy else None)
         keys = [getattr(client, "api_key", None) for client in clients]
         return redact(text, [key for key in keys if isinstance(key, str)])
+
+
+def check_client(client: object) -> None:
+    """Raise TypeError, which does not show it, if `client` has no `.chat.completions.create`."""
+    completions = getattr(getattr(client, "chat", None), "completions", None)
+    if not callable(getattr(completions, "create", None)):
+        raise TypeError(f"client must have .chat.completions.create; {type(client).__name__} has not")
 
 
 class _Plain:

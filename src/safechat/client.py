@@ -7,17 +7,19 @@ of a layer.
 
 from __future__ import annotations
 
-import time
 import weakref
-from dataclasses import replace
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
 import anyio
 import openai
 
-from safechat.call import OpenAICall
-from safechat.errors import DeadlineExceeded, KeyUnavailable
+from safechat.bulk import Bulk, Progress
+from safechat.call import OpenAICall, check_client
+from safechat.errors import ChatError, DeadlineExceeded, KeyUnavailable
+from safechat.limits import RateLimited, RateLimits
 from safechat.loop import OwnLoop
 from safechat.messages import (
     ChatReply,
@@ -39,7 +41,8 @@ class ChatClientWrapper:
     `client` is `OpenAI()`, `AsyncOpenAI()`, one of their Azure kin, or any object
     with `.chat.completions.create`. It stays yours: closing the wrapper does not
     close it. `timeout` limits one attempt, `deadline` the whole call, both in
-    seconds. One wrapper serves all threads and event loops of a program.
+    seconds. `limits` is what the API allows; what it leaves open follows the API's
+    headers. One wrapper serves all threads and event loops of a program.
 
         with ChatClientWrapper(OpenAI()) as chat:
             print(chat.generate("Merhaba"))
@@ -52,13 +55,14 @@ class ChatClientWrapper:
         model: str = DEFAULT_MODEL,
         timeout: float = 10.0,
         deadline: float = 60.0,
+        limits: RateLimits | None = None,
     ) -> None:
         self._model = check_model(model)
         self._timeout = check_seconds("timeout", timeout)
         self._deadline = check_seconds("deadline", deadline)
-        call = OpenAICall(client)
-        self._handler = _layers(call)
-        self._loop = OwnLoop(cleanup=call.aclose)
+        check_client(client)
+        limits = limits or RateLimits()
+        self._loop = OwnLoop(lambda: Layers.around(OpenAICall(client), limits))
         # A wrapper that is dropped without close() leaves no thread behind.
         weakref.finalize(self, self._loop.close, wait=False).atexit = False
 
@@ -78,7 +82,10 @@ class ChatClientWrapper:
             project=settings.project,
         )
         chosen = settings.model_dump(include={"model", "timeout", "deadline"}, exclude_none=True)
-        return cls(client, **chosen)
+        limits = settings.model_dump(
+            include={"requests_per_minute", "tokens_per_minute", "concurrency"}, exclude_none=True
+        )
+        return cls(client, limits=RateLimits(**limits), **chosen)
 
     def generate(
         self,
@@ -100,8 +107,17 @@ class ChatClientWrapper:
         Raises ChatError (errors.py draws the tree) when there is no answer;
         TypeError or ValueError, before anything is sent, when the input is wrong.
         """
-        request = self._request(messages, model, temperature, timeout, allow_truncated, params)
-        return self._loop.run(self._answer, request, self._seconds("deadline", deadline))
+        return self._loop.run(
+            self._job(
+                messages,
+                model,
+                temperature,
+                timeout=timeout,
+                deadline=deadline,
+                allow_truncated=allow_truncated,
+                **params,
+            )
+        )
 
     async def generate_async(
         self,
@@ -115,8 +131,47 @@ class ChatClientWrapper:
         **params: object,
     ) -> ChatReply:
         """`generate` for an event loop, any event loop. Cancelling it cancels the request."""
-        request = self._request(messages, model, temperature, timeout, allow_truncated, params)
-        return await self._loop.run_async(self._answer, request, self._seconds("deadline", deadline))
+        return await self._loop.run_async(
+            self._job(
+                messages,
+                model,
+                temperature,
+                timeout=timeout,
+                deadline=deadline,
+                allow_truncated=allow_truncated,
+                **params,
+            )
+        )
+
+    def map(
+        self,
+        prompts: Iterable[Messages],
+        *,
+        workers: int = 32,
+        progress: Progress | None = None,
+        raise_on_error: bool = False,
+        **params: object,
+    ) -> Iterator[ChatReply | ChatError]:
+        """The answers to many prompts, in their order, by `workers` calls at once.
+
+        Takes from `prompts` only as fast as answers are taken from it. A call that
+        fails is its ChatError as a value (`raise_on_error` raises it); a prompt
+        that is wrong is a RequestRejected. `progress(done, total)` is called after
+        each item. `params` are those of `generate`.
+        """
+        return Bulk(self, prompts, workers, progress, raise_on_error, params).run()
+
+    def map_async(
+        self,
+        prompts: Iterable[Messages] | AsyncIterable[Messages],
+        *,
+        workers: int = 32,
+        progress: Progress | None = None,
+        raise_on_error: bool = False,
+        **params: object,
+    ) -> AsyncIterator[ChatReply | ChatError]:
+        """`map` for an event loop."""
+        return Bulk(self, prompts, workers, progress, raise_on_error, params).run_async()
 
     def close(self) -> None:
         """Cancel what is under way, close the wrapper's connections, end its loop; `client` stays open."""
@@ -146,44 +201,55 @@ class ChatClientWrapper:
         limits = f"timeout={self._timeout:g}, deadline={self._deadline:g}"
         return f"{type(self).__name__}(model={self._model!r}, {limits})"
 
-    def _request(
+    def _job(
         self,
         messages: Messages,
-        model: str | None,
-        temperature: float | None,
-        timeout: float | None,
-        allow_truncated: bool,
-        params: dict[str, object],
-    ) -> ChatRequest:
+        model: str | None = None,
+        temperature: float | None = None,
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        allow_truncated: bool = False,
+        **params: object,
+    ) -> Callable[[Layers], Awaitable[ChatReply]]:
+        """The call, checked, to be made in the wrapper's loop."""
         if params.get("stream"):
             raise ValueError("generate gives a whole answer; stream=True is not for it")
         if temperature is not None:
             params["temperature"] = temperature
-        return ChatRequest(
+        request = ChatRequest(
             messages=check_messages(messages),
             model=self._model if model is None else check_model(model),
             params=params,
-            timeout=self._seconds("timeout", timeout),
+            timeout=self._timeout if timeout is None else check_seconds("timeout", timeout),
             allow_truncated=allow_truncated,
         )
+        seconds = self._deadline if deadline is None else check_seconds("deadline", deadline)
+        return lambda layers: layers.answer(request, seconds)
 
-    def _seconds(self, name: str, given: float | None) -> float:
-        if given is not None:
-            return check_seconds(name, given)
-        return self._timeout if name == "timeout" else self._deadline
 
-    async def _answer(self, request: ChatRequest, deadline: float) -> ChatReply:
-        """The call, in the wrapper's loop, under its deadline (seconds from now)."""
-        started = time.monotonic()
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The layers of one event loop, ready to answer."""
+
+    handler: Handler
+    call: OpenAICall
+
+    @classmethod
+    def around(cls, call: OpenAICall, limits: RateLimits) -> Self:
+        """The order of the layers, the innermost first."""
+        return cls(RateLimited(call, limits), call)
+
+    async def answer(self, request: ChatRequest, deadline: float) -> ChatReply:
+        """The call, under its deadline (seconds from now)."""
+        started = anyio.current_time()
         with anyio.move_on_after(deadline):
-            reply = await self._handler(replace(request, deadline=started + deadline))
-            return replace(reply, latency=time.monotonic() - started)
+            reply = await self.handler(replace(request, deadline=started + deadline))
+            return replace(reply, latency=anyio.current_time() - started)
         raise DeadlineExceeded(
             f"{request.model}: the call did not finish within its deadline of {deadline:g} s",
             model=request.model,
         )
 
-
-def _layers(call: OpenAICall) -> Handler:
-    """The layers, the outermost last."""
-    return call
+    async def aclose(self) -> None:
+        await self.call.aclose()

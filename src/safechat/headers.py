@@ -6,8 +6,10 @@ Pure functions of the headers and the time. Header names are matched in lower ca
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 
@@ -36,6 +38,49 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 def should_retry(headers: Mapping[str, str]) -> bool | None:
     """What the API itself says about trying again (`x-should-retry`); None if nothing."""
     return {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """`limit` units a minute, `remaining` of them now, all of them again in `reset` seconds."""
+
+    limit: float
+    remaining: float | None
+    reset: float | None
+
+
+def rate_limit(headers: Mapping[str, str], kind: str) -> RateLimit | None:
+    """What `x-ratelimit-*-requests` or `-tokens` say (`kind`); None without a limit.
+
+    Source: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
+    """
+    limit = _number(headers.get(f"x-ratelimit-limit-{kind}"))
+    if not limit:
+        return None
+    return RateLimit(
+        limit=limit,
+        remaining=_number(headers.get(f"x-ratelimit-remaining-{kind}")),
+        reset=duration(headers.get(f"x-ratelimit-reset-{kind}")),
+    )
+
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:([\d.]+)s)?(?:([\d.]+)ms)?")
+_UNITS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
+
+
+def duration(text: str | None) -> float | None:
+    """Seconds of `6m0s`, `1h2m3.5s`, `20ms` or a plain number of seconds; None if it is none of them."""
+    if not text:
+        return None
+    if (seconds := _number(text)) is not None:
+        return seconds
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        return None
+    numbers = [_number(part or "0") for part in match.groups()]
+    if None in numbers:
+        return None
+    return sum(number * unit for number, unit in zip(numbers, _UNITS, strict=True) if number)
 
 
 def _number(text: str | None) -> float | None:

@@ -4,7 +4,8 @@ One loop for all callers means one limiter, one connection pool and one breaker,
 whoever calls, from whichever thread or loop. It starts at the first call, ends
 at `close`, at the program's end, or with the wrapper; after a fork the child
 starts one of its own. Context variables and cancellation cross the hop (about
-50 µs). Not here: what runs in the loop.
+50 µs). What belongs to a loop (limiter, connections) is built in it, and anew
+after a fork. Not here: what that is.
 """
 
 from __future__ import annotations
@@ -17,21 +18,30 @@ import weakref
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
 from contextvars import Context
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import anyio
 from anyio.from_thread import BlockingPortal
 
 T = TypeVar("T")
+A = TypeVar("A")
 
-Cleanup = Callable[[], Awaitable[None]]
+
+class Resident(Protocol):
+    """What lives in the loop."""
+
+    async def aclose(self) -> None:
+        """The loop's last act."""
 
 
-class OwnLoop:
-    """Runs async functions in one background event loop. `cleanup` runs in it as its last act."""
+R = TypeVar("R", bound=Resident)
 
-    def __init__(self, cleanup: Cleanup) -> None:
-        self._cleanup = cleanup
+
+class OwnLoop(Generic[R]):
+    """Runs async functions in one background event loop; each is given what `build` made in it."""
+
+    def __init__(self, build: Callable[[], R]) -> None:
+        self._build = build
         self._closed = False
         self._begin()
         _all_loops.add(self)
@@ -39,17 +49,17 @@ class OwnLoop:
     def _begin(self) -> None:
         """Also in the child of a fork, where the parent's thread does not exist and its lock may be held."""
         self._lock = threading.Lock()
-        self._running: _Running | None = None
+        self._running: _Running[R] | None = None
 
-    def run(self, function: Callable[..., Awaitable[T]], *args: object) -> T:
-        """`await function(*args)`, from a thread; an interrupt of the caller cancels it."""
-        portal = self._portal()
+    def run(self, function: Callable[[R], Awaitable[T]]) -> T:
+        """`await function(resident)`, from a thread; an interrupt of the caller cancels it."""
+        running = self._started()
         if self.is_current():
             raise RuntimeError(
                 "this would wait for itself: it was called in the wrapper's own event loop; "
                 "use the async method there"
             )
-        future: Future[_Outcome[T]] = portal.start_task_soon(_contained, function, args)
+        future: Future[Outcome[T]] = running.portal.start_task_soon(contained, function, running.resident)
         try:
             return future.result().value()
         except CancelledError:
@@ -58,13 +68,13 @@ class OwnLoop:
             future.cancel()
             raise
 
-    async def run_async(self, function: Callable[..., Awaitable[T]], *args: object) -> T:
+    async def run_async(self, function: Callable[[R], Awaitable[T]]) -> T:
         """The same from another event loop; cancelling the caller cancels it, and waits until it is."""
-        portal = self._portal()
+        running = self._started()
         if self.is_current():
-            return await function(*args)
+            return await function(running.resident)
         try:
-            outcome: _Outcome[T] = await portal.call_async(_contained, function, args)
+            outcome: Outcome[T] = await running.portal.call_async(contained, function, running.resident)
             return outcome.value()
         except CancelledError:
             raise RuntimeError("the client was closed while the call was under way") from None
@@ -82,36 +92,41 @@ class OwnLoop:
         if running is not None:
             running.stop(wait)
 
-    def _portal(self) -> BlockingPortal:
+    def _started(self) -> _Running[R]:
         with self._lock:
             if self._closed:
                 raise RuntimeError("this client is closed")
             if self._running is None:
-                self._running = _Running(self._cleanup)
-            return self._running.portal
+                self._running = _Running(self._build)
+            return self._running
 
 
-class _Running:
-    """A thread, the event loop in it, and the portal into that."""
+class _Running(Generic[R]):
+    """A thread, the event loop in it, the portal into that, and its resident."""
 
-    def __init__(self, cleanup: Cleanup) -> None:
-        started: Future[BlockingPortal] = Future()
+    def __init__(self, build: Callable[[], R]) -> None:
+        started: Future[tuple[BlockingPortal, R]] = Future()
         self._stop = asyncio.Event()
 
         async def serve() -> None:
             self._loop = asyncio.get_running_loop()
+            try:
+                resident = build()
+            except BaseException as exception:
+                started.set_exception(exception)
+                return
             async with BlockingPortal() as portal:
-                started.set_result(portal)
+                started.set_result((portal, resident))
                 await self._stop.wait()
                 await portal.stop(cancel_remaining=True)
-            await cleanup()
+            await resident.aclose()
 
         # A context of its own: the loop must not live in that of its first caller.
         self.thread = threading.Thread(
             target=Context().run, args=(anyio.run, serve), name="safechat-loop", daemon=True
         )
         self.thread.start()
-        self.portal = started.result()
+        self.portal, self.resident = started.result()
 
     def stop(self, wait: bool) -> None:
         try:
@@ -122,7 +137,7 @@ class _Running:
             self.thread.join()
 
 
-class _Outcome(Generic[T]):
+class Outcome(Generic[T]):
     """A result or an exception, as a value.
 
     A portal dies of an exception that is no Exception (KeyboardInterrupt, a
@@ -143,16 +158,17 @@ class _Outcome(Generic[T]):
         return cast(T, self._result)
 
 
-async def _contained(function: Callable[..., Awaitable[T]], args: tuple[object, ...]) -> _Outcome[T]:
+async def contained(function: Callable[[A], Awaitable[T]], argument: A) -> Outcome[T]:
+    """What becomes of `function(argument)`, as a value; only its cancellation is raised."""
     try:
-        return _Outcome(await function(*args))
+        return Outcome(await function(argument))
     except asyncio.CancelledError:
         raise
     except BaseException as exception:
-        return _Outcome(None, exception)
+        return Outcome(None, exception)
 
 
-_all_loops: weakref.WeakSet[OwnLoop] = weakref.WeakSet()
+_all_loops: weakref.WeakSet[OwnLoop[Any]] = weakref.WeakSet()
 
 
 def _after_fork() -> None:

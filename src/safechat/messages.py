@@ -25,7 +25,8 @@ class ChatRequest:
     """One call, checked. `params` are the API's own, `temperature` among them.
 
     `timeout` limits one attempt, in seconds. `deadline` is the moment, on the
-    clock of `time.monotonic()`, at which the whole call must be over.
+    event loop's clock, at which the whole call must be over. `attempt` is 1 for
+    the first request of a call, 2 for the next.
     """
 
     messages: tuple[Message, ...]
@@ -34,6 +35,7 @@ class ChatRequest:
     timeout: float = 10.0
     deadline: float | None = None
     allow_truncated: bool = False
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,12 @@ class Settings(BaseSettings):
     timeout: float | None = Field(default=None, gt=0, validation_alias="SAFECHAT_TIMEOUT")
     deadline: float | None = Field(default=None, gt=0, validation_alias="SAFECHAT_DEADLINE")
 
+    requests_per_minute: float | None = Field(
+        default=None, gt=0, validation_alias="SAFECHAT_REQUESTS_PER_MINUTE"
+    )
+    tokens_per_minute: float | None = Field(default=None, gt=0, validation_alias="SAFECHAT_TOKENS_PER_MINUTE")
+    concurrency: int | None = Field(default=None, ge=1, validation_alias="SAFECHAT_CONCURRENCY")
+
 
 def read_settings(env_file: str | None = ".env") -> Settings:
     """The settings in force. Raises ValueError that names each variable that is wrong."""

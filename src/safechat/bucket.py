@@ -1,0 +1,58 @@
+"""A rate limit: so much a minute, evenly, with a burst of a twentieth of a second.
+
+The pacing is aiolimiter's leaky bucket; around it stands what that leaves open.
+It serves its smallest waiter first: so only one may wait here, the first in
+line (line.py). It refuses an amount over its size: a large one is taken in
+pieces. It takes nothing back: a difference is carried over to the next amount.
+It cannot tell how long a wait will be: that is reckoned here, so that a call
+whose deadline comes sooner fails at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiolimiter import AsyncLimiter
+
+# Seconds' worth of the rate that may go at once. Long enough that a timer which fires
+# a little late loses nothing; short enough for servers that count by the second.
+_BURST_SECONDS = 0.05
+
+
+class Bucket:
+    """`per_minute` units a minute. `spent` units count as taken already. For one event loop."""
+
+    def __init__(self, per_minute: float, *, spent: float = 0.0) -> None:
+        self.per_minute = per_minute
+        self._rate = per_minute / 60
+        self._size = 1 + self._rate * _BURST_SECONDS
+        self._limiter = AsyncLimiter(self._size, self._size / self._rate)
+        self._carried = spent  # above 0: owed by the next amount; below 0: paid for already
+        self._empty_at = 0.0  # when all that was taken will have leaked out
+
+    def wait_for(self, amount: float) -> float:
+        """Seconds until `amount` would be there, if nobody else took any."""
+        level = max(0.0, self._empty_at - asyncio.get_running_loop().time()) * self._rate
+        return max(0.0, level + self._carried + amount - self._size) / self._rate
+
+    async def take(self, amount: float) -> None:
+        """Wait for `amount`. Cancelled, it keeps nothing."""
+        owed, self._carried = amount + self._carried, 0.0
+        if owed <= 0:
+            self._carried = owed
+            return
+        self._empty_at = max(self._empty_at, asyncio.get_running_loop().time()) + owed / self._rate
+        taken = 0.0
+        try:
+            while taken < owed:
+                piece = min(self._size, owed - taken)
+                await self._limiter.acquire(piece)
+                taken += piece
+        except BaseException:
+            self._empty_at -= (owed - taken) / self._rate
+            self._carried += owed - amount - taken
+            raise
+
+    def settle(self, difference: float) -> None:
+        """`difference` more units were used than taken; below 0, fewer, and they are given back."""
+        self._carried += difference
