@@ -30,7 +30,7 @@ UNSAFE = ROOT / "lessons" / "ask_question.py"
 SAFE = ROOT / "solutions" / "ask_question.py"
 
 PATIENCE = 6.0  # seconds until a script that hangs is ended; the SDK's own limit is 600, three times
-TIMEOUT = 2.0  # the safe script's time limit for an attempt, in seconds
+TIMEOUT, DEADLINE = 1.0, 4.0  # the safe script's limits, in seconds: for an attempt, for the whole call
 
 Prepare = Callable[[ClassroomAPI, dict[str, str]], None]
 
@@ -94,7 +94,11 @@ def measure() -> Iterator[tuple[Scene, Run, Run]]:
             environments = [{**_clean(os.environ), **room.environment()} for _ in apis]
             for api, environment in zip(apis, environments, strict=True):
                 api.reset()
-                environment |= {"OPENAI_BASE_URL": api.base_url, "SAFECHAT_TIMEOUT": str(TIMEOUT)}
+                environment |= {
+                    "OPENAI_BASE_URL": api.base_url,
+                    "SAFECHAT_TIMEOUT": str(TIMEOUT),
+                    "SAFECHAT_DEADLINE": str(DEADLINE),
+                }
                 scene.prepare(api, environment)
             unsafe, safe = pool.map(_run, (UNSAFE, SAFE), apis, environments)
             yield scene, unsafe, safe

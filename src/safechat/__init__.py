@@ -34,6 +34,7 @@ from safechat.errors import (
 from safechat.limits import RateLimits
 from safechat.messages import ChatReply, ChatRequest, Handler, Usage
 from safechat.queue import ChatQueue
+from safechat.retry import RetryPolicy
 from safechat.workers import QueueStats
 
 # A library leaves logging to the application: https://docs.python.org/3/howto/logging.html#library-config
@@ -67,6 +68,7 @@ __all__ = [
     "RequestRejected",
     "RequestTimedOut",
     "RequestTooLarge",
+    "RetryPolicy",
     "SecretNotFound",
     "ServerError",
     "TruncatedReply",

@@ -11,6 +11,7 @@ whose deadline comes sooner fails at once.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from aiolimiter import AsyncLimiter
 
@@ -23,17 +24,29 @@ class Bucket:
     """`per_minute` units a minute. `spent` units count as taken already. For one event loop."""
 
     def __init__(self, per_minute: float, *, spent: float = 0.0) -> None:
+        self._set(per_minute)
+        self._waiting: asyncio.Timeout | None = None
+        self._carried = spent  # above 0: owed by the next amount; below 0: paid for already
+        self._empty_at = 0.0  # when all that was taken will have leaked out
+
+    def _set(self, per_minute: float) -> None:
         self.per_minute = per_minute
         self._rate = per_minute / 60
         self._size = 1 + self._rate * _BURST_SECONDS
         self._limiter = AsyncLimiter(self._size, self._size / self._rate)
-        self._carried = spent  # above 0: owed by the next amount; below 0: paid for already
-        self._empty_at = 0.0  # when all that was taken will have leaked out
+
+    def change(self, per_minute: float) -> None:
+        """Go on at another rate, also for who waits already. What was taken stays taken."""
+        level = self._level()
+        self._set(per_minute)
+        self._carried += level
+        self._empty_at = 0.0
+        if self._waiting is not None:
+            self._waiting.reschedule(0)
 
     def wait_for(self, amount: float) -> float:
         """Seconds until `amount` would be there, if nobody else took any."""
-        level = max(0.0, self._empty_at - asyncio.get_running_loop().time()) * self._rate
-        return max(0.0, level + self._carried + amount - self._size) / self._rate
+        return max(0.0, self._level() + self._carried + amount - self._size) / self._rate
 
     async def take(self, amount: float) -> None:
         """Wait for `amount`. Cancelled, it keeps nothing."""
@@ -46,13 +59,24 @@ class Bucket:
         try:
             while taken < owed:
                 piece = min(self._size, owed - taken)
-                await self._limiter.acquire(piece)
-                taken += piece
+                with suppress(TimeoutError):  # raised by `change`: then again, at the new rate
+                    async with asyncio.timeout(None) as self._waiting:
+                        await self._limiter.acquire(piece)
+                    taken += piece
         except BaseException:
             self._empty_at -= (owed - taken) / self._rate
             self._carried += owed - amount - taken
             raise
+        finally:
+            self._waiting = None
+
+    def drain_burst(self) -> None:
+        """Let the next amount go as soon as it may, and all after it one by one."""
+        self._carried = max(self._carried, self._size - 1)
 
     def settle(self, difference: float) -> None:
         """`difference` more units were used than taken; below 0, fewer, and they are given back."""
         self._carried += difference
+
+    def _level(self) -> float:
+        return max(0.0, self._empty_at - asyncio.get_running_loop().time()) * self._rate

@@ -54,8 +54,7 @@ class Bulk:
         loop.run(self._workers.start)
         try:
             for prompt in cast(Iterable[Messages], self._prompts):
-                job = self._job(prompt)
-                self._pending.append(loop.run(lambda _, job=job: self._workers.put(job)))  # type: ignore[misc]
+                self._pending.append(self._workers.post(self._job(prompt)))
                 while self._has_next():
                     yield self._taken(self._pending.popleft())
             while self._pending:
@@ -68,10 +67,7 @@ class Bulk:
         await loop.run_async(self._workers.start)
         try:
             async for prompt in _async(self._prompts):
-                job = self._job(prompt)
-                self._pending.append(
-                    await loop.run_async(lambda _, job=job: self._workers.put(job))  # type: ignore[misc]
-                )
+                self._pending.append(self._workers.post(self._job(prompt)))
                 while self._has_next():
                     yield await self._taken_async()
             while self._pending:

@@ -30,6 +30,7 @@ from safechat.messages import (
     check_model,
     check_seconds,
 )
+from safechat.retry import Retried, RetryPolicy
 from safechat.settings import read_settings
 
 DEFAULT_MODEL = "gpt-5-mini"
@@ -55,6 +56,7 @@ class ChatClientWrapper:
         model: str = DEFAULT_MODEL,
         timeout: float = 10.0,
         deadline: float = 60.0,
+        retry: RetryPolicy | None = None,
         limits: RateLimits | None = None,
     ) -> None:
         self._model = check_model(model)
@@ -62,7 +64,8 @@ class ChatClientWrapper:
         self._deadline = check_seconds("deadline", deadline)
         check_client(client)
         limits = limits or RateLimits()
-        self._loop = OwnLoop(lambda: Layers.around(OpenAICall(client), limits))
+        retry = retry or RetryPolicy()
+        self._loop = OwnLoop(lambda: Layers.around(OpenAICall(client), limits, retry))
         # A wrapper that is dropped without close() leaves no thread behind.
         weakref.finalize(self, self._loop.close, wait=False).atexit = False
 
@@ -236,9 +239,11 @@ class Layers:
     call: OpenAICall
 
     @classmethod
-    def around(cls, call: OpenAICall, limits: RateLimits) -> Self:
+    def around(cls, call: OpenAICall, limits: RateLimits, retry: RetryPolicy) -> Self:
         """The order of the layers, the innermost first."""
-        return cls(RateLimited(call, limits), call)
+        limited = RateLimited(call, limits)
+        retried = Retried(limited, retry)
+        return cls(retried, call)
 
     async def answer(self, request: ChatRequest, deadline: float) -> ChatReply:
         """The call, under its deadline (seconds from now)."""

@@ -18,13 +18,15 @@ from safechat.bucket import Bucket
 from safechat.headers import rate_limit
 from safechat.line import Line
 from safechat.messages import ChatReply, ChatRequest, Handler
+from safechat.observed import ObservedLimit
 from safechat.tokens import TokenEstimator
 
-# Until the first answer tells what the API allows, and after a 429 of an API that
-# never tells, so many calls of a model are under way at most; each answer adds one.
+# So many calls of a model are under way at most until the first answer, which tells
+# what the API allows; of an API that never tells, each answer adds one, also after a 429.
 _FIRST_WINDOW = 8
 _WINDOW_AFTER_429 = 1
 
+_RATE_CHANGE = 0.005  # a limit that moves by less is the same limit
 _LONGEST_GUESSED_PAUSE = 30.0  # seconds, where a 429 names no Retry-After
 
 
@@ -98,8 +100,9 @@ class _Quota:
         self._tokens = _bucket(limits.tokens_per_minute)
         self._waiting = 0  # calls in line, and the tokens that they want
         self._waiting_tokens = 0
+        self._observed = {"requests": ObservedLimit(), "tokens": ObservedLimit()}
         self._under_way = 0
-        self._window: float = math.inf if self._requests is not None else _FIRST_WINDOW
+        self._window: float = _FIRST_WINDOW
         self._landed = asyncio.Event()
         self._refusals = 0  # 429s since the last answer
 
@@ -153,11 +156,9 @@ class _Quota:
     def answered(self, headers: Mapping[str, str]) -> None:
         """Follow what the API says it allows, where nothing was set by hand."""
         self._refusals = 0
-        self._window += 1
         if self._limits.requests_per_minute is None:
             self._requests = self._followed(self._requests, headers, "requests", self._under_way)
-            if self._requests is not None:
-                self._window = math.inf
+        self._window = math.inf if self._requests is not None else self._window + 1
         if self._limits.tokens_per_minute is None:
             self._tokens = self._followed(self._tokens, headers, "tokens", 0)
 
@@ -167,7 +168,9 @@ class _Quota:
         pause = error.retry_after
         if pause is None:
             pause = min(_LONGEST_GUESSED_PAUSE, 0.5 * 2.0**self._refusals)
-        if self._requests is None:
+        if self._requests is not None:
+            self._requests.drain_burst()
+        else:
             self._window = _WINDOW_AFTER_429
         self._close(pause, error.model)
 
@@ -180,9 +183,14 @@ class _Quota:
         if said.remaining == 0 and said.reset is not None:
             # The bucket fills evenly until `reset`: so long does one unit take.
             self._close(said.reset / said.limit, None)
-        if bucket is not None and math.isclose(bucket.per_minute, said.limit):
-            return bucket
-        return Bucket(said.limit, spent=spent)
+        observed = self._observed[kind]
+        observed.learn(said)
+        per_minute = observed.per_minute or said.limit
+        if bucket is None:
+            return Bucket(per_minute, spent=spent)
+        if not math.isclose(bucket.per_minute, per_minute, rel_tol=_RATE_CHANGE):
+            bucket.change(per_minute)
+        return bucket
 
     def _close(self, pause: float, model: str | None) -> None:
         def too_late(seconds: float) -> Exception:

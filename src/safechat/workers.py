@@ -1,7 +1,7 @@
-"""The inside of a queue of calls: a heap of waiting jobs, and the tasks that work them off.
+"""The inside of a queue of calls: a heap of waiting jobs, and the tasks that do them.
 
-Lives in the wrapper's event loop; only futures leave it. Nobody polls: a job
-wakes a worker, room wakes a submitter.
+Lives in the wrapper's event loop; only futures leave it. Nobody polls: a job that
+ends starts the next one, room wakes a submitter.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, TypeVar
 
 from safechat.errors import QueueFull
@@ -42,6 +43,7 @@ class _Entry(Generic[R]):
     job: Job[R]
     future: Future[ChatReply] = field(default_factory=Future)
     task: asyncio.Task[None] | None = None
+    takes_room: bool = True
 
     def __lt__(self, other: _Entry[R]) -> bool:
         return (self.priority, self.number) < (other.priority, other.number)
@@ -58,33 +60,38 @@ class Workers(Generic[R]):
                 raise ValueError(f"{name} must be at least 1, not {value!r}")
         self._maxsize = maxsize
         self._count = workers
+        self._open = False
         self._heap: list[_Entry[R]] = []
         self._numbers = itertools.count()
-        self._running: set[_Entry[R]] = set()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._entries: dict[int, _Entry[R]] = {}  # all that wait or run
+        self._running = 0
         self._answered = self._failed = self._cancelled = 0
 
     async def start(self, resident: R) -> None:
-        """Begin. In the loop where everything else here is called too."""
+        """Begin. In the loop where everything else here is called too, but for `post`."""
+        self._resident = resident
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Semaphore(self._maxsize)
-        self._jobs = asyncio.Semaphore(0)
         self._idle = asyncio.Event()
         self._idle.set()
-        self._tasks = [self._loop.create_task(self._work(resident)) for _ in range(self._count)]
+        self._open = True
 
     async def put(self, job: Job[R], priority: int = 0, *, wait: bool = True) -> Future[ChatReply]:
         """Wait for room and queue `job`; without `wait`, raise QueueFull when there is none."""
-        if not self._tasks:
-            raise RuntimeError("the queue is not open: use it inside `async with ChatQueue(…) as queue`")
+        self._check_open()
         if not wait and self._room.locked():
             raise QueueFull(f"the queue holds its {self._maxsize} calls; wait with submit, or try later")
         await self._room.acquire()
+        self._check_open()
         entry = _Entry(priority, next(self._numbers), job)
-        entry.future.add_done_callback(lambda future: self._told(entry, future))
-        heapq.heappush(self._heap, entry)
-        self._idle.clear()
-        self._jobs.release()
+        self._add(entry)
+        return entry.future
+
+    def post(self, job: Job[R]) -> Future[ChatReply]:
+        """Queue `job` from any thread, without waiting. The caller sees to it that there is room."""
+        self._check_open()
+        entry = _Entry(0, next(self._numbers), job, takes_room=False)
+        self._loop.call_soon_threadsafe(self._add_posted, entry)
         return entry.future
 
     async def drain(self) -> None:
@@ -92,36 +99,42 @@ class Workers(Generic[R]):
         await self._idle.wait()
 
     async def stop(self) -> None:
-        """Cancel all that waits or runs, and the workers."""
-        tasks, self._tasks = self._tasks, []
-        for entry in [*self._heap, *self._running]:
+        """Cancel all that waits or runs; returns when it has ended."""
+        self._open = False
+        for entry in list(self._entries.values()):
             entry.future.cancel()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._idle.wait()
 
     def stats(self) -> QueueStats:
-        return QueueStats(len(self._heap), len(self._running), self._answered, self._failed, self._cancelled)
+        return QueueStats(len(self._heap), self._running, self._answered, self._failed, self._cancelled)
 
-    async def _work(self, resident: R) -> None:
-        while True:
-            await self._jobs.acquire()
-            if not self._heap:
-                continue  # its job was cancelled
+    def _check_open(self) -> None:
+        if not self._open:
+            raise RuntimeError("the queue is not open: use it inside `async with ChatQueue(…) as queue`")
+
+    def _add_posted(self, entry: _Entry[R]) -> None:
+        if self._open:
+            self._add(entry)
+        else:
+            entry.future.cancel()
+
+    def _add(self, entry: _Entry[R]) -> None:
+        self._entries[entry.number] = entry
+        entry.future.add_done_callback(partial(self._told, entry.number))
+        heapq.heappush(self._heap, entry)
+        self._idle.clear()
+        self._start_next()
+
+    def _start_next(self) -> None:
+        while self._heap and self._running < self._count:
             entry = heapq.heappop(self._heap)
-            self._room.release()
-            self._running.add(entry)
-            entry.task = self._loop.create_task(self._run(entry, resident))
-            try:
-                await asyncio.wait([entry.task])
-            finally:
-                entry.task.cancel()
-                entry.future.cancel()  # nothing happens to one that has its result
-                self._running.discard(entry)
-                self._rest()
+            self._left_the_heap(entry)
+            self._running += 1
+            entry.task = self._loop.create_task(self._run(entry))
+            entry.task.add_done_callback(partial(self._ended, entry))
 
-    async def _run(self, entry: _Entry[R], resident: R) -> None:
-        outcome = await contained(entry.job, resident)
+    async def _run(self, entry: _Entry[R]) -> None:
+        outcome = await contained(entry.job, self._resident)
         if not entry.future.set_running_or_notify_cancel():
             return
         try:
@@ -133,22 +146,36 @@ class Workers(Generic[R]):
             self._answered += 1
             entry.future.set_result(reply)
 
-    def _told(self, entry: _Entry[R], future: Future[ChatReply]) -> None:
+    def _ended(self, entry: _Entry[R], _: asyncio.Task[None]) -> None:
+        entry.future.cancel()  # nothing happens to one that has its result
+        self._running -= 1
+        self._gone(entry)
+        self._start_next()
+
+    def _told(self, number: int, future: Future[ChatReply]) -> None:
         """From any thread: the future was cancelled, or has its result."""
         if future.cancelled():
             with suppress(RuntimeError):  # the loop has ended, and all with it
-                self._loop.call_soon_threadsafe(self._drop, entry)
+                self._loop.call_soon_threadsafe(self._drop, number)
 
-    def _drop(self, entry: _Entry[R]) -> None:
+    def _drop(self, number: int) -> None:
+        entry = self._entries.get(number)
+        if entry is None:
+            return
         self._cancelled += 1
         if entry.task is not None:
             entry.task.cancel()
-        elif entry in self._heap:
+        else:
             self._heap.remove(entry)
             heapq.heapify(self._heap)
-            self._room.release()
-            self._rest()
+            self._left_the_heap(entry)
+            self._gone(entry)
 
-    def _rest(self) -> None:
-        if not self._heap and not self._running:
+    def _left_the_heap(self, entry: _Entry[R]) -> None:
+        if entry.takes_room:
+            self._room.release()
+
+    def _gone(self, entry: _Entry[R]) -> None:
+        del self._entries[entry.number]
+        if not self._entries:
             self._idle.set()

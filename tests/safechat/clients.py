@@ -11,6 +11,8 @@ from typing import Any
 import httpx2
 import openai
 
+from safechat import ChatClientWrapper, RetryPolicy
+
 KEY = "sk-proj-Zk3x9Q7mT1vB8nR5wY2c"
 
 KINDS = ("async", "sync", "plain")
@@ -22,6 +24,11 @@ def make_client(kind: str, base_url: str = "https://api.openai.com/v1", **option
     if kind == "sync":
         return openai.OpenAI(api_key=KEY, base_url=base_url, **options)
     return PlainClient(base_url)
+
+
+def once(client: object, **options: Any) -> ChatClientWrapper:
+    """A wrapper that asks once: for tests of a single call."""
+    return ChatClientWrapper(client, retry=RetryPolicy(attempts=1), **options)
 
 
 class PlainClient:

@@ -28,7 +28,7 @@ class AsyncFake:
         self.most = max(self.most, self.under_way)
         try:
             if self.gate is not None:
-                while not self.gate.is_set():
+                while not self.gate.is_set():  # noqa: ASYNC110 - the gate is a thread's
                     await asyncio.sleep(0.002)
             if self.seconds:
                 await asyncio.sleep(self.seconds)

@@ -8,10 +8,9 @@ import time
 
 import pytest
 
-from clients import KEY, KINDS, make_client
+from clients import KEY, KINDS, make_client, once
 from safechat import (
     AuthenticationFailed,
-    ChatClientWrapper,
     ChatError,
     ConnectionFailed,
     ContentFiltered,
@@ -83,7 +82,7 @@ def test_a_status_gives_its_class_over_the_wire(
     answer = http(body, status=f"{status} Oops", headers="x-request-id: req_7\r\nretry-after-ms: 1500\r\n")
     with wire(lambda peer: peer.say(answer)) as server:
         with (
-            ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+            once(make_client(kind, server.base_url)) as chat,
             pytest.raises(ChatError) as caught,
         ):
             chat.generate("Merhaba")
@@ -100,7 +99,7 @@ def test_a_page_of_html_with_a_status_is_classified_by_the_status(kind: str) -> 
     answer = http(b"<html>502</html>", status="502 Bad Gateway")
     with wire(lambda peer: peer.say(answer)) as server:
         with (
-            ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+            once(make_client(kind, server.base_url)) as chat,
             pytest.raises(ServerError, match="502"),
         ):
             chat.generate("Merhaba")
@@ -113,7 +112,7 @@ def test_x_should_retry_wins_over_the_table(kind: str, word: str, expected: bool
     answer = http(b"{}", status=status, headers=f"x-should-retry: {word}\r\n")
     with wire(lambda peer: peer.say(answer)) as server:
         with (
-            ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+            once(make_client(kind, server.base_url)) as chat,
             pytest.raises(ChatError) as caught,
         ):
             chat.generate("Merhaba")
@@ -125,7 +124,7 @@ def test_a_refused_connection_is_connection_failed(kind: str) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
-        with ChatClientWrapper(make_client(kind, url)) as chat, pytest.raises(ConnectionFailed):
+        with once(make_client(kind, url)) as chat, pytest.raises(ConnectionFailed):
             chat.generate("Merhaba")
 
 
@@ -148,7 +147,7 @@ def half_then(end: str) -> object:
 def test_a_connection_cut_in_the_body_is_connection_failed(kind: str, end: str) -> None:
     with wire(half_then(end)) as server:  # type: ignore[arg-type]
         with (
-            ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+            once(make_client(kind, server.base_url)) as chat,
             pytest.raises(ChatError) as caught,
         ):
             chat.generate("Merhaba")
@@ -172,7 +171,7 @@ def drip(peer: Peer) -> None:
 @pytest.mark.parametrize("script", [drip, silent], ids=["drips", "never answers"])
 def test_a_slow_body_ends_within_the_timeout(kind: str, script: object) -> None:
     with wire(script) as server:  # type: ignore[arg-type]
-        with ChatClientWrapper(make_client(kind, server.base_url), timeout=0.4) as chat:
+        with once(make_client(kind, server.base_url), timeout=0.4) as chat:
             started = time.monotonic()
             with pytest.raises(RequestTimedOut, match=r"within 0\.4 s"):
                 chat.generate("Merhaba")
@@ -183,7 +182,7 @@ def test_a_slow_body_ends_within_the_timeout(kind: str, script: object) -> None:
 
 @pytest.mark.parametrize("kind", ["async", "sync"])
 def test_a_request_that_timed_out_is_hung_up_on(kind: str) -> None:
-    with wire(drip) as server, ChatClientWrapper(make_client(kind, server.base_url), timeout=0.3) as chat:
+    with wire(drip) as server, once(make_client(kind, server.base_url), timeout=0.3) as chat:
         with pytest.raises(RequestTimedOut):
             chat.generate("Merhaba")
         assert server.hung_up.wait(10)
@@ -192,7 +191,7 @@ def test_a_request_that_timed_out_is_hung_up_on(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_deadline_ends_the_whole_call(kind: str) -> None:
     with wire(silent) as server:
-        with ChatClientWrapper(make_client(kind, server.base_url), deadline=0.3) as chat:
+        with once(make_client(kind, server.base_url), deadline=0.3) as chat:
             with pytest.raises(DeadlineExceeded, match=r"0\.3 s"):
                 chat.generate("Merhaba")
 
@@ -203,7 +202,7 @@ def test_the_key_in_an_error_message_of_the_api_is_taken_out(kind: str) -> None:
     body = json.dumps({"error": {"message": message, "code": "invalid_api_key"}}).encode()
     with wire(lambda peer: peer.say(http(body, status="401 Unauthorized"))) as server:
         with (
-            ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+            once(make_client(kind, server.base_url)) as chat,
             pytest.raises(AuthenticationFailed) as caught,
         ):
             chat.generate("Merhaba")

@@ -6,9 +6,8 @@ import json
 
 import pytest
 
-from clients import KINDS, make_client
+from clients import KINDS, make_client, once
 from safechat import (
-    ChatClientWrapper,
     ChatError,
     ContentFiltered,
     EmptyReply,
@@ -58,7 +57,7 @@ def test_a_200_that_is_no_answer_gives_its_class(kind: str, name: str) -> None:
         expected = MalformedReply  # urllib's own decoding fails: UnicodeDecodeError
     with wire(lambda peer: peer.say(http(body))) as server:
         with (
-            ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+            once(make_client(kind, server.base_url)) as chat,
             pytest.raises(ChatError) as caught,
         ):
             chat.generate("Merhaba")
@@ -73,7 +72,7 @@ def test_html_with_the_content_type_of_html_is_malformed_too(kind: str) -> None:
     answer = http(page).replace(b"application/json", b"text/html")
     with wire(lambda peer: peer.say(answer)) as server:
         with (
-            ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+            once(make_client(kind, server.base_url)) as chat,
             pytest.raises(MalformedReply, match="<html>proxy"),
         ):
             chat.generate("Merhaba")
@@ -84,7 +83,7 @@ def test_what_the_error_object_says_is_in_the_error(kind: str) -> None:
     body, _ = BODIES["an error object"]
     with wire(lambda peer: peer.say(http(body))) as server:
         with (
-            ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+            once(make_client(kind, server.base_url)) as chat,
             pytest.raises(MalformedReply) as caught,
         ):
             chat.generate("Merhaba")
@@ -97,7 +96,7 @@ def test_a_cut_answer_keeps_what_there_is_of_it(kind: str) -> None:
     body, _ = BODIES["length"]
     with (
         wire(lambda peer: peer.say(http(body))) as server,
-        ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+        once(make_client(kind, server.base_url)) as chat,
     ):
         with pytest.raises(TruncatedReply) as caught:
             chat.generate("Merhaba")
@@ -109,7 +108,7 @@ def test_a_cut_answer_keeps_what_there_is_of_it(kind: str) -> None:
 def test_an_answer_is_read_whole(kind: str) -> None:
     with (
         wire(lambda peer: peer.say(http(WHOLE))) as server,
-        ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+        once(make_client(kind, server.base_url)) as chat,
     ):
         reply = chat.generate("Merhaba", temperature=0.2)
     assert (reply.text, reply.model, reply.finish_reason) == ("Merhaba!", "gpt-5-mini-2025-08-07", "stop")
@@ -131,7 +130,7 @@ def test_a_tool_call_without_text_is_an_answer(kind: str) -> None:
     body = as_json(completion(message=message, finish_reason="tool_calls"))
     with (
         wire(lambda peer: peer.say(http(body))) as server,
-        ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+        once(make_client(kind, server.base_url)) as chat,
     ):
         reply = chat.generate("Merhaba")
     assert reply.text == ""
@@ -143,6 +142,6 @@ def test_content_in_parts_is_one_text() -> None:
     body = as_json(completion(message={"role": "assistant", "content": parts}))
     with (
         wire(lambda peer: peer.say(http(body))) as server,
-        ChatClientWrapper(make_client("async", server.base_url)) as chat,
+        once(make_client("async", server.base_url)) as chat,
     ):
         assert chat.generate("Merhaba").text == "Merhaba"

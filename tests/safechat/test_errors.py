@@ -12,8 +12,8 @@ import openai
 import pytest
 
 import safechat
-from clients import KEY, KINDS, make_client
-from safechat import ChatClientWrapper, ChatError, ConnectionFailed, KeyUnavailable, TruncatedReply
+from clients import KEY, KINDS, make_client, once
+from safechat import ChatError, ConnectionFailed, KeyUnavailable, TruncatedReply
 from wire import http, wire
 
 
@@ -92,7 +92,7 @@ def test_no_error_holds_the_key(kind: str, fault: str) -> None:
 
     with (
         wire(script) as server,
-        ChatClientWrapper(make_client(kind, server.base_url)) as chat,
+        once(make_client(kind, server.base_url)) as chat,
         pytest.raises(ChatError) as caught,
     ):
         chat.generate("Merhaba")
@@ -108,7 +108,7 @@ def test_no_error_holds_the_key(kind: str, fault: str) -> None:
 
 
 def test_a_refused_connection_holds_no_key() -> None:
-    with ChatClientWrapper(make_client("async", "http://127.0.0.1:9/v1")) as chat:
+    with once(make_client("async", "http://127.0.0.1:9/v1")) as chat:
         with pytest.raises(ConnectionFailed) as caught:
             chat.generate("Merhaba")
     assert all(KEY not in repr(value) for value in reachable(caught.value))
@@ -123,14 +123,14 @@ def test_what_a_key_callable_raises_is_key_unavailable(asynchronous: bool) -> No
         return broken()
 
     client = openai.AsyncOpenAI(api_key=broken_async) if asynchronous else openai.OpenAI(api_key=broken)
-    with ChatClientWrapper(client) as chat, pytest.raises(KeyUnavailable, match="no such secret"):
+    with once(client) as chat, pytest.raises(KeyUnavailable, match="no such secret"):
         chat.generate("Merhaba")
 
 
 def test_a_client_with_an_empty_key_says_so() -> None:
     client = openai.OpenAI(api_key=KEY)
     client.api_key = ""
-    with ChatClientWrapper(client) as chat:
+    with once(client) as chat:
         with pytest.raises(safechat.AuthenticationFailed, match="no API key"):
             chat.generate("Merhaba")
 
@@ -141,6 +141,6 @@ def test_an_exception_that_nobody_foresaw_is_still_a_chat_error() -> None:
             raise ZeroDivisionError("division by zero")
 
     odd = type("Client", (), {"chat": type("Chat", (), {"completions": Odd()})()})()
-    with ChatClientWrapper(odd) as chat, pytest.raises(ChatError, match="ZeroDivisionError") as caught:
+    with once(odd) as chat, pytest.raises(ChatError, match="ZeroDivisionError") as caught:
         chat.generate("Merhaba")
     assert caught.value.kind == "error"

@@ -412,6 +412,48 @@ def test_limits_follow_the_headers_when_they_change() -> None:
     assert server.arrivals[-1] - server.arrivals[0] == pytest.approx(10, rel=0.15)
 
 
+def test_who_waits_already_goes_on_at_the_new_rate() -> None:
+    server = Server(headers=headers(6))
+
+    async def main() -> None:
+        layer = limited(server)
+        await layer(request())
+        waiting = asyncio.create_task(layer(request()))
+        await asyncio.sleep(1)
+        layer._quotas["m"].answered(headers(600))
+        started = now()
+        await waiting
+        assert now() - started < 1
+
+    run(main())
+
+
+def test_a_limit_that_is_no_minutes_is_told_by_its_reset() -> None:
+    """A bucket of 10 that fills with 100 a second, and calls its size the limit."""
+    level, updated = 10.0, 1000.0
+
+    async def server(request: ChatRequest) -> ChatReply:
+        nonlocal level, updated
+        level, updated = min(10.0, level + (now() - updated) * 100), now()
+        if level < 1:
+            raise errors.RateLimited("429", status=429, retry_after=(1 - level) / 100, model=request.model)
+        level -= 1
+        arrivals.append(now())
+        said = headers(10, int(level), f"{(10 - level) * 10:.0f}ms")
+        await asyncio.sleep(0.02)
+        return ChatReply("tamam", "m", headers=said)
+
+    arrivals: list[float] = []
+
+    async def main() -> None:
+        layer = limited(server, concurrency=100)
+        outcomes = await gathered(layer, *(request() for _ in range(1000)))
+        assert sum(isinstance(each, ChatReply) for each in outcomes) >= 995
+
+    run(main())
+    assert arrivals[-1] - arrivals[0] == pytest.approx(10, rel=0.05)
+
+
 def test_token_limits_follow_the_headers_too() -> None:
     server = Server(headers=headers(6000, kind="tokens"))
 

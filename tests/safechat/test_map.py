@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from clients import once
 from fakes import AsyncFake
 from safechat import ChatClientWrapper, ChatError, ChatReply, ConnectionFailed, RateLimits, RequestRejected
 
@@ -53,7 +54,7 @@ async def test_one_failing_item_is_one_error_and_199_are_answers(asynchronous: b
 @both
 async def test_raise_on_error_raises_and_cancels_the_rest(asynchronous: bool) -> None:
     client = AsyncFake(fails=lambda prompt: OSError("cut") if prompt == "3" else None)
-    async with ChatClientWrapper(client) as chat:
+    async with once(client) as chat:
         with pytest.raises(ConnectionFailed):
             await run(chat, map(str, itertools.count()), asynchronous, workers=2, raise_on_error=True)
         assert client.under_way == 0
