@@ -31,23 +31,28 @@ from safechat.errors import (
     VaultSealed,
     VaultUnreachable,
 )
+from safechat.fallback import BreakerPolicy
 from safechat.limits import RateLimits
 from safechat.messages import ChatReply, ChatRequest, Handler, Usage
 from safechat.queue import ChatQueue
 from safechat.retry import RetryPolicy
+from safechat.stream import AsyncChatStream, ChatStream
 from safechat.workers import QueueStats
 
 # A library leaves logging to the application: https://docs.python.org/3/howto/logging.html#library-config
 logging.getLogger("safechat").addHandler(logging.NullHandler())
 
 __all__ = [
+    "AsyncChatStream",
     "AuthenticationFailed",
     "BadReply",
+    "BreakerPolicy",
     "ChatClientWrapper",
     "ChatError",
     "ChatQueue",
     "ChatReply",
     "ChatRequest",
+    "ChatStream",
     "CircuitOpen",
     "ConnectionFailed",
     "ContentFiltered",

@@ -18,7 +18,8 @@ from safechat.messages import ChatReply, Messages
 from safechat.workers import Job, Workers
 
 if TYPE_CHECKING:
-    from safechat.client import ChatClientWrapper, Layers
+    from safechat.client import ChatClientWrapper
+    from safechat.layers import Layers
 
 Progress = Callable[[int, int | None], object]
 """Called after each item with (done, total); total is None for what has no length."""

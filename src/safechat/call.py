@@ -1,31 +1,30 @@
-"""The innermost handler: one request to the API through the openai SDK.
+"""The innermost handler: one request to the API, one reply or one ChatError.
 
-The only file that touches the SDK. It sets a true total time limit (the SDK's is
-per phase: a body that drips never ends), switches the SDK's own retries off
-(retries multiply), and turns whatever goes wrong into a ChatError that holds
-nothing of the SDK. Not here: waiting, trying again, other models.
+It sets a true total time limit (the SDK's is per phase: a body that drips never
+ends, nor does a stream of keep-alives), and turns whatever goes wrong into a
+ChatError that holds nothing of the SDK. Not here: how the SDK is called
+(sdk.py), waiting, trying again, other models.
 """
 
 from __future__ import annotations
 
 import asyncio
-import difflib
 import http.client
-import inspect
+import json
 import re
-import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, cast
+from contextlib import aclosing
+from typing import Any, TypeVar, cast
 
 import anyio
 import httpx2
 import openai
 
+from safechat.chunks import Chunked
 from safechat.errors import (
     AuthenticationFailed,
     ChatError,
     ConnectionFailed,
-    KeyUnavailable,
     MalformedReply,
     RequestTimedOut,
     classify,
@@ -33,11 +32,12 @@ from safechat.errors import (
 from safechat.headers import retry_after, should_retry
 from safechat.messages import ChatReply, ChatRequest
 from safechat.parameters import ParameterMemory
+from safechat.parse import parsed, response_format
 from safechat.redact import redact
 from safechat.reply import read_reply
-from safechat.threads import in_thread
+from safechat.sdk import Endpoint
 
-_Answer = tuple[object, Mapping[str, str]]  # the body, or the object made of it; the HTTP headers
+T = TypeVar("T")
 
 # What is raised where no HTTP status says more. The first that fits counts.
 _EXCEPTIONS: tuple[tuple[type[Exception], type[ChatError]], ...] = (
@@ -50,34 +50,32 @@ _EXCEPTIONS: tuple[tuple[type[Exception], type[ChatError]], ...] = (
     (OSError, ConnectionFailed),
     (http.client.HTTPException, ConnectionFailed),
     (UnicodeDecodeError, MalformedReply),
+    (json.JSONDecodeError, MalformedReply),
 )
 
-
 _NO_KEY = re.compile(r"authentication method|missing credentials", re.I)
+_RATE_LIMIT = re.compile(r"rate_?limit|insufficient_quota", re.I)
 
 
 class OpenAICall:
-    """Sends a request through `client` and reads the answer.
+    """Sends a request through `client` and reads the answer, whole or, with `on_piece`, as a stream.
 
     `client` is OpenAI, AsyncOpenAI, one of their Azure kin, or any object with
-    `.chat.completions.create`; a synchronous one runs in a thread. An SDK client
-    with the SDK's own connection pool is called through a copy with a pool that
-    belongs to the running event loop, so it does not matter where `client` was
-    used before. A pool of your own (`http_client=`) is used as it is.
+    `.chat.completions.create`; a synchronous one runs in a thread.
     """
 
     def __init__(self, client: object) -> None:
-        self._client = client
-        self._copy: tuple[asyncio.AbstractEventLoop, openai.OpenAI | openai.AsyncOpenAI] | None = None
+        self._endpoint = Endpoint(client)
         self._parameters = ParameterMemory()
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The answer, within `request.timeout` seconds. Raises ChatError, and nothing reachable from it
         holds the key; TypeError for a parameter that the SDK does not know."""
-        self._check_parameters(request.params)
+        self._endpoint.check_parameters(request.params)
         failure: ChatError
         try:
-            return await self._attempt(request)
+            reply = await (self._whole(request) if request.on_piece is None else self._streamed(request))
+            return reply if request.parse is None else parsed(reply, request.parse)
         except AssertionError:
             raise  # a test's own words, such as respx's for a request that is not mocked
         except Exception as exception:
@@ -88,98 +86,81 @@ class OpenAICall:
 
     async def aclose(self) -> None:
         """Close the connections that this object opened; those of the client it was given stay open."""
-        copy, self._copy = self._copy, None
-        if copy is not None and copy[0] is asyncio.get_running_loop():
-            closing = copy[1].close()
-            if closing is not None:
-                await closing
+        await self._endpoint.aclose()
 
-    async def _attempt(self, request: ChatRequest) -> ChatReply:
+    async def _whole(self, request: ChatRequest) -> ChatReply:
         with anyio.fail_after(request.timeout):
-            answer, headers = await self._adapted_exchange(request)
+            answer, headers = await self._adapted(
+                request, lambda arguments: self._endpoint.exchange(arguments, request.timeout)
+            )
         return read_reply(answer, request, headers)
 
-    async def _adapted_exchange(self, request: ChatRequest) -> _Answer:
-        """The exchange, once more without each parameter that the API says this model does not take."""
+    async def _streamed(self, request: ChatRequest) -> ChatReply:
+        """The clock runs while the next piece is awaited, and rests while the consumer takes one."""
+        loop = asyncio.get_running_loop()
+        chunked = Chunked(request)
+        try:
+            async with asyncio.timeout(request.timeout) as limit:
+                chunks, headers = await self._adapted(request, self._endpoint.stream)
+                chunked.check_headers(headers)
+                async with aclosing(cast(Any, chunks)):
+                    async for chunk in chunks:
+                        if not chunked.add(chunk):
+                            continue  # a keep-alive, or one in disguise: the clock runs on
+                        limit.reschedule(None)
+                        await chunked.deliver()
+                        limit.reschedule(loop.time() + request.timeout)
+            return read_reply(chunked.completion(), request, headers)
+        except AssertionError:
+            raise
+        except Exception as exception:
+            failure = self._translated(exception, request)
+        raise chunked.final(failure)
+
+    async def _adapted(self, request: ChatRequest, send: Callable[[Mapping[str, object]], Awaitable[T]]) -> T:
+        """What `send` gives, once more without each parameter that the API says this model does not take."""
         while True:
             params = self._parameters.adapted(request.model, request.params)
             refused: ChatError
             try:
-                return await self._exchange(request, params)
+                return await send(_arguments(request, params))
             except openai.APIStatusError as exception:
                 refused = self._translated(exception, request)
             if not self._parameters.learn(request.model, params, refused):
                 raise refused
 
-    async def _exchange(self, request: ChatRequest, params: Mapping[str, object]) -> _Answer:
-        arguments = {
-            **params,
-            "model": request.model,
-            "messages": list(request.messages),
-            "timeout": request.timeout if request.timeout != float("inf") else None,
-        }
-        client = self._sdk_client()
-        if isinstance(client, openai.AsyncOpenAI):
-            response = await client.chat.completions.with_raw_response.create(**cast(Any, arguments))
-            return response.http_response.content, _lowered(response.http_response.headers)
-        if isinstance(client, openai.OpenAI):
-            expires = time.monotonic() + request.timeout
-            return await in_thread(lambda: _read_whole(client, arguments, expires))
-        create = cast(Any, client).chat.completions.create
-        answer = create(**arguments) if _is_async(create) else await in_thread(lambda: create(**arguments))
-        return (await answer if isinstance(answer, Awaitable) else answer), {}
-
-    def _sdk_client(self) -> object:
-        """A copy of the SDK client for this event loop; anything else as it was given.
-
-        A client whose `create` a test or a tracing tool has replaced is used as it is.
-        """
-        client = self._client
-        if not isinstance(client, openai.OpenAI | openai.AsyncOpenAI):
-            return client
-        if "create" in vars(client.chat.completions):
-            return _Plain(client)
-        loop = asyncio.get_running_loop()
-        if self._copy is None or self._copy[0] is not loop:
-            self._copy = (loop, _copied(client))
-        return self._copy[1]
-
-    def _check_parameters(self, params: Mapping[str, object]) -> None:
-        if not isinstance(self._client, openai.OpenAI | openai.AsyncOpenAI):
-            return
-        for name in params:
-            if name not in _PARAMETERS:
-                near = difflib.get_close_matches(name, _PARAMETERS, n=1)
-                raise TypeError(
-                    f"unknown parameter {name!r}"
-                    + (f"; did you mean {near[0]!r}?" if near else "")
-                    + " A parameter that only your server knows goes into extra_body={…}."
-                )
-
     def _translated(self, exception: Exception, request: ChatRequest) -> ChatError:
+        model = request.model
         if isinstance(exception, ChatError):
             exception.args = (self._redacted(str(exception)),)
             return exception
         if isinstance(exception, openai.APIStatusError):
-            return self._status_error(exception, request)
+            headers = {name.lower(): value for name, value in exception.response.headers.items()}
+            return self._api_error(exception, exception.status_code, headers, request)
         text = self._redacted(_told(exception))
         if isinstance(exception, TypeError | openai.OpenAIError) and _NO_KEY.search(text):
-            return AuthenticationFailed(f"{request.model}: the client has no API key", model=request.model)
+            return AuthenticationFailed(f"{model}: the client has no API key", model=model)
         if isinstance(exception, RuntimeError) and "loop" in text:
             return ConnectionFailed(
-                f"{request.model}: {text}. The client's connections belong to another event loop: "
+                f"{model}: {text}. The client's connections belong to another event loop: "
                 "give the wrapper an http_client of its own, or none",
-                model=request.model,
+                model=model,
             )
         for known, error in _EXCEPTIONS:
             if isinstance(exception, known):
                 if error is RequestTimedOut:
                     text = f"no whole answer within {request.timeout:g} s"
-                return error(f"{request.model}: {text}", model=request.model)
-        return ChatError(f"{request.model}: unexpected {text}", model=request.model)
+                return error(f"{model}: {text}", model=model)
+        if isinstance(exception, openai.APIError):  # an error event in a stream: it has no status
+            words = f"{exception.code} {exception.type}"
+            status = 429 if _RATE_LIMIT.search(words) else 400 if "invalid_request" in words else 500
+            return self._api_error(exception, status, {}, request)
+        return ChatError(f"{model}: unexpected {text}", model=model)
 
-    def _status_error(self, exception: openai.APIStatusError, request: ChatRequest) -> ChatError:
-        status, headers = exception.status_code, _lowered(exception.response.headers)
+    def _api_error(
+        self, exception: openai.APIError, status: int, headers: Mapping[str, str], request: ChatRequest
+    ) -> ChatError:
+        """What the API says in an error body."""
         said = exception.body.get("message") if isinstance(exception.body, dict) else exception.body
         said = " ".join(str(said or "no reason given").split())
         error = classify(status, code=exception.code, type=exception.type, message=said)
@@ -189,104 +170,28 @@ class OpenAICall:
             status=status,
             code=exception.code,
             param=exception.param,
-            request_id=exception.request_id,
+            request_id=headers.get("x-request-id"),
             retry_after=retry_after(headers),
             model=request.model,
             retryable=should_retry(headers),
         )
 
     def _redacted(self, text: str) -> str:
-        clients = (self._client, self._copy[1] if self._copy else None)
-        keys = [getattr(client, "api_key", None) for client in clients]
-        return redact(text, [key for key in keys if isinstance(key, str)])
+        return redact(text, self._endpoint.keys())
 
 
-def check_client(client: object) -> None:
-    """Raise TypeError, which does not show it, if `client` has no `.chat.completions.create`."""
-    completions = getattr(getattr(client, "chat", None), "completions", None)
-    if not callable(getattr(completions, "create", None)):
-        raise TypeError(f"client must have .chat.completions.create; {type(client).__name__} has not")
-
-
-class _Plain:
-    """An SDK client to be called like any other object, by its `create`."""
-
-    def __init__(self, client: openai.OpenAI | openai.AsyncOpenAI) -> None:
-        self.chat = client.chat
-
-
-_PARAMETERS = frozenset(inspect.signature(openai.resources.chat.Completions.create).parameters) - {
-    "self", "model", "messages", "stream", "stream_options", "timeout",
-}  # fmt: skip
-
-
-_SDK_POOLS = ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
-
-
-def _copied(client: openai.OpenAI | openai.AsyncOpenAI) -> openai.OpenAI | openai.AsyncOpenAI:
-    """`client` without retries, and with connections of its own unless they were made by hand."""
-    provider: Callable[[], Any] | None = getattr(client, "_api_key_provider", None)
-    options: dict[str, Any] = {"max_retries": 0}
-    own_pool = type(getattr(client, "_client", None)).__name__ in _SDK_POOLS
-    if isinstance(client, openai.AsyncOpenAI):
-        if own_pool:
-            options["http_client"] = openai.DefaultAsyncHttpxClient()
-        if provider is not None:
-            options["api_key"] = _guarded_async(provider)
-    else:
-        if own_pool:
-            options["http_client"] = openai.DefaultHttpxClient()
-        if provider is not None:
-            options["api_key"] = _guarded(provider)
-    return client.copy(**options)
-
-
-def _guarded(provider: Callable[[], str]) -> Callable[[], str]:
-    def key() -> str:
-        failure: KeyUnavailable
-        try:
-            return provider()
-        except ChatError:
-            raise
-        except Exception as exception:
-            failure = KeyUnavailable(f"the client's api_key callable failed: {_told(exception)}")
-        raise failure
-
-    return key
-
-
-def _guarded_async(provider: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[str]]:
-    async def key() -> str:
-        failure: KeyUnavailable
-        try:
-            return await provider()
-        except ChatError:
-            raise
-        except Exception as exception:
-            failure = KeyUnavailable(f"the client's api_key callable failed: {_told(exception)}")
-        raise failure
-
-    return key
-
-
-def _read_whole(client: openai.OpenAI, arguments: Mapping[str, object], expires: float) -> _Answer:
-    """The body, read piece by piece: so a thread that nobody waits for any more ends by itself."""
-    create = client.chat.completions.with_streaming_response.create
-    with create(**cast(Any, arguments)) as response:
-        pieces: list[bytes] = []
-        for piece in response.iter_bytes():
-            pieces.append(piece)
-            if time.monotonic() > expires:
-                raise TimeoutError
-        return b"".join(pieces), _lowered(response.headers)
-
-
-def _is_async(create: object) -> bool:
-    return inspect.iscoroutinefunction(create) or asyncio.iscoroutinefunction(create)
-
-
-def _lowered(headers: httpx2.Headers) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+def _arguments(request: ChatRequest, params: Mapping[str, object]) -> dict[str, object]:
+    arguments = {
+        **params,
+        "model": request.model,
+        "messages": list(request.messages),
+        "timeout": request.timeout if request.timeout != float("inf") else None,
+    }
+    if request.parse is not None:
+        arguments["response_format"] = response_format(request.parse)
+    if request.on_piece is not None:
+        arguments |= {"stream": True, "stream_options": {"include_usage": True}}
+    return arguments
 
 
 def _told(exception: BaseException) -> str:

@@ -1,37 +1,40 @@
 """The wrapper: the only object that most people touch.
 
-Checks what it is given, nests the layers (`_layers`, in one place to see), and
-brings every call into one event loop, whoever makes it. Not here: any behaviour
-of a layer.
+Checks what it is given, and brings every call into one event loop, whoever makes
+it. Not here: the layers and their order (layers.py).
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
 import anyio
-import openai
+from pydantic import BaseModel
 
 from safechat.bulk import Bulk, Progress
-from safechat.call import OpenAICall, check_client
-from safechat.errors import ChatError, DeadlineExceeded, KeyUnavailable
-from safechat.limits import RateLimited, RateLimits
+from safechat.errors import ChatError, KeyUnavailable
+from safechat.fallback import BreakerPolicy
+from safechat.layers import Layers
+from safechat.limits import RateLimits
 from safechat.loop import OwnLoop
 from safechat.messages import (
     ChatReply,
     ChatRequest,
-    Handler,
     Messages,
+    OnPiece,
     check_messages,
     check_model,
     check_seconds,
 )
-from safechat.retry import Retried, RetryPolicy
+from safechat.parse import check_parse
+from safechat.retry import RetryPolicy
+from safechat.sdk import check_client, new_client
 from safechat.settings import read_settings
+from safechat.stream import AsyncChatStream, ChatStream
 
 DEFAULT_MODEL = "gpt-5-mini"
 
@@ -42,8 +45,10 @@ class ChatClientWrapper:
     `client` is `OpenAI()`, `AsyncOpenAI()`, one of their Azure kin, or any object
     with `.chat.completions.create`. It stays yours: closing the wrapper does not
     close it. `timeout` limits one attempt, `deadline` the whole call, both in
-    seconds. `limits` is what the API allows; what it leaves open follows the API's
-    headers. One wrapper serves all threads and event loops of a program.
+    seconds. `fallbacks` are models to ask when `model` cannot answer, or pairs of
+    another client and its model. `retry`, `limits` and `breaker` say how patient,
+    how fast and how wary; limits that are left open follow the API's headers.
+    One wrapper serves all threads and event loops of a program.
 
         with ChatClientWrapper(OpenAI()) as chat:
             print(chat.generate("Merhaba"))
@@ -56,16 +61,20 @@ class ChatClientWrapper:
         model: str = DEFAULT_MODEL,
         timeout: float = 10.0,
         deadline: float = 60.0,
+        fallbacks: Sequence[str | tuple[object, str]] = (),
         retry: RetryPolicy | None = None,
         limits: RateLimits | None = None,
+        breaker: BreakerPolicy | None = None,
+        strict_streams: bool = True,
     ) -> None:
         self._model = check_model(model)
         self._timeout = check_seconds("timeout", timeout)
         self._deadline = check_seconds("deadline", deadline)
+        self._strict_streams = strict_streams
         check_client(client)
-        limits = limits or RateLimits()
-        retry = retry or RetryPolicy()
-        self._loop = OwnLoop(lambda: Layers.around(OpenAICall(client), limits, retry))
+        targets = _targets(client, fallbacks)
+        policies = (retry or RetryPolicy(), limits or RateLimits(), breaker or BreakerPolicy())
+        self._loop = OwnLoop(lambda: Layers.build(client, targets, *policies))
         # A wrapper that is dropped without close() leaves no thread behind.
         weakref.finalize(self, self._loop.close, wait=False).atexit = False
 
@@ -78,17 +87,13 @@ class ChatClientWrapper:
         settings = read_settings(env_file)
         if settings.api_key is None:
             raise KeyUnavailable("there is no API key: set OPENAI_API_KEY in the environment or in .env")
-        client = openai.AsyncOpenAI(
-            api_key=settings.api_key.get_secret_value(),
+        client = new_client(
+            settings.api_key.get_secret_value(),
             base_url=settings.base_url,
             organization=settings.organization,
             project=settings.project,
         )
-        chosen = settings.model_dump(include={"model", "timeout", "deadline"}, exclude_none=True)
-        limits = settings.model_dump(
-            include={"requests_per_minute", "tokens_per_minute", "concurrency"}, exclude_none=True
-        )
-        return cls(client, limits=RateLimits(**limits), **chosen)
+        return cls(client, **settings.wrapper_options())
 
     def generate(
         self,
@@ -99,11 +104,13 @@ class ChatClientWrapper:
         timeout: float | None = None,
         deadline: float | None = None,
         allow_truncated: bool = False,
+        parse: type[BaseModel] | None = None,
         **params: object,
     ) -> ChatReply:
         """The answer to `messages`: a str, or a list of messages.
 
-        What is not given is the wrapper's own. `params` go to the API as they
+        With `parse` the answer is JSON that fits this pydantic model, and `reply.parsed`
+        is one. What is not given is the wrapper's own. `params` go to the API as they
         are (`tools=`, `response_format=`, `max_completion_tokens=`, …); a sampling
         parameter that the model does not take is left out, and logged once.
 
@@ -118,6 +125,7 @@ class ChatClientWrapper:
                 timeout=timeout,
                 deadline=deadline,
                 allow_truncated=allow_truncated,
+                parse=parse,
                 **params,
             )
         )
@@ -131,6 +139,7 @@ class ChatClientWrapper:
         timeout: float | None = None,
         deadline: float | None = None,
         allow_truncated: bool = False,
+        parse: type[BaseModel] | None = None,
         **params: object,
     ) -> ChatReply:
         """`generate` for an event loop, any event loop. Cancelling it cancels the request."""
@@ -142,9 +151,36 @@ class ChatClientWrapper:
                 timeout=timeout,
                 deadline=deadline,
                 allow_truncated=allow_truncated,
+                parse=parse,
                 **params,
             )
         )
+
+    def stream(
+        self,
+        messages: Messages,
+        model: str | None = None,
+        temperature: float | None = None,
+        **params: object,
+    ) -> ChatStream:
+        """The answer in pieces of text, as they come; `stream.reply` is the whole, at the end.
+
+        Up to the first piece a stream is retried and falls back; after it, never.
+        `timeout` limits the wait for each piece, which keep-alives do not extend.
+        Without a finish_reason the end is a TruncatedReply (`strict_streams=False`
+        believes it). The other arguments are those of `generate`.
+        """
+        return ChatStream(self._loop, self._streamed(messages, model, temperature, **cast(Any, params)))
+
+    def stream_async(
+        self,
+        messages: Messages,
+        model: str | None = None,
+        temperature: float | None = None,
+        **params: object,
+    ) -> AsyncChatStream:
+        """`stream` for an event loop."""
+        return AsyncChatStream(self._loop, self._streamed(messages, model, temperature, **cast(Any, params)))
 
     def map(
         self,
@@ -210,51 +246,68 @@ class ChatClientWrapper:
         model: str | None = None,
         temperature: float | None = None,
         *,
-        timeout: float | None = None,
         deadline: float | None = None,
-        allow_truncated: bool = False,
-        **params: object,
+        **fields: Any,
     ) -> Callable[[Layers], Awaitable[ChatReply]]:
         """The call, checked, to be made in the wrapper's loop."""
-        if params.get("stream"):
-            raise ValueError("generate gives a whole answer; stream=True is not for it")
+        request = self._request(messages, model, temperature, **fields)
+        seconds = self._deadline if deadline is None else check_seconds("deadline", deadline)
+        return lambda layers: layers.answer(request, seconds)
+
+    def _streamed(
+        self,
+        messages: Messages,
+        model: str | None,
+        temperature: float | None,
+        *,
+        deadline: float | None = None,
+        **fields: Any,
+    ) -> Callable[[Layers, OnPiece], Awaitable[ChatReply]]:
+        request = self._request(messages, model, temperature, **fields)
+        seconds = self._deadline if deadline is None else check_seconds("deadline", deadline)
+        return lambda layers, on_piece: layers.answer(replace(request, on_piece=on_piece), seconds)
+
+    def _request(
+        self,
+        messages: Messages,
+        model: str | None,
+        temperature: float | None,
+        *,
+        timeout: float | None = None,
+        allow_truncated: bool = False,
+        parse: type[BaseModel] | None = None,
+        strict_streams: bool | None = None,
+        **params: object,
+    ) -> ChatRequest:
+        for name in ("stream", "stream_options"):
+            if name in params:
+                raise ValueError(f"{name} is not for generate: chat.stream and chat.stream_async stream")
         if temperature is not None:
             params["temperature"] = temperature
-        request = ChatRequest(
+        return ChatRequest(
             messages=check_messages(messages),
             model=self._model if model is None else check_model(model),
             params=params,
             timeout=self._timeout if timeout is None else check_seconds("timeout", timeout),
             allow_truncated=allow_truncated,
-        )
-        seconds = self._deadline if deadline is None else check_seconds("deadline", deadline)
-        return lambda layers: layers.answer(request, seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Layers:
-    """The layers of one event loop, ready to answer."""
-
-    handler: Handler
-    call: OpenAICall
-
-    @classmethod
-    def around(cls, call: OpenAICall, limits: RateLimits, retry: RetryPolicy) -> Self:
-        """The order of the layers, the innermost first."""
-        limited = RateLimited(call, limits)
-        retried = Retried(limited, retry)
-        return cls(retried, call)
-
-    async def answer(self, request: ChatRequest, deadline: float) -> ChatReply:
-        """The call, under its deadline (seconds from now)."""
-        started = anyio.current_time()
-        with anyio.move_on_after(deadline):
-            reply = await self.handler(replace(request, deadline=started + deadline))
-            return replace(reply, latency=anyio.current_time() - started)
-        raise DeadlineExceeded(
-            f"{request.model}: the call did not finish within its deadline of {deadline:g} s",
-            model=request.model,
+            parse=parse if parse is None else check_parse(parse),
+            strict_streams=self._strict_streams if strict_streams is None else strict_streams,
         )
 
-    async def aclose(self) -> None:
-        await self.call.aclose()
+
+def _targets(client: object, fallbacks: Sequence[str | tuple[object, str]]) -> list[tuple[object, str]]:
+    """`fallbacks` as pairs of a client and a model."""
+    if isinstance(fallbacks, str):
+        raise TypeError(f"fallbacks must be a list of models, not a str: {fallbacks!r}")
+    targets = []
+    for each in fallbacks:
+        if isinstance(each, str):
+            targets.append((client, check_model(each)))
+        elif isinstance(each, tuple) and len(each) == 2:
+            check_client(each[0])
+            targets.append((each[0], check_model(each[1])))
+        else:
+            raise TypeError(
+                f"a fallback must be a model or a pair (client, model), not {type(each).__name__}"
+            )
+    return targets

@@ -48,7 +48,8 @@ class ChatError(Exception):
 
     `status`, `code`, `param` and `request_id` are the API's own words, where it
     gave any. `retry_after` is the wait it asked for, in seconds. `attempts`
-    counts the requests that were made for the call.
+    counts the requests that were made for the call, and `failures` are the
+    errors of those before this one, in their order.
     """
 
     kind: ClassVar[str] = "error"
@@ -76,6 +77,7 @@ class ChatError(Exception):
         self.retry_after = retry_after
         self.model = model
         self.attempts = attempts
+        self.failures: tuple[ChatError, ...] = ()
         if retryable is not None:
             self.retryable = retryable
 

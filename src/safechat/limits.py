@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from safechat import errors
+from safechat import errors, waiting
 from safechat.bucket import Bucket
 from safechat.headers import rate_limit
 from safechat.line import Line
@@ -196,7 +196,7 @@ class _Quota:
         def too_late(seconds: float) -> Exception:
             return _paused(model, seconds)
 
-        self._line.close_until(asyncio.get_running_loop().time() + pause, too_late)
+        self._line.close_until(asyncio.get_running_loop().time() + waiting.seconds(pause), too_late)
 
     def _check(self, request: ChatRequest, tokens: int) -> None:
         """Refuse at once what could never go, or not in time."""

@@ -11,7 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from pydantic import BaseModel
+
+from safechat.errors import ChatError
+
 Message = Mapping[str, object]
+OnPiece = Callable[[str], Awaitable[None]]
 Messages = str | Sequence[Message]
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -26,7 +31,12 @@ class ChatRequest:
 
     `timeout` limits one attempt, in seconds. `deadline` is the moment, on the
     event loop's clock, at which the whole call must be over. `attempt` is 1 for
-    the first request of a call, 2 for the next.
+    the first request of a call, 2 for the next; `failures` are the errors of
+    those before it. `parse` is the model that the answer's JSON must fit.
+
+    With `on_piece` the answer is streamed: each piece of text is given to it as
+    it comes, and the reply follows at the end. Then `timeout` limits the wait for
+    each piece, and `strict_streams` asks for a finish_reason.
     """
 
     messages: tuple[Message, ...]
@@ -36,6 +46,10 @@ class ChatRequest:
     deadline: float | None = None
     allow_truncated: bool = False
     attempt: int = 1
+    parse: type[BaseModel] | None = None
+    on_piece: OnPiece | None = None
+    strict_streams: bool = True
+    failures: list[ChatError] = field(default_factory=list, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +68,8 @@ class ChatReply:
     """An answer. `str(reply)` is its text.
 
     `model` is the one that answered, by the API's name for it. `latency` is in
-    seconds; `attempts` counts requests. `headers` are those of the HTTP answer,
+    seconds; `attempts` counts requests. `parsed` is the answer as the model that
+    was asked for with `parse=`. `headers` are those of the HTTP answer,
     lower-cased; a client that is not the SDK gives none.
     """
 
@@ -66,6 +81,7 @@ class ChatReply:
     attempts: int = 1
     latency: float = 0.0
     tool_calls: tuple[Mapping[str, object], ...] = ()
+    parsed: BaseModel | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS, repr=False, compare=False)
 
     def __str__(self) -> str:

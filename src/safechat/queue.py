@@ -16,7 +16,8 @@ from safechat.messages import ChatReply, Messages
 from safechat.workers import QueueStats, Workers
 
 if TYPE_CHECKING:
-    from safechat.client import ChatClientWrapper, Layers
+    from safechat.client import ChatClientWrapper
+    from safechat.layers import Layers
 
 
 class ChatQueue:

@@ -22,12 +22,12 @@ def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str
     """
     headers = headers or {}
     completion = _decoded(response, request)
-    model = _text(_get(completion, "model")) or request.model
-    request_id = headers.get("x-request-id") or _text(_get(completion, "_request_id"))
+    model = text_of(field(completion, "model")) or request.model
+    request_id = headers.get("x-request-id") or text_of(field(completion, "_request_id"))
     choice = _first_choice(completion, model, request_id)
-    message = _get(choice, "message")
-    text = _content(_get(message, "content"))
-    finish_reason = _text(_get(choice, "finish_reason"))
+    message = field(choice, "message")
+    text = content_text(field(message, "content"))
+    finish_reason = text_of(field(choice, "finish_reason"))
     tool_calls = _tool_calls(message)
 
     if finish_reason == "content_filter":
@@ -42,7 +42,7 @@ def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str
             partial_text=text, code="length", request_id=request_id, model=model,
         )  # fmt: skip
     if not text.strip() and not tool_calls:
-        if refusal := _text(_get(message, "refusal")):
+        if refusal := text_of(field(message, "refusal")):
             raise RefusedReply(
                 f"{model} declined: {refusal}", status=200, code="refusal", request_id=request_id, model=model
             )
@@ -54,7 +54,7 @@ def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str
         text=text,
         model=model,
         finish_reason=finish_reason,
-        usage=_usage(_get(completion, "usage")),
+        usage=_usage(field(completion, "usage")),
         request_id=request_id,
         tool_calls=tool_calls,
         headers=headers,
@@ -78,14 +78,14 @@ def _decoded(response: object, request: ChatRequest) -> object:
 def _first_choice(completion: object, model: str, request_id: str | None) -> object:
     """The first choice that has a message; what stands in its place otherwise is told."""
     try:
-        choice: object = _get(completion, "choices")[0]  # type: ignore[index]
+        choice: object = field(completion, "choices")[0]  # type: ignore[index]
     except (TypeError, LookupError):
         choice = None
-    if _get(choice, "message") is not None:
+    if field(choice, "message") is not None:
         return choice
-    error = _get(completion, "error")
+    error = field(completion, "error")
     if error is not None:
-        code, said = _text(_get(error, "code")), _text(_get(error, "message")) or repr(error)
+        code, said = text_of(field(error, "code")), text_of(field(error, "message")) or repr(error)
         message = f"{model}: a 200 that holds an error: {said}"
     else:
         code, message = None, f"{model}: a 200 that is no chat completion: {_outline(completion)}"
@@ -98,26 +98,26 @@ def _outline(completion: object) -> str:
     return "null" if completion is None else f"a {type(completion).__name__} in place of an object"
 
 
-def _content(content: object) -> str:
+def content_text(content: object) -> str:
     """The text of a message; some servers give it in parts."""
     if isinstance(content, list | tuple):
-        return "".join(_text(_get(part, "text")) or "" for part in content)
-    return _text(content) or ""
+        return "".join(text_of(field(part, "text")) or "" for part in content)
+    return text_of(content) or ""
 
 
 def _tool_calls(message: object) -> tuple[Mapping[str, object], ...]:
-    calls = _get(message, "tool_calls")
+    calls = field(message, "tool_calls")
     if not isinstance(calls, list | tuple):
         return ()
     return tuple(call if isinstance(call, Mapping) else _as_dict(call) for call in calls)
 
 
 def _as_dict(call: object) -> Mapping[str, object]:
-    function = _get(call, "function")
+    function = field(call, "function")
     return {
-        "id": _get(call, "id"),
-        "type": _get(call, "type"),
-        "function": {"name": _get(function, "name"), "arguments": _get(function, "arguments")},
+        "id": field(call, "id"),
+        "type": field(call, "type"),
+        "function": {"name": field(function, "name"), "arguments": field(function, "arguments")},
     }
 
 
@@ -129,21 +129,23 @@ def _usage(usage: object) -> Usage | None:
         prompt_tokens=prompt,
         completion_tokens=completion,
         total_tokens=_count(usage, "total_tokens") or prompt + completion,
-        cached_tokens=_count(_get(usage, "prompt_tokens_details"), "cached_tokens"),
-        reasoning_tokens=_count(_get(usage, "completion_tokens_details"), "reasoning_tokens"),
+        cached_tokens=_count(field(usage, "prompt_tokens_details"), "cached_tokens"),
+        reasoning_tokens=_count(field(usage, "completion_tokens_details"), "reasoning_tokens"),
     )
 
 
 def _count(usage: object, name: str) -> int:
-    value = _get(usage, name)
+    value = field(usage, name)
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def _get(value: object, name: str) -> object:
+def field(value: object, name: str) -> object:
+    """`name` of a dict or of an object; None where there is none."""
     if isinstance(value, Mapping):
         return value.get(name)
     return getattr(value, name, None)
 
 
-def _text(value: object) -> str | None:
+def text_of(value: object) -> str | None:
+    """`value` if it is a text or a number."""
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from tenacity import AsyncRetrying, RetryCallState
 
-from safechat import errors
+from safechat import errors, waiting
 from safechat.errors import ChatError
 from safechat.messages import ChatReply, ChatRequest, Handler
 
@@ -57,7 +57,7 @@ class RetryBudget:
     Source: https://github.com/grpc/proposal/blob/master/A6-client-retries.md#throttling-retry-attempts-and-hedged-rpcs
     """
 
-    def __init__(self, tokens: float = 20.0, per_answer: float = 0.1) -> None:
+    def __init__(self, tokens: float = 16.0, per_answer: float = 0.1) -> None:
         self._most = self._tokens = tokens
         self._per_answer = per_answer
 
@@ -108,7 +108,7 @@ class Retried:
             wait=self._wait,
             stop=lambda state: self._is_over(state, request, budget),
             before_sleep=lambda state: self._tell(state, request),
-            sleep=asyncio.sleep,
+            sleep=waiting.sleep,
             reraise=True,
         )
         async for attempt in attempts:
@@ -119,12 +119,11 @@ class Retried:
         return replace(reply, attempts=number) if number > 1 else reply
 
     async def _attempt(self, request: ChatRequest, number: int) -> ChatReply:
-        if number == 1:
-            return await self._next(request)
         try:
-            return await self._next(replace(request, attempt=number))
+            return await self._next(request if number == 1 else replace(request, attempt=number))
         except ChatError as error:
             error.attempts = number
+            request.failures.append(error)
             raise
 
     def _wait(self, state: RetryCallState) -> float:

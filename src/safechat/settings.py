@@ -6,8 +6,13 @@ signature has; what is not set here is left to it.
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from safechat.limits import RateLimits
+from safechat.retry import RetryPolicy
 
 
 class Settings(BaseSettings):
@@ -24,11 +29,27 @@ class Settings(BaseSettings):
     timeout: float | None = Field(default=None, gt=0, validation_alias="SAFECHAT_TIMEOUT")
     deadline: float | None = Field(default=None, gt=0, validation_alias="SAFECHAT_DEADLINE")
 
+    fallbacks: str | None = Field(default=None, validation_alias="SAFECHAT_FALLBACKS")  # a,b,c
+    attempts: int | None = Field(default=None, ge=1, validation_alias="SAFECHAT_ATTEMPTS")
     requests_per_minute: float | None = Field(
         default=None, gt=0, validation_alias="SAFECHAT_REQUESTS_PER_MINUTE"
     )
     tokens_per_minute: float | None = Field(default=None, gt=0, validation_alias="SAFECHAT_TOKENS_PER_MINUTE")
     concurrency: int | None = Field(default=None, ge=1, validation_alias="SAFECHAT_CONCURRENCY")
+
+    def wrapper_options(self) -> dict[str, Any]:
+        """What ChatClientWrapper is to be given by name."""
+        given = self.model_dump(exclude_none=True)
+        options: dict[str, Any] = {
+            name: given[name] for name in ("model", "timeout", "deadline") if name in given
+        }
+        if self.fallbacks is not None:
+            options["fallbacks"] = [name.strip() for name in self.fallbacks.split(",") if name.strip()]
+        if self.attempts is not None:
+            options["retry"] = RetryPolicy(attempts=self.attempts)
+        limits = ("requests_per_minute", "tokens_per_minute", "concurrency")
+        options["limits"] = RateLimits(**{name: given[name] for name in limits if name in given})
+        return options
 
 
 def read_settings(env_file: str | None = ".env") -> Settings:

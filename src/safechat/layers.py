@@ -1,0 +1,80 @@
+"""The layers, in their order: the whole way of a call, in one place to see.
+
+Not here: what a layer does (a file each), checking what a caller gives (client.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import anyio
+
+from safechat.call import OpenAICall
+from safechat.errors import ChatError, DeadlineExceeded
+from safechat.fallback import BreakerPolicy, Fallback, Target
+from safechat.limits import RateLimited, RateLimits
+from safechat.messages import ChatReply, ChatRequest, Handler
+from safechat.retry import Retried, RetryPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The layers of one event loop, ready to answer."""
+
+    handler: Handler
+    calls: tuple[OpenAICall, ...]
+
+    @classmethod
+    def build(
+        cls,
+        client: object,
+        fallbacks: Sequence[tuple[object, str]],
+        retry: RetryPolicy,
+        limits: RateLimits,
+        breaker: BreakerPolicy,
+    ) -> Self:
+        """The order of the layers, for the client and for each other one among the fallbacks.
+
+        Limits set by hand are those of the client's own quota; another endpoint
+        has another, and tells it in its headers.
+        """
+        calls: dict[int, OpenAICall] = {}
+        reached: dict[int, Handler] = {}
+        for each in (client, *(other for other, _ in fallbacks)):
+            if id(each) not in calls:
+                calls[id(each)] = OpenAICall(each)
+                allowed = limits if each is client else RateLimits(concurrency=limits.concurrency)
+                reached[id(each)] = Retried(RateLimited(calls[id(each)], allowed), retry)
+        targets = [Target(reached[id(other)], model) for other, model in fallbacks]
+        return cls(Fallback(reached[id(client)], targets, breaker), tuple(calls.values()))
+
+    async def answer(self, request: ChatRequest, deadline: float) -> ChatReply:
+        """The call, under its deadline (seconds from now)."""
+        started = anyio.current_time()
+        request = replace(request, deadline=started + deadline)
+        try:
+            with anyio.move_on_after(deadline):
+                reply = await self.handler(request)
+                return replace(reply, latency=anyio.current_time() - started)
+        except ChatError as error:
+            error.failures = tuple(each for each in request.failures if each is not error)
+            raise
+        raise _out_of_time(request, deadline)
+
+    async def aclose(self) -> None:
+        for call in self.calls:
+            await call.aclose()
+
+
+def _out_of_time(request: ChatRequest, deadline: float) -> DeadlineExceeded:
+    failures = tuple(request.failures)
+    before = f"; before that: {failures[-1]}" if failures else ""
+    error = DeadlineExceeded(
+        f"{request.model}: the call did not finish within its deadline of {deadline:g} s{before}",
+        model=request.model,
+        attempts=len(failures) + 1,
+    )
+    error.failures = failures
+    return error

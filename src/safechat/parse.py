@@ -1,0 +1,47 @@
+"""Structured answers: the schema that goes with the request, and the check of what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pydantic import BaseModel, ValidationError
+
+from safechat.errors import MalformedReply
+from safechat.messages import ChatReply
+from safechat.sdk import strict_schema
+
+
+def check_parse(model: object) -> type[BaseModel]:
+    """`model`, if it is a pydantic model."""
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise TypeError(f"parse must be a pydantic model, not {model!r}")
+    return model
+
+
+def response_format(model: type[BaseModel]) -> Mapping[str, object]:
+    """The API's parameter that asks for JSON of this model, strictly.
+
+    Source: https://platform.openai.com/docs/guides/structured-outputs
+    """
+    schema = {"name": model.__name__, "schema": strict_schema(model), "strict": True}
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def parsed(reply: ChatReply, model: type[BaseModel]) -> ChatReply:
+    """`reply` with its text as a `model`. Raises MalformedReply that says which field is wrong."""
+    problems: list[str]
+    try:
+        return replace(reply, parsed=model.model_validate_json(reply.text))
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, each['loc'])) or 'the whole'}: {each['msg']}"
+            for each in error.errors(include_input=False, include_url=False)
+        ]
+    told = "; ".join(problems[:5])
+    raise MalformedReply(
+        f"{reply.model}: the answer is no {model.__name__}: {told}",
+        status=200,
+        request_id=reply.request_id,
+        model=reply.model,
+    )

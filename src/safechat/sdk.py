@@ -1,0 +1,232 @@
+"""The openai SDK, as the innermost handler needs it: one client, ready in whatever loop runs.
+
+An SDK client with the SDK's own connection pool is called through a copy whose
+pool belongs to the running event loop, so it does not matter where it was used
+before. The SDK's own retries are off: retries multiply. A synchronous client
+runs in threads. Not here: time limits, and what its exceptions mean (call.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import inspect
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, cast
+
+import httpx2
+import openai
+from pydantic import BaseModel
+
+from safechat.errors import ChatError, KeyUnavailable
+from safechat.threads import in_thread
+
+Arguments = Mapping[str, object]
+Answer = tuple[object, Mapping[str, str]]  # the body, or the object made of it; the HTTP headers
+Chunks = tuple[AsyncIterator[object], Mapping[str, str]]
+
+_SDK = openai.OpenAI | openai.AsyncOpenAI
+_SDK_POOLS = ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
+_PARAMETERS = frozenset(inspect.signature(openai.resources.chat.Completions.create).parameters) - {
+    "self", "model", "messages", "stream", "stream_options", "timeout",
+}  # fmt: skip
+_END = object()
+
+
+def check_client(client: object) -> None:
+    """Raise TypeError, which does not show it, if `client` has no `.chat.completions.create`."""
+    completions = getattr(getattr(client, "chat", None), "completions", None)
+    if not callable(getattr(completions, "create", None)):
+        raise TypeError(f"client must have .chat.completions.create; {type(client).__name__} has not")
+
+
+def new_client(
+    api_key: str, *, base_url: str | None, organization: str | None, project: str | None
+) -> openai.AsyncOpenAI:
+    """A client of the SDK, for a wrapper that is given none."""
+    return openai.AsyncOpenAI(api_key=api_key, base_url=base_url, organization=organization, project=project)
+
+
+def strict_schema(model: type[BaseModel]) -> Mapping[str, object]:
+    """The JSON schema of `model` in the strict form that the API asks for."""
+    return openai.pydantic_function_tool(model)["function"]["parameters"]
+
+
+class Endpoint:
+    """A client of any kind: the SDK's, or an object with `.chat.completions.create`."""
+
+    def __init__(self, client: object) -> None:
+        self._client = client
+        self._copy: tuple[asyncio.AbstractEventLoop, openai.OpenAI | openai.AsyncOpenAI] | None = None
+
+    async def exchange(self, arguments: Arguments, seconds: float) -> Answer:
+        """One request, one answer. A thread that nobody waits for any more ends after `seconds`."""
+        client = self._here()
+        if isinstance(client, openai.AsyncOpenAI):
+            response = await client.chat.completions.with_raw_response.create(**cast(Any, arguments))
+            return response.http_response.content, _lowered(response.http_response.headers)
+        if isinstance(client, openai.OpenAI):
+            expires = time.monotonic() + seconds
+            return await in_thread(lambda: _read_whole(client, arguments, expires))
+        return await _called(client, arguments), {}
+
+    async def stream(self, arguments: Arguments) -> Chunks:
+        """One request, its answer in chunks. Closing the iterator closes the connection."""
+        client = self._here()
+        if isinstance(client, openai.AsyncOpenAI):
+            stream: Any = await client.chat.completions.create(**cast(Any, arguments))
+            return _closing(stream, stream.close), _lowered(stream.response.headers)
+        if isinstance(client, openai.OpenAI):
+            blocking: Any = await in_thread(lambda: client.chat.completions.create(**cast(Any, arguments)))
+            return _in_threads(blocking, blocking.close), _lowered(blocking.response.headers)
+        chunks = await _called(client, arguments)
+        if isinstance(chunks, AsyncIterable):
+            return _closing(chunks, getattr(chunks, "aclose", None)), {}
+        if isinstance(chunks, Iterable) and not isinstance(chunks, str | bytes | Mapping):
+            return _in_threads(iter(chunks), getattr(chunks, "close", None)), {}
+        raise TypeError(f"a {type(chunks).__name__} in place of a stream")
+
+    def check_parameters(self, params: Arguments) -> None:
+        """Raise TypeError for one that the SDK does not know."""
+        if not isinstance(self._client, _SDK):
+            return
+        for name in params:
+            if name not in _PARAMETERS:
+                near = difflib.get_close_matches(name, _PARAMETERS, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ";"
+                raise TypeError(
+                    f"unknown parameter {name!r}{hint} "
+                    "a parameter that only your server knows goes into extra_body={…}"
+                )
+
+    def keys(self) -> list[str]:
+        """The literal keys in use, for them to be taken out of texts."""
+        clients = (self._client, self._copy[1] if self._copy else None)
+        keys = [getattr(client, "api_key", None) for client in clients]
+        return [key for key in keys if isinstance(key, str)]
+
+    async def aclose(self) -> None:
+        """Close the connections that this object opened; those of the client it was given stay open."""
+        copy, self._copy = self._copy, None
+        if copy is not None and copy[0] is asyncio.get_running_loop():
+            closing = copy[1].close()
+            if closing is not None:
+                await closing
+
+    def _here(self) -> object:
+        """The client for this event loop. One whose `create` a test or a tracing tool has replaced
+        is used as it is."""
+        client = self._client
+        if not isinstance(client, _SDK):
+            return client
+        if "create" in vars(client.chat.completions):
+            return _Plain(client)
+        loop = asyncio.get_running_loop()
+        if self._copy is None or self._copy[0] is not loop:
+            self._copy = (loop, _copied(client))
+        return self._copy[1]
+
+
+class _Plain:
+    """An SDK client to be called like any other object, by its `create`."""
+
+    def __init__(self, client: openai.OpenAI | openai.AsyncOpenAI) -> None:
+        self.chat = client.chat
+
+
+async def _called(client: object, arguments: Arguments) -> object:
+    create = cast(Any, client).chat.completions.create
+    if inspect.iscoroutinefunction(create) or asyncio.iscoroutinefunction(create):
+        answer = create(**arguments)
+    else:
+        answer = await in_thread(lambda: create(**arguments))
+    return await answer if isinstance(answer, Awaitable) else answer
+
+
+def _read_whole(client: openai.OpenAI, arguments: Arguments, expires: float) -> Answer:
+    """The body, read piece by piece, so that a body that drips does not hold the thread for ever."""
+    create = client.chat.completions.with_streaming_response.create
+    with create(**cast(Any, arguments)) as response:
+        pieces: list[bytes] = []
+        for piece in response.iter_bytes():
+            pieces.append(piece)
+            if time.monotonic() > expires:
+                raise TimeoutError
+        return b"".join(pieces), _lowered(response.headers)
+
+
+async def _closing(
+    chunks: AsyncIterable[object], close: Callable[[], Awaitable[object]] | None
+) -> AsyncIterator[object]:
+    try:
+        async for chunk in chunks:
+            yield chunk
+    finally:
+        if close is not None:
+            await close()
+
+
+async def _in_threads(chunks: Iterator[object], close: Callable[[], object] | None) -> AsyncIterator[object]:
+    try:
+        while (chunk := await in_thread(lambda: next(chunks, _END))) is not _END:
+            yield chunk
+    finally:
+        if close is not None:
+            with suppress(ValueError):  # a generator that a thread is still in
+                close()
+
+
+def _copied(client: openai.OpenAI | openai.AsyncOpenAI) -> openai.OpenAI | openai.AsyncOpenAI:
+    """`client` without retries, and with connections of its own unless they were made by hand."""
+    provider: Callable[[], Any] | None = getattr(client, "_api_key_provider", None)
+    options: dict[str, Any] = {"max_retries": 0}
+    own_pool = type(getattr(client, "_client", None)).__name__ in _SDK_POOLS
+    if isinstance(client, openai.AsyncOpenAI):
+        if own_pool:
+            options["http_client"] = openai.DefaultAsyncHttpxClient()
+        if provider is not None:
+            options["api_key"] = _guarded_async(provider)
+    else:
+        if own_pool:
+            options["http_client"] = openai.DefaultHttpxClient()
+        if provider is not None:
+            options["api_key"] = _guarded(provider)
+    return client.copy(**options)
+
+
+def _guarded(provider: Callable[[], str]) -> Callable[[], str]:
+    def key() -> str:
+        failure: KeyUnavailable
+        try:
+            return provider()
+        except ChatError:
+            raise
+        except Exception as exception:
+            failure = _no_key(exception)
+        raise failure
+
+    return key
+
+
+def _guarded_async(provider: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[str]]:
+    async def key() -> str:
+        failure: KeyUnavailable
+        try:
+            return await provider()
+        except ChatError:
+            raise
+        except Exception as exception:
+            failure = _no_key(exception)
+        raise failure
+
+    return key
+
+
+def _no_key(exception: Exception) -> KeyUnavailable:
+    return KeyUnavailable(f"the client's api_key callable failed: {type(exception).__name__}: {exception}")
+
+
+def _lowered(headers: httpx2.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
