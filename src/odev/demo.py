@@ -26,8 +26,13 @@ from odev.classroom import APIServer, Classroom, ClassroomAPI
 from odev.faults import Fault
 
 ROOT = Path(__file__).parents[2]
-UNSAFE = ROOT / "lessons" / "ask_question.py"
-SAFE = ROOT / "solutions" / "ask_question.py"
+ASK = (ROOT / "lessons" / "ask_question.py", ROOT / "solutions" / "ask_question.py")
+STREAM, LOAD = (
+    tuple(Path(__file__).parent / "scenes" / f"{name}_{kind}.py" for kind in ("unsafe", "safe"))
+    for name in ("stream", "load")
+)
+
+ANSWER = "Hello! You said: Merhaba"  # the classroom's whole answer; half of it is none
 
 PATIENCE = 6.0  # seconds until a script that hangs is ended; the SDK's own limit is 600, three times
 TIMEOUT, DEADLINE = 1.0, 4.0  # the safe script's limits, in seconds: for an attempt, for the whole call
@@ -37,11 +42,13 @@ Prepare = Callable[[ClassroomAPI, dict[str, str]], None]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A fault: its name in both languages, and how the API and the script's environment are set up for it."""
+    """A fault: its name in both languages, how the API and the script's environment are set up for it,
+    and the two scripts that meet it."""
 
     tr: str
     en: str
     prepare: Prepare
+    scripts: tuple[Path, ...] = ASK
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +62,16 @@ class Run:
     requests: int
 
 
-def _accept_all(api: ClassroomAPI, environment: dict[str, str]) -> None:
-    api.settings(refuses_temperature=False)
+MODEL, SPARE_MODEL = "gpt-5-mini", "gpt-4o-mini"
 
 
 def _as_it_is(api: ClassroomAPI, environment: dict[str, str]) -> None:
     """gpt-5-mini refuses temperature=0.7, in the classroom as outside."""
+
+
+def _good(api: ClassroomAPI, environment: dict[str, str]) -> None:
+    """Nothing fails: the model takes the temperature too."""
+    api.settings(refuses_temperature=False)
 
 
 def _wrong_key(api: ClassroomAPI, environment: dict[str, str]) -> None:
@@ -71,13 +82,41 @@ def _fault(fault: Fault) -> Prepare:
     return lambda api, environment: api.fault(fault)
 
 
+def _fails(**how: object) -> Prepare:
+    """An error of the API itself, and nothing else wrong."""
+
+    def prepare(api: ClassroomAPI, environment: dict[str, str]) -> None:
+        _good(api, environment)
+        api.behave("fail", **how)
+
+    return prepare
+
+
+def _shut_down(api: ClassroomAPI, environment: dict[str, str]) -> None:
+    _fails(status=404, code="model_not_found", times=None, match={"model": MODEL})(api, environment)
+    environment["SAFECHAT_FALLBACKS"] = SPARE_MODEL
+
+
+def _truncated(api: ClassroomAPI, environment: dict[str, str]) -> None:
+    """The stream ends in the middle of the answer, cleanly: the SDK sees no error in that."""
+    api.behave("stream_fault", kind="truncate", after_chunks=3, times=None)
+
+
 SCENES = (
-    Scene("iyi bir cevap", "a good answer", _accept_all),
+    Scene("iyi bir cevap", "a good answer", _good),
     Scene("400: temperature", "400: temperature", _as_it_is),
     Scene("yanlış anahtar", "a wrong key", _wrong_key),
+    Scene("kredi bitti", "no credit left", _fails(status=429, code="insufficient_quota", times=None)),
+    Scene("503, iki kez", "503, twice", _fails(status=503, retry_after=0.2, times=2)),
+    Scene("429, 1 sn bekle", "429, wait 1 s", _fails(status=429, retry_after=1, times=1)),
+    Scene(
+        "200 soru, API çökük", "200 calls, API down", _fails(status=503, retry_after=0.2, times=None), LOAD
+    ),
+    Scene("model kapatıldı", "the model is gone", _shut_down),
     Scene("cevap gelmiyor", "no answer comes", _fault(Fault("hang", times=None))),
     Scene("proxy'den HTML", "HTML from a proxy", _fault(Fault("answer", times=None))),
     Scene("kopan bağlantı", "a cut connection", _fault(Fault("cut", times=None))),
+    Scene("yarım kalan stream", "a stream that ends", _truncated, STREAM),
 )
 
 
@@ -100,7 +139,7 @@ def measure() -> Iterator[tuple[Scene, Run, Run]]:
                     "SAFECHAT_DEADLINE": str(DEADLINE),
                 }
                 scene.prepare(api, environment)
-            unsafe, safe = pool.map(_run, (UNSAFE, SAFE), apis, environments)
+            unsafe, safe = pool.map(_run, scene.scripts, apis, environments)
             yield scene, unsafe, safe
 
 
@@ -129,7 +168,7 @@ def _run(script: Path, api: ClassroomAPI, environment: dict[str, str]) -> Run:
     lines = (out + err).strip().splitlines()
     return Run(
         said=lines[-1] if lines else "",
-        answered=ended and process.returncode == 0,
+        answered=ended and process.returncode == 0 and lines[-1:] == [ANSWER],
         ended=ended,
         seconds=seconds,
         requests=len(api.requests()),
@@ -178,7 +217,7 @@ def show(console: Console, language: str) -> None:
             name = getattr(scene, language)
             status.update(name)
             table.add_row(name, words["unsafe"], *_cells(unsafe, words))
-            table.add_row("", words["safe"], *_cells(safe, words), end_section=True)
+            table.add_row("", words["safe"], *_cells(safe, words))
     console.print(table)
 
 

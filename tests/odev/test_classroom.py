@@ -18,7 +18,7 @@ import pytest
 from odev.classroom import Classroom, ClassroomAPI
 from odev.faults import Fault
 from odev.vault import KEY_FIELD, KEY_PATH
-from safechat import ChatClientWrapper, ConnectionFailed, MalformedReply, RequestTimedOut
+from safechat import ChatClientWrapper, ConnectionFailed, MalformedReply, RequestTimedOut, RetryPolicy
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def api(room: Classroom) -> ClassroomAPI:
 @pytest.fixture
 def chat(api: ClassroomAPI) -> Iterator[ChatClientWrapper]:
     client = openai.AsyncOpenAI(base_url=api.base_url, api_key=api.key)
-    with ChatClientWrapper(client, timeout=1) as wrapper:
+    with ChatClientWrapper(client, timeout=1, retry=RetryPolicy(attempts=1)) as wrapper:
         yield wrapper
 
 

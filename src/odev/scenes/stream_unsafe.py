@@ -1,0 +1,10 @@
+"""A stream, as tutorials read it."""
+
+from openai import OpenAI
+
+stream = OpenAI().chat.completions.create(
+    model="gpt-5-mini", messages=[{"role": "user", "content": "Merhaba"}], stream=True
+)
+for chunk in stream:
+    print(chunk.choices[0].delta.content or "", end="")
+print()

@@ -1,0 +1,73 @@
+"""generate(parse=Model): JSON that fits, or an error that says which field does not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from clients import KINDS, make_client
+from safechat import ChatClientWrapper, MalformedReply, RetryPolicy
+from safechat.testing import ScriptedClient
+from wire import completion, http, wire
+
+
+class Fatura(BaseModel):
+    no: int
+    alici: str
+
+
+GOOD = '{"no": 7, "alici": "Ayşe"}'
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_schema_goes_out_and_an_object_comes_back(kind: str) -> None:
+    with wire(lambda peer: peer.say(http(json.dumps(completion(GOOD)).encode()))) as server:
+        with ChatClientWrapper(make_client(kind, server.base_url)) as chat:
+            reply = chat.generate("Faturayı oku", parse=Fatura)
+    assert reply.parsed == Fatura(no=7, alici="Ayşe")
+    sent: Any = server.requests[0]["response_format"]
+    assert (sent["type"], sent["json_schema"]["name"], sent["json_schema"]["strict"]) == (
+        "json_schema",
+        "Fatura",
+        True,
+    )
+    assert sent["json_schema"]["schema"]["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"no": "yedi", "alici": "A"}', "no: "),
+        ('{"no": 7}', "alici: Field required"),
+        ("Tabii! İşte:", "the whole: Invalid JSON"),
+    ],
+)
+def test_an_answer_that_does_not_fit_names_the_field(text: str, words: str) -> None:
+    with ChatClientWrapper(ScriptedClient(text), retry=RetryPolicy(attempts=1)) as chat:
+        with pytest.raises(MalformedReply, match=words):
+            chat.generate("Faturayı oku", parse=Fatura)
+
+
+def test_an_answer_that_does_not_fit_is_asked_for_again() -> None:
+    with ChatClientWrapper(ScriptedClient("{}", GOOD), retry=RetryPolicy(base=0.001)) as chat:
+        reply = chat.generate("Faturayı oku", parse=Fatura)
+    assert reply.parsed == Fatura(no=7, alici="Ayşe")
+    assert reply.attempts == 2
+
+
+def test_a_stream_is_parsed_at_its_end() -> None:
+    with ChatClientWrapper(ScriptedClient(GOOD)) as chat:
+        stream = chat.stream("Faturayı oku", parse=Fatura)
+        assert "".join(stream) == GOOD
+    assert stream.reply.parsed == Fatura(no=7, alici="Ayşe")
+
+
+@pytest.mark.parametrize("wrong", [dict, "Fatura", Fatura(no=1, alici="a")])
+def test_what_is_no_model_is_refused(wrong: Any) -> None:
+    client = ScriptedClient("x")
+    with ChatClientWrapper(client) as chat, pytest.raises(TypeError, match="parse must be a pydantic model"):
+        chat.generate("Merhaba", parse=wrong)
+    assert client.calls == []

@@ -1,0 +1,157 @@
+"""LLMock breaks the API in each of its ways and judges the client: its verdict must be clean."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import openai
+import pytest
+from llmock.ratelimit import LimitSettings
+from llmock.scenarios import Behavior, Delay, Fail, SlowFirstToken, StreamFault
+from llmock.testing import LLMockServer
+from llmock.verdict import Verdict, judge
+
+from safechat import (
+    AuthenticationFailed,
+    ChatClientWrapper,
+    ChatError,
+    ContextTooLong,
+    ModelUnavailable,
+    PermissionDenied,
+    QuotaExhausted,
+    RequestRejected,
+    RetryPolicy,
+)
+
+KINDS = ("async", "sync")
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[LLMockServer]:
+    with LLMockServer() as server:
+        yield server
+        if server._server is not None:
+            server._server.force_exit = True  # not to wait for answers that are delayed on purpose
+
+
+@pytest.fixture
+def server(running: LLMockServer) -> LLMockServer:
+    running.state.reset()
+    running.state.limiter.configure(LimitSettings())
+    return running
+
+
+@pytest.fixture(params=KINDS)
+def chat(request: pytest.FixtureRequest, server: LLMockServer) -> Iterator[ChatClientWrapper]:
+    kind = openai.AsyncOpenAI if request.param == "async" else openai.OpenAI
+    client = kind(base_url=server.base_url(), api_key="sk-test-0123456789")
+    with ChatClientWrapper(client, timeout=1, retry=RetryPolicy(base=0.2)) as wrapper:
+        yield wrapper
+
+
+def verdict(server: LLMockServer) -> Verdict:
+    return judge(server.state.journal.records(wait=2))
+
+
+@pytest.mark.parametrize(
+    "behavior",
+    [
+        *[Fail(status, times=2) for status in (408, 409, 500, 502, 503, 504, 529)],
+        Fail(429, retry_after=0.3, times=2),
+        Delay(1.5),
+    ],
+    ids=str,
+)
+def test_a_whole_answer_survives(server: LLMockServer, chat: ChatClientWrapper, behavior: Behavior) -> None:
+    server.state.scenarios.add(behavior)
+    reply = chat.generate("Merhaba")
+    assert reply.attempts == (behavior.times or 0) + 1
+    verdict(server).assert_ok(strict=True)
+
+
+@pytest.mark.parametrize(
+    "behavior",
+    [
+        *[StreamFault(kind, after_chunks=1) for kind in ("disconnect", "truncate", "malformed")],
+        StreamFault("disconnect", after_chunks=0),
+        StreamFault("stall", after_chunks=1, stall_seconds=3),
+        SlowFirstToken(0.5),
+        Fail(503, times=2),
+        Fail(429, retry_after=0.3, times=2),
+    ],
+    ids=str,
+)
+def test_a_stream_survives(server: LLMockServer, chat: ChatClientWrapper, behavior: Behavior) -> None:
+    server.state.scenarios.add(behavior)
+    stream = chat.stream("Merhaba")
+    text = "".join(stream)
+    assert text == stream.reply.text != ""
+    verdict(server).assert_ok(strict=True)
+
+
+@pytest.mark.parametrize(
+    ("fail", "expected"),
+    [
+        (Fail(400), RequestRejected),
+        (Fail(401), AuthenticationFailed),
+        (Fail(403), PermissionDenied),
+        (Fail(404), RequestRejected),
+        (Fail(404, code="model_not_found"), ModelUnavailable),
+        (Fail(422), RequestRejected),
+        (Fail(429, code="insufficient_quota"), QuotaExhausted),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_what_cannot_be_helped_is_one_request_and_one_typed_error(
+    server: LLMockServer, chat: ChatClientWrapper, fail: Fail, expected: type[ChatError], streamed: bool
+) -> None:
+    server.state.scenarios.add(fail)
+    with pytest.raises(expected) as caught:
+        list(chat.stream("Merhaba")) if streamed else chat.generate("Merhaba")
+    assert type(caught.value) is expected
+    assert len(server.state.journal.records(wait=2)) == 1
+    assert not verdict(server).errors
+
+
+def test_a_context_overflow_is_typed_and_not_repeated(server: LLMockServer, chat: ChatClientWrapper) -> None:
+    server.state.limiter.configure(LimitSettings(context_window=10))
+    with pytest.raises(ContextTooLong):
+        chat.generate("çok uzun " * 100)
+    verdict(server).assert_ok(strict=True)
+
+
+def test_a_quota_is_kept_by_following_its_headers(server: LLMockServer, chat: ChatClientWrapper) -> None:
+    server.state.limiter.configure(LimitSettings(rpm=600))
+    replies = list(chat.map([f"Soru {number}" for number in range(40)]))
+    assert not [reply for reply in replies if isinstance(reply, ChatError)]
+    verdict(server).assert_ok(strict=True)
+
+
+def test_a_small_quota_that_others_have_used_up_is_waited_for(
+    server: LLMockServer, chat: ChatClientWrapper
+) -> None:
+    server.state.limiter.configure(LimitSettings(rpm=120))
+    for _ in range(121):
+        server.state.limiter.admit("openai", "Bearer sk-test-0123456789", 1)
+    assert chat.generate("Merhaba").text
+    verdict(server).assert_ok(strict=True)
+
+
+def test_an_api_that_never_answers_ends_within_the_deadline(
+    server: LLMockServer, chat: ChatClientWrapper
+) -> None:
+    server.state.scenarios.add(Delay(30, times=None))
+    started = time.monotonic()
+    with pytest.raises(ChatError):
+        chat.generate("Merhaba", timeout=1, deadline=3)
+    assert time.monotonic() - started < 3.5 + 2  # 3 s by design; 2 s for a busy machine
+    assert not verdict(server).errors
+
+
+def test_an_outage_makes_no_storm(server: LLMockServer, chat: ChatClientWrapper) -> None:
+    server.state.scenarios.add(Fail(503, retry_after=0.05, times=None))
+    outcomes = list(chat.map(["Merhaba"] * 200, workers=50))
+    assert all(isinstance(outcome, ChatError) for outcome in outcomes)
+    assert len(server.state.journal.records(wait=2)) <= 300

@@ -1,0 +1,339 @@
+"""Streams over real sockets: whole, broken in every way, left early, slow to be read."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import openai
+import pytest
+
+from clients import KEY, once
+from safechat import (
+    ChatClientWrapper,
+    ChatError,
+    ConnectionFailed,
+    ContentFiltered,
+    DeadlineExceeded,
+    EmptyReply,
+    MalformedReply,
+    RateLimited,
+    RateLimits,
+    RequestTimedOut,
+    RetryPolicy,
+    ServerError,
+    TruncatedReply,
+)
+from wire import Peer, Wire, http, wire
+
+HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: req_9\r\nconnection: close\r\n\r\n"
+)
+
+
+def event(data: object) -> bytes:
+    return f"data: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode()
+
+
+def chunk(content: str | None = None, finish: str | None = None, **delta: object) -> bytes:
+    if content is not None:
+        delta["content"] = content
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return event(
+        {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m-1", "choices": [choice]}
+    )
+
+
+USAGE = event({"id": "1", "model": "m-1", "choices": [],
+               "usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}})  # fmt: skip
+ROLE = chunk("", role="assistant")
+END = chunk(finish="stop") + USAGE + event("[DONE]")
+
+
+def repeated(part: bytes, seconds: float, times: int) -> list[bytes | float]:
+    return [part, seconds] * times
+
+
+def says(*parts: bytes | float, ends: str = "close") -> Callable[[Peer], None]:
+    """A server that says these parts; a number is a pause in seconds."""
+
+    def script(peer: Peer) -> None:
+        peer.say(HEAD)
+        for part in parts:
+            if isinstance(part, bytes):
+                peer.say(part)
+            elif peer.pause(part):
+                return
+        peer.reset() if ends == "reset" else peer.close()
+
+    return script
+
+
+def client_of(kind: str, server: Wire) -> object:
+    return (openai.AsyncOpenAI if kind == "async" else openai.OpenAI)(api_key=KEY, base_url=server.base_url)
+
+
+sdk = pytest.mark.parametrize("kind", ["async", "sync"])
+
+
+def drained(chat: ChatClientWrapper, **options: Any) -> tuple[list[str], ChatError | None]:
+    """The pieces that came, and what ended the stream."""
+    pieces: list[str] = []
+    try:
+        for piece in chat.stream("Merhaba", **options):
+            pieces.append(piece)
+    except ChatError as error:
+        return pieces, error
+    return pieces, None
+
+
+@sdk
+def test_pieces_come_as_they_are_said_and_the_reply_at_the_end(kind: str) -> None:
+    script = says(ROLE, chunk("Mer"), 0.3, chunk("haba"), END)
+    with wire(script) as server, ChatClientWrapper(client_of(kind, server)) as chat:
+        stream = chat.stream("Merhaba")
+        with pytest.raises(RuntimeError, match="not come to its end"):
+            _ = stream.reply
+        started = time.monotonic()
+        assert next(stream) == "Mer"
+        assert time.monotonic() - started < 0.3 + 10  # it came before the pause; the rest after it
+        assert list(stream) == ["haba"]
+        assert (stream.reply.text, stream.reply.model, stream.reply.request_id) == ("Merhaba", "m-1", "req_9")
+        assert stream.reply.usage is not None
+        assert stream.reply.usage.total_tokens == 11
+    assert server.requests[0]["stream_options"] == {"include_usage": True}
+
+
+@sdk
+async def test_stream_async_is_the_same_in_a_loop(kind: str) -> None:
+    with wire(says(ROLE, chunk("Mer"), chunk("haba"), END)) as server:
+        async with ChatClientWrapper(client_of(kind, server)) as chat, chat.stream_async("Merhaba") as stream:
+            assert "".join([piece async for piece in stream]) == "Merhaba"
+            assert stream.reply.finish_reason == "stop"
+
+
+JSON_BODY = http(json.dumps({"error": {"message": "no streams here"}}).encode())
+
+BEFORE: dict[str, tuple[Callable[[Peer], None], type[ChatError]]] = {
+    "ends at once": (says(), TruncatedReply),
+    "ends after the role": (says(ROLE), TruncatedReply),
+    "is reset": (says(ROLE, 0.05, ends="reset"), ConnectionFailed),
+    "a malformed chunk": (says(ROLE, event('{"choices": [{"del'), chunk("x"), END), MalformedReply),
+    "an error event": (
+        says(event({"error": {"message": "overloaded", "type": "server_error"}})),
+        ServerError,
+    ),
+    "a rate limit event": (
+        says(event({"error": {"message": "slow", "code": "rate_limit_exceeded"}})),
+        RateLimited,
+    ),
+    "json in place of a stream": (lambda peer: peer.say(JSON_BODY), MalformedReply),
+    "only keep-alives": (says(ROLE, *repeated(b": ping\n\n", 0.05, 200)), RequestTimedOut),
+    "empty chunks as keep-alives": (says(ROLE, *repeated(chunk(""), 0.05, 200)), RequestTimedOut),
+    "silence": (says(ROLE, 20.0), RequestTimedOut),
+    "no text at all": (says(ROLE, END), EmptyReply),
+    "a content filter": (says(ROLE, chunk(finish="content_filter"), event("[DONE]")), ContentFiltered),
+}
+
+
+@sdk
+@pytest.mark.parametrize("name", BEFORE)
+def test_a_stream_that_breaks_before_its_first_piece_gives_its_class(kind: str, name: str) -> None:
+    script, expected = BEFORE[name]
+    with wire(script) as server, once(client_of(kind, server), timeout=0.5) as chat:
+        pieces, error = drained(chat)
+    assert pieces == []
+    assert type(error) is expected
+    assert KEY not in repr(error)
+    assert error is not None
+    assert error.__context__ is None
+
+
+@sdk
+@pytest.mark.parametrize("name", [name for name in BEFORE if name != "a content filter"])
+def test_before_the_first_piece_a_stream_is_tried_again(kind: str, name: str) -> None:
+    broken, _ = BEFORE[name]
+    scripts = [broken, says(ROLE, chunk("Merhaba"), END)]
+    with wire(lambda peer: scripts.pop(0)(peer)) as server:
+        retry = RetryPolicy(attempts=2, base=0.01)
+        with ChatClientWrapper(client_of(kind, server), timeout=0.5, retry=retry) as chat:
+            stream = chat.stream("Merhaba")
+            assert "".join(stream) == "Merhaba"
+            assert stream.reply.attempts == 2
+
+
+AFTER: dict[str, tuple[Callable[[Peer], None], type[ChatError]]] = {
+    "ends": (says(ROLE, chunk("Mer")), TruncatedReply),
+    "is reset": (says(ROLE, chunk("Mer"), 0.1, ends="reset"), ConnectionFailed),
+    "a malformed chunk": (says(ROLE, chunk("Mer"), event("{")), MalformedReply),
+    "an error event": (says(ROLE, chunk("Mer"), event({"error": {"message": "overloaded"}})), ServerError),
+    "keep-alives": (says(ROLE, chunk("Mer"), *repeated(b": ping\n\n", 0.05, 200)), RequestTimedOut),
+    "silence": (says(ROLE, chunk("Mer"), 20.0), RequestTimedOut),
+    "length": (says(ROLE, chunk("Mer"), chunk(finish="length"), event("[DONE]")), TruncatedReply),
+}
+
+
+@sdk
+@pytest.mark.parametrize("name", AFTER)
+def test_after_the_first_piece_a_stream_is_never_tried_again(kind: str, name: str) -> None:
+    script, expected = AFTER[name]
+    with wire(script) as server:
+        with ChatClientWrapper(client_of(kind, server), timeout=0.5, fallbacks=["other"]) as chat:
+            pieces, error = drained(chat)
+        assert pieces == ["Mer"]
+        assert type(error) is expected
+        assert len(server.requests) == 1
+        if isinstance(error, TruncatedReply):
+            assert error.partial_text == "Mer"
+
+
+@sdk
+def test_an_end_without_a_finish_reason_is_believed_when_asked_for(kind: str) -> None:
+    with wire(says(ROLE, chunk("Mer"), event("[DONE]"))) as server:
+        with ChatClientWrapper(client_of(kind, server), strict_streams=False) as chat:
+            assert drained(chat) == (["Mer"], None)
+        with once(client_of(kind, server)) as chat:
+            assert drained(chat, strict_streams=False) == (["Mer"], None)
+
+
+@sdk
+def test_a_stream_falls_back_before_its_first_piece(kind: str) -> None:
+    def script(peer: Peer) -> None:
+        answer = says(ROLE, chunk("Merhaba"), END) if server.requests[-1]["model"] == "b" else says(ROLE)
+        answer(peer)
+
+    with wire(script) as server:
+        retry = RetryPolicy(attempts=1)
+        with ChatClientWrapper(client_of(kind, server), model="a", fallbacks=["b"], retry=retry) as chat:
+            assert drained(chat) == (["Merhaba"], None)
+
+
+@sdk
+def test_leaving_early_hangs_up_and_frees_the_slot(kind: str) -> None:
+    script = says(ROLE, chunk("Mer"), *repeated(chunk("x"), 0.02, 2000))
+    with wire(script) as server:
+        with ChatClientWrapper(client_of(kind, server), limits=RateLimits(concurrency=1)) as chat:
+            with chat.stream("Merhaba") as stream:
+                assert next(stream) == "Mer"
+            assert server.hung_up.wait(10)
+            server.script = says(ROLE, chunk("Yine"), END)
+            assert drained(chat, deadline=20) == (["Yine"], None)
+
+
+async def test_cancelling_the_consumer_hangs_up() -> None:
+    script = says(ROLE, chunk("Mer"), *repeated(chunk("x"), 0.02, 2000))
+    with wire(script) as server:
+        async with ChatClientWrapper(client_of("async", server)) as chat:
+
+            async def consume() -> None:
+                async for _ in chat.stream_async("Merhaba"):
+                    pass
+
+            task = asyncio.create_task(consume())
+            await asyncio.to_thread(server.asked.wait, 10)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert await asyncio.to_thread(server.hung_up.wait, 10)
+
+
+def test_a_stream_that_is_dropped_hangs_up() -> None:
+    script = says(ROLE, chunk("Mer"), *repeated(chunk("x"), 0.02, 2000))
+    with wire(script) as server, ChatClientWrapper(client_of("async", server)) as chat:
+        stream = chat.stream("Merhaba")
+        assert next(stream) == "Mer"
+        del stream
+        gc.collect()
+        assert server.hung_up.wait(10)
+
+
+@sdk
+def test_a_slow_consumer_is_waited_for_and_does_not_time_out(kind: str) -> None:
+    with wire(says(ROLE, *[chunk("x")] * 100, END)) as server:
+        with ChatClientWrapper(client_of(kind, server), timeout=0.4) as chat:
+            stream = chat.stream("Merhaba")
+            assert next(stream) == "x"
+            threading.Event().wait(0.8)  # longer than the limit, with 99 pieces waiting behind
+            assert len(list(stream)) == 99
+
+
+@sdk
+def test_the_deadline_ends_a_stream(kind: str) -> None:
+    with wire(says(ROLE, *repeated(chunk("x"), 0.05, 2000))) as server:
+        with ChatClientWrapper(client_of(kind, server), deadline=0.5) as chat:
+            pieces, error = drained(chat)
+    assert pieces
+    assert type(error) is DeadlineExceeded
+
+
+@sdk
+def test_fragments_of_tool_calls_come_together(kind: str) -> None:
+    def call(index: int, **function: str) -> bytes:
+        return chunk(
+            tool_calls=[
+                {"index": index, "function": function, **({"id": f"c{index}"} if "name" in function else {})}
+            ]
+        )
+
+    parts = [
+        call(0, name="ara", arguments=""),
+        call(0, arguments='{"q":'),
+        call(1, name="yaz", arguments="{}"),
+        call(0, arguments=' "RAG"}'),
+    ]
+    with wire(says(ROLE, *parts, chunk(finish="tool_calls"), event("[DONE]"))) as server:
+        with ChatClientWrapper(client_of(kind, server)) as chat:
+            stream = chat.stream("Merhaba", tools=[])
+            assert list(stream) == []
+    assert stream.reply.tool_calls == (
+        {"id": "c0", "type": "function", "function": {"name": "ara", "arguments": '{"q": "RAG"}'}},
+        {"id": "c1", "type": "function", "function": {"name": "yaz", "arguments": "{}"}},
+    )
+
+
+def plain(chunks: Callable[[], object]) -> object:
+    return SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=lambda **_: chunks())))
+
+
+def parts() -> Iterator[object]:
+    yield {"choices": [{"delta": {"content": "Mer"}}]}
+    yield SimpleNamespace(
+        choices=[SimpleNamespace(delta=SimpleNamespace(content="haba"), finish_reason="stop")]
+    )
+
+
+async def parts_async() -> AsyncIterator[object]:
+    for part in parts():
+        yield part
+
+
+async def parts_awaited() -> object:
+    return parts_async()
+
+
+@pytest.mark.parametrize("chunks", [parts, parts_async, parts_awaited, lambda: list(parts())])
+def test_a_plain_object_may_give_any_kind_of_iterable(chunks: Callable[[], object]) -> None:
+    with ChatClientWrapper(plain(chunks)) as chat:
+        assert drained(chat) == (["Mer", "haba"], None)
+
+
+@pytest.mark.parametrize("chunks", [lambda: "metin", lambda: {"choices": []}, lambda: None])
+def test_a_plain_object_that_gives_no_stream_is_an_error_of_ours(chunks: Callable[[], object]) -> None:
+    with once(plain(chunks)) as chat:
+        pieces, error = drained(chat)
+    assert pieces == []
+    assert isinstance(error, ChatError)
+    assert "in place of a stream" in str(error)
+
+
+def test_wrong_input_raises_before_anything_is_sent() -> None:
+    with ChatClientWrapper(plain(parts)) as chat:
+        with pytest.raises(ValueError, match="empty"):
+            chat.stream("")
+        with pytest.raises(ValueError, match="timeout"):
+            chat.stream_async("Merhaba", timeout=0)
