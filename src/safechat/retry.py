@@ -103,7 +103,25 @@ class Retried:
         `attempts`, on either, counts them.
         """
         budget = self._budgets.setdefault(request.model, RetryBudget())
-        attempts = AsyncRetrying(
+        failed: ChatError
+        try:
+            reply = await self._attempt(request, 1)
+        except ChatError as error:
+            failed = error
+        else:
+            budget.answered()
+            return reply
+        async for attempt in self._attempts(request, budget):
+            with attempt:
+                number = attempt.retry_state.attempt_number
+                if number == 1:
+                    raise failed  # made above: a call that is answered at once needs no loop
+                reply = await self._attempt(request, number)
+        budget.answered()
+        return replace(reply, attempts=number)
+
+    def _attempts(self, request: ChatRequest, budget: RetryBudget) -> AsyncRetrying:
+        return AsyncRetrying(
             retry=lambda state: _can_help(state, budget),
             wait=self._wait,
             stop=lambda state: self._is_over(state, request, budget),
@@ -111,12 +129,6 @@ class Retried:
             sleep=waiting.sleep,
             reraise=True,
         )
-        async for attempt in attempts:
-            with attempt:
-                number = attempt.retry_state.attempt_number
-                reply = await self._attempt(request, number)
-        budget.answered()
-        return replace(reply, attempts=number) if number > 1 else reply
 
     async def _attempt(self, request: ChatRequest, number: int) -> ChatReply:
         try:

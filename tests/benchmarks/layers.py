@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from safechat import ChatReply, ChatRequest, RateLimits, Usage
+from safechat.fallback import Fallback
 from safechat.limits import RateLimited
 from safechat.messages import Handler
 from safechat.retry import Retried
@@ -39,7 +40,8 @@ STACKS: dict[str, Callable[[], Handler]] = {
     "the stub alone": lambda: stub,
     "RateLimited": lambda: RateLimited(stub, LIMITS),
     "Retried": lambda: Retried(stub),
-    "Retried(RateLimited)": lambda: Retried(RateLimited(stub, LIMITS)),
+    "Fallback": lambda: Fallback(stub),
+    "Fallback(Retried(RateLimited))": lambda: Fallback(Retried(RateLimited(stub, LIMITS))),
 }
 
 
