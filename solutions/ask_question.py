@@ -1,8 +1,10 @@
-"""The same question, asked safely: with a time limit, and errors that say what happened."""
+"""The same question, asked safely: limits, retries, a log, and errors that say what happened."""
 
 import sys
 
-from safechat import ChatClientWrapper, ChatError
+from safechat import ChatClientWrapper, ChatError, configure_logging
+
+configure_logging("chat_api.log")
 
 try:
     with ChatClientWrapper.from_env() as chat:

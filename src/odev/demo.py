@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich import box
 from rich.console import Console
@@ -124,6 +125,7 @@ def measure() -> Iterator[tuple[Scene, Run, Run]]:
     """Each scene with its two runs: the unsafe script's, the safe one's. The two run side by side,
     each with an API of its own."""
     with Classroom() as room, ExitStack() as stack, ThreadPoolExecutor(2) as pool:
+        folder = stack.enter_context(TemporaryDirectory())  # for the safe script's log
         apis = []
         for _ in range(2):
             server = APIServer(room.api.key)
@@ -139,7 +141,7 @@ def measure() -> Iterator[tuple[Scene, Run, Run]]:
                     "SAFECHAT_DEADLINE": str(DEADLINE),
                 }
                 scene.prepare(api, environment)
-            unsafe, safe = pool.map(_run, scene.scripts, apis, environments)
+            unsafe, safe = pool.map(_run, scene.scripts, apis, environments, [folder] * 2)
             yield scene, unsafe, safe
 
 
@@ -151,11 +153,11 @@ def _clean(environment: os._Environ[str]) -> dict[str, str]:
     return {**kept, "PYTHONIOENCODING": "utf-8"}
 
 
-def _run(script: Path, api: ClassroomAPI, environment: dict[str, str]) -> Run:
+def _run(script: Path, api: ClassroomAPI, environment: dict[str, str], folder: str) -> Run:
     started = time.monotonic()
     with subprocess.Popen(
         [sys.executable, str(script)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment, cwd=folder,
     ) as process:  # fmt: skip
         try:
             out, err = process.communicate(timeout=PATIENCE)

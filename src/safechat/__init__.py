@@ -33,6 +33,7 @@ from safechat.errors import (
 )
 from safechat.fallback import BreakerPolicy
 from safechat.limits import RateLimits
+from safechat.log import configure_logging, log_context
 from safechat.messages import ChatReply, ChatRequest, Handler, Usage
 from safechat.queue import ChatQueue
 from safechat.retry import RetryPolicy
@@ -81,4 +82,6 @@ __all__ = [
     "VaultAuthFailed",
     "VaultSealed",
     "VaultUnreachable",
+    "configure_logging",
+    "log_context",
 ]

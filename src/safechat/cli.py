@@ -7,15 +7,23 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 from safechat.client import ChatClientWrapper
 from safechat.errors import ChatError
+from safechat.logsummary import LogSummary, followed, story
 from safechat.messages import ChatReply
 
 try:
     import typer
+    from rich.console import Console
+    from rich.live import Live
+
+    from safechat.screens import story_screen, summary_screen
 except ImportError:
     sys.exit("the safechat command needs its extra: pip install 'safechat[cli]'")
 
@@ -53,6 +61,48 @@ def ask(
     typer.echo(_as_json(reply) if as_json else reply.text)
 
 
+@app.command()
+def logs(
+    file: Annotated[Path, typer.Argument(help="A log that configure_logging wrote.")],
+    call: Annotated[str | None, typer.Option("--call", metavar="ID", help="One call's story.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as the log grows.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
+) -> None:
+    """One screen for an operator: what became of the calls in a log."""
+    if not file.exists() and not follow:
+        raise ValueError(f"there is no file {file}")
+    console = Console()
+    if call is not None:
+        told = story(_lines(file), call)
+        if not told:
+            raise ValueError(f"no call {call} in {file}")
+        if as_json:
+            typer.echo(json.dumps([line for _, line in told], ensure_ascii=False))
+        else:
+            console.print(story_screen(told))
+        return
+    summary = LogSummary()
+    if follow:
+        with Live(console=console, auto_refresh=False) as live, suppress(KeyboardInterrupt):
+            for text in followed(file):
+                if text is not None:
+                    summary.add(text)
+                else:
+                    live.update(summary_screen(summary), refresh=True)
+        return
+    for text in _lines(file):
+        summary.add(text)
+    if as_json:
+        typer.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
+    else:
+        console.print(summary_screen(summary))
+
+
+def _lines(file: Path) -> Iterator[str]:
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        yield from lines
+
+
 def _as_json(reply: ChatReply) -> str:
     fields = asdict(reply)
     del fields["headers"]
@@ -67,7 +117,7 @@ def main() -> None:
         app(prog_name="safechat")
     except ChatError as error:
         _fail(f"{error.kind}: {error}", 1)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OSError) as error:
         _fail(str(error), 2)
 
 

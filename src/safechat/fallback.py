@@ -24,9 +24,8 @@ from safechat.errors import (
     RequestTimedOut,
     ServerError,
 )
+from safechat.log import event
 from safechat.messages import ChatReply, ChatRequest, Handler
-
-_log = logging.getLogger("safechat")
 
 # What says that a target is sick. Not a wrong request, and not a 429: that has its own pause.
 _SICK = (ServerError, ConnectionFailed, RequestTimedOut, MalformedReply, EmptyReply, ModelUnavailable)
@@ -167,13 +166,17 @@ class Fallback:
         finally:
             after = breaker.state(_now())
             if after != before:
-                _log.warning("chat.breaker", extra={"model": target.model, "was": before, "state": after})
+                event(logging.WARNING, "chat.breaker", model=target.model, was=before, state=after)
 
 
 def _tell(error: ChatError, target: Target) -> None:
-    _log.warning(
+    event(
+        logging.WARNING,
         "chat.fallback",
-        extra={"model": error.model, "kind": error.kind, "status": error.status, "next_model": target.model},
+        model=error.model,
+        kind=error.kind,
+        status=error.status,
+        next_model=target.model,
     )
 
 

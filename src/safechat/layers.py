@@ -12,9 +12,10 @@ from typing import Self
 import anyio
 
 from safechat.call import OpenAICall
-from safechat.errors import ChatError, DeadlineExceeded
+from safechat.deadline import Deadline
 from safechat.fallback import BreakerPolicy, Fallback, Target
 from safechat.limits import RateLimited, RateLimits
+from safechat.log import Logged
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.retry import Retried, RetryPolicy
 
@@ -48,33 +49,15 @@ class Layers:
                 allowed = limits if each is client else RateLimits(concurrency=limits.concurrency)
                 reached[id(each)] = Retried(RateLimited(calls[id(each)], allowed), retry)
         targets = [Target(reached[id(other)], model) for other, model in fallbacks]
-        return cls(Fallback(reached[id(client)], targets, breaker), tuple(calls.values()))
+        whole = Logged(Deadline(Fallback(reached[id(client)], targets, breaker)))
+        return cls(whole, tuple(calls.values()))
 
     async def answer(self, request: ChatRequest, deadline: float) -> ChatReply:
-        """The call, under its deadline (seconds from now)."""
+        """The call; `deadline` is in seconds from now."""
         started = anyio.current_time()
-        request = replace(request, deadline=started + deadline)
-        try:
-            with anyio.move_on_after(deadline):
-                reply = await self.handler(request)
-                return replace(reply, latency=anyio.current_time() - started)
-        except ChatError as error:
-            error.failures = tuple(each for each in request.failures if each is not error)
-            raise
-        raise _out_of_time(request, deadline)
+        reply = await self.handler(replace(request, deadline=started + deadline))
+        return replace(reply, latency=anyio.current_time() - started)
 
     async def aclose(self) -> None:
         for call in self.calls:
             await call.aclose()
-
-
-def _out_of_time(request: ChatRequest, deadline: float) -> DeadlineExceeded:
-    failures = tuple(request.failures)
-    before = f"; before that: {failures[-1]}" if failures else ""
-    error = DeadlineExceeded(
-        f"{request.model}: the call did not finish within its deadline of {deadline:g} s{before}",
-        model=request.model,
-        attempts=len(failures) + 1,
-    )
-    error.failures = failures
-    return error

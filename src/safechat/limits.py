@@ -9,6 +9,7 @@ Retry-After, not just the one who met it. Not here: trying again (retry.py).
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from safechat import errors, waiting
 from safechat.bucket import Bucket
 from safechat.headers import rate_limit
 from safechat.line import Line
+from safechat.log import event
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.observed import ObservedLimit
 from safechat.tokens import TokenEstimator
@@ -27,6 +29,7 @@ _FIRST_WINDOW = 8
 _WINDOW_AFTER_429 = 1
 
 _RATE_CHANGE = 0.005  # a limit that moves by less is the same limit
+_TOLD_WAIT = 0.05  # seconds; shorter waits are not worth a record
 _LONGEST_GUESSED_PAUSE = 30.0  # seconds, where a 429 names no Retry-After
 
 
@@ -74,7 +77,11 @@ class RateLimited:
         if quota is None:
             quota = self._quotas[request.model] = _Quota(self._limits, self._slots)
         tokens = self._estimator.estimate(request)
+        asked = asyncio.get_running_loop().time()
         await quota.enter(request, tokens)
+        waited = asyncio.get_running_loop().time() - asked
+        if waited >= _TOLD_WAIT:
+            event(logging.INFO, "chat.limited", model=request.model, wait_ms=round(waited * 1000))
         used: float = 0  # a call that fails has used no tokens
         try:
             reply = await self._next(request)

@@ -12,8 +12,7 @@ import logging
 from collections.abc import Mapping
 
 from safechat.errors import ChatError, RequestRejected
-
-_log = logging.getLogger("safechat")
+from safechat.log import event
 
 _REFUSALS = frozenset({"unsupported_value", "unsupported_parameter"})
 _OPTIONAL = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias", "seed"})
@@ -47,12 +46,6 @@ class ParameterMemory:
         refused = self._refused.setdefault(model, set())
         if name not in refused:
             refused.add(name)
-            _log.warning(
-                "chat.parameter_dropped",
-                extra={
-                    "model": model,
-                    "parameter": name,
-                    "renamed_to": _RENAMED.get(name),
-                },
-            )
+            renamed = _RENAMED.get(name)
+            event(logging.WARNING, "chat.parameter_dropped", model=model, parameter=name, renamed_to=renamed)
         return True

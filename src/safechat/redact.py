@@ -1,31 +1,71 @@
-"""Takes secrets out of text: the literal keys in use, and what looks like a key.
+"""Takes secrets out of text: the literal keys in use now or before, and what looks like a key.
 
-Not here: personal data in prompts and answers, which are not logged unless asked for.
+Not here: personal data in prompts and answers, which are not logged at all.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Mapping
 
 REDACTED = "[redacted]"
 
-_KEY_LIKE = re.compile(
-    r"""
-      \b(?:sk|rk|pk|sess)-[A-Za-z0-9_\-*.]{6,}      # OpenAI and those who copied its prefix
-    | \b(?:hv[sbr]|s)\.[A-Za-z0-9_\-]{16,}          # Vault and OpenBao tokens
-    | (?i:\bBearer)\s+[A-Za-z0-9._~+/\-]{6,}=*      # RFC 6750, section 2.1
-    """,
-    re.VERBOSE,
-)
+_KEY_LIKE = r"""
+    (?<![A-Za-z0-9])(?:sk|rk|pk|sess)-[A-Za-z0-9_\-*.]{6,}   # OpenAI and those who copied its prefix
+  | (?:sk|rk|pk|sess)-(?:[a-z]+-)*[A-Za-z0-9]{20}[A-Za-z0-9_\-]*   # … also with a letter before it
+  | hv[sbr]\.[A-Za-z0-9_\-]{16,}                            # Vault and OpenBao tokens
+  | (?<![A-Za-z0-9])s\.[A-Za-z0-9]{20,}
+  | (?i:Bearer)\s+[A-Za-z0-9._~+/\-]{6,}=*                   # RFC 6750, section 2.1
+"""
 
 # Shorter than this, a "key" is a word that stands in ordinary text too ("test", "none").
 _SHORTEST_SECRET = 6
+_MOST_REMEMBERED = 256  # keys that rotate come and go; the oldest is forgotten first
+
+_lock = threading.Lock()
+_remembered: dict[str, None] = {}
+_pattern = re.compile(_KEY_LIKE, re.VERBOSE)
+
+
+def remember(secret: str) -> None:
+    """From now on `secret` is taken out of every text, in this process."""
+    global _pattern
+    if len(secret) < _SHORTEST_SECRET or secret in _remembered:
+        return
+    with _lock:
+        _remembered[secret] = None
+        while len(_remembered) > _MOST_REMEMBERED:
+            del _remembered[next(iter(_remembered))]
+        literal = "|".join(re.escape(each) for each in sorted(_remembered, key=len, reverse=True))
+        _pattern = re.compile(f"(?:{literal})|{_KEY_LIKE}", re.VERBOSE)
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` without `secrets` and without anything key-shaped."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, REDACTED)
-    return _KEY_LIKE.sub(REDACTED, text)
+    """`text` without what was remembered, without `secrets`, and without anything key-shaped."""
+    for secret in secrets:
+        remember(secret)
+    return _pattern.sub(REDACTED, text)
+
+
+def redacted(value: object) -> object:
+    """`value` with all text in it redacted, as JSON can hold it: what is no JSON becomes its text."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)  # JSON knows no NaN
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {redact(str(name)): redacted(each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [redacted(each) for each in value]
+    return redact(_told(value))
+
+
+def _told(value: object) -> str:
+    try:
+        return str(value)
+    except Exception as error:
+        return f"<{type(value).__name__}, whose text cannot be had: {type(error).__name__}>"

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import math
 import random as _random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -19,9 +20,8 @@ from tenacity import AsyncRetrying, RetryCallState
 
 from safechat import errors, waiting
 from safechat.errors import ChatError
+from safechat.log import event
 from safechat.messages import ChatReply, ChatRequest, Handler
-
-_log = logging.getLogger("safechat")
 
 _LONGEST_JITTER = 0.25  # seconds on top of a Retry-After, and at most a tenth of it
 
@@ -131,11 +131,25 @@ class Retried:
         )
 
     async def _attempt(self, request: ChatRequest, number: int) -> ChatReply:
+        started = time.perf_counter()
         try:
             return await self._next(request if number == 1 else replace(request, attempt=number))
         except ChatError as error:
             error.attempts = number
             request.failures.append(error)
+            event(
+                logging.WARNING,
+                "chat.attempt_failed",
+                model=request.model,
+                attempt=number,
+                kind=error.kind,
+                status=error.status,
+                code=error.code,
+                request_id=error.request_id,
+                retry_after=error.retry_after,
+                latency_ms=round((time.perf_counter() - started) * 1000, 1),
+                error=str(error),
+            )
             raise
 
     def _wait(self, state: RetryCallState) -> float:
@@ -151,15 +165,13 @@ class Retried:
 
     def _tell(self, state: RetryCallState, request: ChatRequest) -> None:
         error = _error(state)
-        _log.info(
+        event(
+            logging.INFO,
             "chat.retry",
-            extra={
-                "model": request.model,
-                "attempt": state.attempt_number,
-                "kind": error.kind,
-                "status": error.status,
-                "wait_ms": round(state.upcoming_sleep * 1000),
-            },
+            model=request.model,
+            attempt=state.attempt_number,
+            kind=error.kind,
+            wait_ms=round(state.upcoming_sleep * 1000),
         )
 
 

@@ -21,6 +21,7 @@ import openai
 from pydantic import BaseModel
 
 from safechat.errors import ChatError, KeyUnavailable
+from safechat.redact import remember
 from safechat.threads import in_thread
 
 Arguments = Mapping[str, object]
@@ -126,6 +127,7 @@ class Endpoint:
         loop = asyncio.get_running_loop()
         if self._copy is None or self._copy[0] is not loop:
             self._copy = (loop, _copied(client))
+            remember(self._copy[1].api_key)
         return self._copy[1]
 
 
@@ -200,7 +202,7 @@ def _guarded(provider: Callable[[], str]) -> Callable[[], str]:
     def key() -> str:
         failure: KeyUnavailable
         try:
-            return provider()
+            return _remembered(provider())
         except ChatError:
             raise
         except Exception as exception:
@@ -214,13 +216,18 @@ def _guarded_async(provider: Callable[[], Awaitable[str]]) -> Callable[[], Await
     async def key() -> str:
         failure: KeyUnavailable
         try:
-            return await provider()
+            return _remembered(await provider())
         except ChatError:
             raise
         except Exception as exception:
             failure = _no_key(exception)
         raise failure
 
+    return key
+
+
+def _remembered(key: str) -> str:
+    remember(key)
     return key
 
 

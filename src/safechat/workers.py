@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic, TypeVar
@@ -44,6 +45,7 @@ class _Entry(Generic[R]):
     future: Future[ChatReply] = field(default_factory=Future)
     task: asyncio.Task[None] | None = None
     takes_room: bool = True
+    context: Context = field(default_factory=copy_context)  # the submitter's own
 
     def __lt__(self, other: _Entry[R]) -> bool:
         return (self.priority, self.number) < (other.priority, other.number)
@@ -130,7 +132,7 @@ class Workers(Generic[R]):
             entry = heapq.heappop(self._heap)
             self._left_the_heap(entry)
             self._running += 1
-            entry.task = self._loop.create_task(self._run(entry))
+            entry.task = self._loop.create_task(self._run(entry), context=entry.context)
             entry.task.add_done_callback(partial(self._ended, entry))
 
     async def _run(self, entry: _Entry[R]) -> None:

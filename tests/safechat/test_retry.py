@@ -190,7 +190,7 @@ def test_a_retry_is_told(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "safechat"):
         asked(Timed(ServerError("500", status=500), "ok"))
     (record,) = (each for each in caplog.records if each.getMessage() == "chat.retry")
-    assert (record.model, record.attempt, record.status) == ("m", 1, 500)  # type: ignore[attr-defined]
+    assert (record.model, record.attempt, record.kind) == ("m", 1, "server_error")  # type: ignore[attr-defined]
 
 
 def test_while_everything_fails_few_calls_are_retried() -> None:

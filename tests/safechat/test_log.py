@@ -1,0 +1,137 @@
+"""What is logged of a call, and that it can be told apart from every other call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from fakes import AsyncFake
+from safechat import (
+    ChatClientWrapper,
+    ChatError,
+    ChatQueue,
+    RateLimits,
+    RetryPolicy,
+    ServerError,
+    log_context,
+)
+from safechat.testing import ScriptedClient, no_waiting
+
+
+@pytest.fixture(autouse=True)
+def _everything(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "safechat")
+
+
+def told(caplog: pytest.LogCaptureFixture, event: str | None = None) -> list[Any]:
+    records = [each for each in caplog.records if each.name == "safechat"]
+    return [each for each in records if event is None or each.getMessage() == event]
+
+
+def test_an_answered_call_is_one_record(caplog: pytest.LogCaptureFixture) -> None:
+    with ChatClientWrapper(AsyncFake(), model="m") as chat:
+        chat.generate("Merhaba")
+    (record,) = told(caplog)
+    assert (record.getMessage(), record.levelname, record.outcome) == ("chat.call", "INFO", "ok")
+    assert (record.model, record.answered_by, record.attempts) == ("m", "gpt-5-mini-2025-08-07", 1)
+    assert (
+        record.prompt_tokens,
+        record.completion_tokens,
+        record.cached_tokens,
+        record.reasoning_tokens,
+    ) == (9, 5, 2, 3)
+    assert record.latency_ms >= 0
+    assert len(record.call_id) == 16
+
+
+def test_neither_prompt_nor_answer_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with ChatClientWrapper(ScriptedClient("gizli cevap")) as chat:
+        chat.generate("gizli soru")
+    assert "gizli" not in "".join(str(vars(each)) for each in caplog.records)
+
+
+def test_a_failed_call_tells_its_story_under_one_id(caplog: pytest.LogCaptureFixture) -> None:
+    client = ScriptedClient(*[ServerError(f"{number}", model="x", status=503) for number in range(9)])
+    retry = RetryPolicy(attempts=2)
+    with no_waiting(), ChatClientWrapper(client, model="a", fallbacks=["b"], retry=retry) as chat:
+        with pytest.raises(ServerError):
+            chat.generate("Merhaba")
+    records = told(caplog)
+    assert [each.getMessage() for each in records] == [
+        "chat.attempt_failed", "chat.retry", "chat.attempt_failed", "chat.fallback",
+        "chat.attempt_failed", "chat.retry", "chat.attempt_failed", "chat.call",
+    ]  # fmt: skip
+    assert len({each.call_id for each in records}) == 1
+    assert (records[-1].outcome, records[-1].attempts, records[-1].levelname) == ("server_error", 4, "ERROR")
+
+
+def test_calls_have_ids_of_their_own(caplog: pytest.LogCaptureFixture) -> None:
+    with ChatClientWrapper(AsyncFake()) as chat:
+        list(chat.map(["a"] * 20))
+    assert len({each.call_id for each in told(caplog, "chat.call")}) == 20
+
+
+def test_a_deadline_and_a_cancelled_call_are_told_too(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with ChatClientWrapper(AsyncFake(seconds=30)) as chat:
+            with pytest.raises(ChatError):
+                await chat.generate_async("Merhaba", deadline=0.05)
+            call = asyncio.create_task(chat.generate_async("Merhaba"))
+            await asyncio.sleep(0.05)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+
+    asyncio.run(main())
+    assert [each.outcome for each in told(caplog, "chat.call")] == ["deadline_exceeded", "cancelled"]
+
+
+def test_a_wait_for_room_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    with ChatClientWrapper(AsyncFake(), limits=RateLimits(requests_per_minute=300)) as chat:
+        for _ in range(4):
+            chat.generate("Merhaba")
+    (*_, last) = told(caplog, "chat.limited")
+    assert 50 <= last.wait_ms <= 5000
+
+
+@pytest.mark.parametrize("way", ["generate", "generate_async", "map", "map_async", "queue", "stream"])
+def test_the_callers_own_fields_are_in_every_record(way: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def main(chat: ChatClientWrapper) -> None:
+        match way:
+            case "generate":
+                chat.generate("a")
+            case "generate_async":
+                await chat.generate_async("a")
+            case "map":
+                list(chat.map(["a", "b", "c"], workers=1))
+            case "map_async":
+                _ = [item async for item in chat.map_async(["a", "b", "c"], workers=1)]
+            case "stream":
+                list(chat.stream("a"))
+            case "queue":
+                async with ChatQueue(chat, workers=1) as queue:
+                    for trace in ("t-1", "t-2", "t-3"):
+                        with log_context(trace_id=trace):
+                            await queue.submit("a")
+
+    with log_context(trace_id="t-0", user="u"), ChatClientWrapper(ScriptedClient("b")) as chat:
+        asyncio.run(main(chat))
+    traces = [each.trace_id for each in told(caplog, "chat.call")]
+    expected = {"map": ["t-0"] * 3, "map_async": ["t-0"] * 3, "queue": ["t-1", "t-2", "t-3"]}
+    assert traces == expected.get(way, ["t-0"])
+    assert {each.user for each in told(caplog)} == {"u"}
+
+
+def test_a_library_says_nothing_until_it_is_asked(capfd: pytest.CaptureFixture[str]) -> None:
+    import subprocess
+    import sys
+
+    script = (
+        "from safechat import ChatClientWrapper, ServerError\n"
+        "from safechat.testing import ScriptedClient\n"
+        "ChatClientWrapper(ScriptedClient(ServerError('503'), 'ok')).generate('Merhaba')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
