@@ -157,8 +157,13 @@ def _run(script: Path, api: ClassroomAPI, environment: dict[str, str], folder: s
     started = time.monotonic()
     with subprocess.Popen(
         [sys.executable, str(script)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment, cwd=folder,
-    ) as process:  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=environment,
+        cwd=folder,
+    ) as process:
         try:
             out, err = process.communicate(timeout=PATIENCE)
             ended = True
