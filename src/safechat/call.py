@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import anyio
@@ -75,6 +76,7 @@ class OpenAICall:
         failure: ChatError
         try:
             reply = await (self._whole(request) if request.on_piece is None else self._streamed(request))
+            reply = replace(reply, base_url=self._endpoint.base_url())
             return reply if request.parse is None else parsed(reply, request.parse)
         except AssertionError:
             raise  # a test's own words, such as respx's for a request that is not mocked

@@ -105,7 +105,8 @@ def _lines(file: Path) -> Iterator[str]:
 
 def _as_json(reply: ChatReply) -> str:
     fields = asdict(reply)
-    del fields["headers"]
+    del fields["headers"], fields["base_url"]
+    fields["cost_usd"] = reply.cost_usd
     return json.dumps(fields, ensure_ascii=False)
 
 

@@ -12,7 +12,7 @@ event, its data are in `extra`, and each has the `call_id` of its call:
     chat.breaker            a circuit that opened or closed
     chat.parameter_dropped  what a model does not take
 
-Prompts and answers are not logged. Not here: the file (logfile.py), taking
+Prompts and answers are not logged unless asked for (content.py). Not here: the file (logfile.py), taking
 secrets out (redact.py).
 """
 
@@ -27,8 +27,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from safechat.content import logged_prompt, logged_text
 from safechat.errors import ChatError
-from safechat.logfile import LogFile
+from safechat.logfile import LogFile, wants_content
 from safechat.messages import ChatReply, ChatRequest, Handler
 
 _logger = logging.getLogger("safechat")
@@ -63,6 +64,7 @@ def configure_logging(
     level: int | str = "INFO",
     *,
     json: bool = True,
+    content: bool = False,
     max_bytes: int = 10_000_000,
     backups: int = 5,
     loggers: Sequence[str] = ("safechat",),
@@ -73,8 +75,13 @@ def configure_logging(
     file becomes `path.1`, that `path.2`, and so on. `loggers` are those whose
     records are written; ("safechat", "openai", "httpx2", "hvac") adds what the
     libraries below say. Calling it again for the same loggers replaces the file.
+
+    `content` adds prompts and answers to `chat.call`, cut, and with personal data
+    masked as far as it has a shape. Mind the law.
     """
-    return LogFile(path, level, as_json=json, max_bytes=max_bytes, backups=backups, loggers=loggers)
+    return LogFile(
+        path, level, as_json=json, content=content, max_bytes=max_bytes, backups=backups, loggers=loggers
+    )
 
 
 class Logged:
@@ -107,6 +114,7 @@ def _tell(level: int, request: ChatRequest, started: float, **fields: object) ->
         latency_ms=round((time.perf_counter() - started) * 1000, 1),
         stream=request.on_piece is not None,
         **fields,
+        **({"prompt": logged_prompt(request.messages)} if wants_content() else {}),
     )
 
 
@@ -117,7 +125,11 @@ def _of_reply(reply: ChatReply) -> dict[str, object]:
         "finish_reason": reply.finish_reason,
         "request_id": reply.request_id,
     }
+    if wants_content():
+        fields["answer"] = logged_text(reply.text)
     if (usage := reply.usage) is not None:
+        if (cost := reply.cost_usd) is not None:
+            fields["cost_usd"] = cost
         fields |= {
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,

@@ -43,6 +43,7 @@ class LogFile:
         level: int | str,
         *,
         as_json: bool,
+        content: bool,
         max_bytes: int,
         backups: int,
         loggers: Sequence[str],
@@ -50,7 +51,7 @@ class LogFile:
         self.path = Path(path)
         self._loggers = [logging.getLogger(name) for name in loggers]
         formatter = _JsonLines() if as_json else _TextLines()
-        self._queue = _Queue(_File(self.path, formatter, max_bytes, backups))
+        self._queue = _Queue(_File(self.path, formatter, max_bytes, backups), content)
         for logger in self._loggers:
             for earlier in [each for each in logger.handlers if isinstance(each, _Queue)]:
                 logger.removeHandler(earlier)
@@ -79,9 +80,10 @@ class _Queue(logging.Handler):
     it costs a call more than all the rest of logging.
     """
 
-    def __init__(self, file: _File) -> None:
+    def __init__(self, file: _File, content: bool) -> None:
         super().__init__()
         self._file = file
+        self.content = content
         self.start()
         _open.add(self)
 
@@ -259,6 +261,11 @@ class _TextLines(logging.Formatter):
         data = {name: value for name, value in vars(record).items() if name not in self._own}
         told = " ".join(f"{name}={value}" for name, value in data.items() if value is not None)
         return redact(f"{super().format(record)} {told}").rstrip().replace("\n", "\\n")
+
+
+def wants_content() -> bool:
+    """Whether an open log is to have prompts and answers in it."""
+    return any(each.content for each in _open)
 
 
 def _complain(what: str) -> None:

@@ -59,6 +59,7 @@ class LogSummary:
     fallbacks: int = 0
     waited_ms: float = 0.0
     tokens: Counter[str] = field(default_factory=Counter)
+    cost_usd: float | None = None
     errors: Counter[str] = field(default_factory=Counter)
     slowest: list[tuple[float, str, str]] = field(default_factory=list)
     first: str | None = None
@@ -100,6 +101,7 @@ class LogSummary:
             "fallbacks": self.fallbacks,
             "waited_ms": self.waited_ms,
             "tokens": dict(self.tokens),
+            "cost_usd": self.cost_usd,
             "outcomes": dict(self.outcomes),
             "errors": dict(self.errors.most_common(10)),
             "slowest": [
@@ -119,6 +121,8 @@ class LogSummary:
         self.latencies.add(latency)
         for name in ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"):
             self.tokens[name] += int(_number(line.get(name)))
+        if "cost_usd" in line:
+            self.cost_usd = (self.cost_usd or 0.0) + _number(line["cost_usd"])
         slow = (latency, str(line.get("call_id")), str(line.get("model")))
         if len(self.slowest) < _SLOWEST:
             heapq.heappush(self.slowest, slow)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from pydantic import BaseModel
 
+from safechat.cost import cost_usd
 from safechat.errors import ChatError
 
 Message = Mapping[str, object]
@@ -70,7 +71,7 @@ class ChatReply:
     `model` is the one that answered, by the API's name for it. `latency` is in
     seconds; `attempts` counts requests. `parsed` is the answer as the model that
     was asked for with `parse=`. `headers` are those of the HTTP answer,
-    lower-cased; a client that is not the SDK gives none.
+    lower-cased; a client that is not the SDK gives none, nor a `base_url`.
     """
 
     text: str
@@ -83,6 +84,12 @@ class ChatReply:
     tool_calls: tuple[Mapping[str, object], ...] = ()
     parsed: BaseModel | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS, repr=False, compare=False)
+    base_url: str | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """US dollars by the price list of the extra `[cost]`; None where that has no price."""
+        return cost_usd(self.usage, self.model, self.base_url)
 
     def __str__(self) -> str:
         return self.text

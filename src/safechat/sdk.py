@@ -102,6 +102,10 @@ class Endpoint:
                     "a parameter that only your server knows goes into extra_body={…}"
                 )
 
+    def base_url(self) -> str | None:
+        """Where the client's requests go; None for one that is not the SDK's."""
+        return str(self._client.base_url) if isinstance(self._client, _SDK) else None
+
     def keys(self) -> list[str]:
         """The literal keys in use, for them to be taken out of texts."""
         clients = (self._client, self._copy[1] if self._copy else None)

@@ -1,0 +1,69 @@
+"""Prompts and answers in the log: only when asked for, cut to a length, with personal data masked.
+
+Masked are e-mail addresses, telephone numbers, IBANs, payment cards and T.C. kimlik
+numbers. Where such a number has a checksum it must hold (python-stdnum, extra
+`[content]`), so that an order number is left alone; without that package, all
+that has the shape is masked. Names and addresses are not found: they have no shape.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+from safechat.messages import Message
+
+LENGTH = 1000  # characters of a prompt or an answer
+
+_EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ ]?[A-Z0-9]){11,30}\b", re.I)
+_CARD = re.compile(r"(?<!\d)(?:\d[ -]?){12,18}\d(?!\d)")
+_TCKN = re.compile(r"(?<!\d)[1-9]\d{10}(?!\d)")
+_PHONE = re.compile(
+    r"(?<!\d)\+\d{1,3}(?:[ .-]?\(?\d{2,4}\)?){2,4}(?!\d)"  # with a country's number
+    r"|(?<!\d)0[ .-]?\(?[1-9]\d{2}\)?[ .-]?\d{3}[ .-]?\d{2}[ .-]?\d{2}(?!\d)"  # as dialled in Türkiye
+)
+
+
+Valid = Callable[[str], bool]
+
+
+def logged_prompt(messages: Iterable[Message]) -> str:
+    """The texts of the messages, each after its role."""
+    return logged_text("\n".join(f"{each.get('role')}: {_text(each.get('content'))}" for each in messages))
+
+
+def logged_text(text: str) -> str:
+    """`text`, cut and masked."""
+    cut = text if len(text) <= LENGTH else f"{text[:LENGTH]}… ({len(text)} characters)"
+    return masked(cut)
+
+
+def masked(text: str) -> str:
+    """`text` with [email], [iban], [card], [tckn] and [phone] in place of such data."""
+    iban, card, tckn = _validators()
+    text = _EMAIL.sub("[email]", text)
+    for pattern, name, valid in ((_IBAN, "iban", iban), (_CARD, "card", card), (_TCKN, "tckn", tckn)):
+        text = pattern.sub(lambda found, name=name, valid=valid: _mask(found, name, valid), text)  # type: ignore[misc]
+    return _PHONE.sub("[phone]", text)
+
+
+def _mask(found: re.Match[str], name: str, valid: Valid) -> str:
+    return f"[{name}]" if valid(found[0]) else found[0]
+
+
+@lru_cache(maxsize=1)
+def _validators() -> tuple[Valid, Valid, Valid]:
+    try:
+        from stdnum import iban, luhn
+        from stdnum.tr import tckimlik
+    except ImportError:
+        return (lambda _: True,) * 3
+    return iban.is_valid, lambda text: luhn.is_valid(re.sub(r"\D", "", text)), tckimlik.is_valid
+
+
+def _text(content: object) -> str:
+    if isinstance(content, list | tuple):
+        return " ".join(part.get("text", "[…]") if isinstance(part, dict) else "[…]" for part in content)
+    return content if isinstance(content, str) else ""
