@@ -26,6 +26,7 @@ class Bucket:
     def __init__(self, per_minute: float, *, spent: float = 0.0) -> None:
         self._set(per_minute)
         self._waiting: asyncio.Timeout | None = None
+        self._missing = 0.0  # what the one who waits has not got yet; it is in _empty_at already
         self._carried = spent  # above 0: owed by the next amount; below 0: paid for already
         self._empty_at = 0.0  # when all that was taken will have leaked out
 
@@ -37,12 +38,13 @@ class Bucket:
 
     def change(self, per_minute: float) -> None:
         """Go on at another rate, also for who waits already. What was taken stays taken."""
-        level = self._level()
+        now = asyncio.get_running_loop().time()
+        self._carried += max(0.0, self._level() - self._missing)
         self._set(per_minute)
-        self._carried += level
-        self._empty_at = 0.0
+        self._empty_at = now + self._missing / self._rate
         if self._waiting is not None:
             self._waiting.reschedule(0)
+            self._waiting = None  # one that expires already must not be told again
 
     def wait_for(self, amount: float) -> float:
         """Seconds until `amount` would be there, if nobody else took any."""
@@ -55,17 +57,18 @@ class Bucket:
             self._carried = owed
             return
         self._empty_at = max(self._empty_at, asyncio.get_running_loop().time()) + owed / self._rate
-        taken = 0.0
+        self._missing = owed
         try:
-            while taken < owed:
-                piece = min(self._size, owed - taken)
+            while self._missing > 0:
+                piece = min(self._size, self._missing)
                 with suppress(TimeoutError):  # raised by `change`: then again, at the new rate
                     async with asyncio.timeout(None) as self._waiting:
                         await self._limiter.acquire(piece)
-                    taken += piece
+                    self._missing -= piece
         except BaseException:
-            self._empty_at -= (owed - taken) / self._rate
-            self._carried += owed - amount - taken
+            self._empty_at -= self._missing / self._rate
+            self._carried += self._missing - amount
+            self._missing = 0.0
             raise
         finally:
             self._waiting = None

@@ -47,6 +47,7 @@ class Bulk:
         self._progress = progress
         self._raise = raise_on_error
         self._params = params
+        chat._job("once, for the parameters to be checked", **cast(Any, params))
         self._pending: deque[Future[ChatReply]] = deque()
         self._done = 0
 
@@ -61,7 +62,8 @@ class Bulk:
             while self._pending:
                 yield self._taken(self._pending.popleft())
         finally:
-            loop.run(lambda _: self._workers.stop())
+            if not loop.closed:
+                loop.run(lambda _: self._workers.stop())
 
     async def run_async(self) -> AsyncIterator[ChatReply | ChatError]:
         loop = self._chat._loop
@@ -74,7 +76,8 @@ class Bulk:
             while self._pending:
                 yield await self._taken_async()
         finally:
-            await loop.run_async(lambda _: self._workers.stop())
+            if not loop.closed:
+                await loop.run_async(lambda _: self._workers.stop())
 
     def _job(self, prompt: Messages) -> Job[Layers]:
         """A prompt that is wrong fails like any other item, when its turn comes."""

@@ -15,7 +15,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import anyio
 import httpx2
@@ -104,8 +104,8 @@ class OpenAICall:
         try:
             async with asyncio.timeout(request.timeout) as limit:
                 chunks, headers = await self._adapted(request, self._endpoint.stream)
-                chunked.check_headers(headers)
-                async with aclosing(cast(Any, chunks)):
+                async with aclosing(chunks):
+                    chunked.check_headers(headers)
                     async for chunk in chunks:
                         if not chunked.add(chunk):
                             continue  # a keep-alive, or one in disguise: the clock runs on
@@ -142,6 +142,11 @@ class OpenAICall:
         text = self._redacted(_told(exception))
         if isinstance(exception, TypeError | openai.OpenAIError) and _NO_KEY.search(text):
             return AuthenticationFailed(f"{model}: the client has no API key", model=model)
+        if "Illegal header value" in text:
+            return AuthenticationFailed(
+                f"{model}: the client's API key holds a character that no header can carry; a line break?",
+                model=model,
+            )
         if isinstance(exception, RuntimeError) and "loop" in text:
             return ConnectionFailed(
                 f"{model}: {text}. The client's connections belong to another event loop: "
@@ -165,13 +170,17 @@ class OpenAICall:
         """What the API says in an error body."""
         said = exception.body.get("message") if isinstance(exception.body, dict) else exception.body
         said = " ".join(str(said or "no reason given").split())
-        error = classify(status, code=exception.code, type=exception.type, message=said)
-        word = exception.code or exception.type
+        code, kind, param = (
+            self._redacted(each) if isinstance(each, str) else None
+            for each in (exception.code, exception.type, exception.param)
+        )
+        error = classify(status, code=code, type=kind, message=said)
+        word = code or kind
         return error(
             self._redacted(f"{request.model}: {status}{f' {word}' if word else ''}: {said[:500]}"),
             status=status,
-            code=exception.code,
-            param=exception.param,
+            code=code,
+            param=param,
             request_id=headers.get("x-request-id"),
             retry_after=retry_after(headers),
             model=request.model,

@@ -46,9 +46,8 @@ class Chunked:
         usage = field(chunk, "usage")
         if usage is not None:
             self._usage = usage
-        try:
-            choice: object = field(chunk, "choices")[0]  # type: ignore[index]
-        except (TypeError, LookupError):
+        choice = _first(field(chunk, "choices"))
+        if choice is None:
             return usage is not None
         finish_reason = text_of(field(choice, "finish_reason"))
         self._finish_reason = finish_reason or self._finish_reason
@@ -115,3 +114,10 @@ class Chunked:
                     call[name] = text
             call["arguments"] = call.get("arguments", "") + (text_of(field(function, "arguments")) or "")
         return bool(deltas)
+
+
+def _first(choices: object) -> object:
+    """With n=2 the choices come in turns; ours is the one with index 0."""
+    if not isinstance(choices, list | tuple):
+        return None
+    return next((choice for choice in choices if field(choice, "index") in (0, None)), None)

@@ -170,7 +170,7 @@ class ChatClientWrapper:
         Without a finish_reason the end is a TruncatedReply (`strict_streams=False`
         believes it). The other arguments are those of `generate`.
         """
-        return ChatStream(self._loop, self._streamed(messages, model, temperature, **cast(Any, params)))
+        return ChatStream(self, self._streamed(messages, model, temperature, **cast(Any, params)))
 
     def stream_async(
         self,
@@ -180,7 +180,7 @@ class ChatClientWrapper:
         **params: object,
     ) -> AsyncChatStream:
         """`stream` for an event loop."""
-        return AsyncChatStream(self._loop, self._streamed(messages, model, temperature, **cast(Any, params)))
+        return AsyncChatStream(self, self._streamed(messages, model, temperature, **cast(Any, params)))
 
     def map(
         self,

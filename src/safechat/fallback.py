@@ -26,6 +26,7 @@ from safechat.errors import (
 )
 from safechat.log import event
 from safechat.messages import ChatReply, ChatRequest, Handler
+from safechat.parse import NO_FIT
 
 # What says that a target is sick. Not a wrong request, and not a 429: that has its own pause.
 _SICK = (ServerError, ConnectionFailed, RequestTimedOut, MalformedReply, EmptyReply, ModelUnavailable)
@@ -82,23 +83,31 @@ class CircuitBreaker:
         """Seconds until a probe is let through."""
         return max(0.0, self._opened + self._policy.cooldown - now) if self._opened is not None else 0.0
 
-    def answered(self) -> None:
-        """An allowed call got its answer."""
-        self._failures.clear()
-        self._opened = None
-        self._probing = False
+    def answered(self, *, probe: bool = False) -> None:
+        """An allowed call got its answer. One that is no probe says nothing once the circuit has opened."""
+        if probe or self._opened is None:
+            self._failures.clear()
+            self._opened = None
+        self._end(probe)
 
-    def failed(self, now: float, requests: int = 1) -> None:
+    def failed(self, now: float, requests: int = 1, *, probe: bool = False) -> None:
         """An allowed call failed after so many requests, in a way that says the target is sick."""
-        self._failures.extend([now] * requests)
-        enough = len(self._failures) == self._policy.failures
-        if self._probing or (enough and now - self._failures[0] <= self._policy.window):
+        if probe:
             self._opened = now
-        self._probing = False
+        elif self._opened is None:
+            self._failures.extend([now] * requests)
+            enough = len(self._failures) == self._policy.failures
+            if enough and now - self._failures[0] <= self._policy.window:
+                self._opened = now
+        self._end(probe)
 
-    def released(self) -> None:
+    def released(self, *, probe: bool = False) -> None:
         """An allowed call ended in a way that says nothing: cancelled, or the request was wrong."""
-        self._probing = False
+        self._end(probe)
+
+    def _end(self, probe: bool) -> None:
+        if probe:
+            self._probing = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +153,7 @@ class Fallback:
     async def _ask(self, target: Target, request: ChatRequest) -> ChatReply:
         breaker = self._breakers.setdefault(target, CircuitBreaker(self._policy))
         before = breaker.state(_now())
+        probe = before == "half_open"
         if not breaker.allows(_now()):
             wait = breaker.closed_in(_now())
             raise CircuitOpen(
@@ -155,13 +165,16 @@ class Fallback:
         try:
             reply = await target.handler(replace(request, model=target.model))
         except _SICK as error:
-            breaker.failed(_now(), error.attempts)
+            if error.code == NO_FIT:  # the caller's own schema: the target is well
+                breaker.released(probe=probe)
+            else:
+                breaker.failed(_now(), error.attempts, probe=probe)
             raise
         except BaseException:
-            breaker.released()
+            breaker.released(probe=probe)
             raise
         else:
-            breaker.answered()
+            breaker.answered(probe=probe)
             return reply
         finally:
             after = breaker.state(_now())

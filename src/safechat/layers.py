@@ -5,8 +5,8 @@ Not here: what a layer does (a file each), checking what a caller gives (client.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import anyio
@@ -18,6 +18,7 @@ from safechat.limits import RateLimited, RateLimits
 from safechat.log import Logged
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.retry import Retried, RetryPolicy
+from safechat.workers import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Layers:
 
     handler: Handler
     calls: tuple[OpenAICall, ...]
+    attached: dict[object, Stop] = field(default_factory=dict)
 
     @classmethod
     def build(
@@ -58,6 +60,18 @@ class Layers:
         reply = await self.handler(replace(request, deadline=started + deadline))
         return replace(reply, latency=anyio.current_time() - started)
 
+    def attach(self, stop: Stop) -> Callable[[], None]:
+        """A queue that works here: it is stopped before the connections are closed."""
+        mark = object()
+        self.attached[mark] = stop
+
+        def detach() -> None:
+            self.attached.pop(mark, None)
+
+        return detach
+
     async def aclose(self) -> None:
+        for stop in list(self.attached.values()):
+            await stop()
         for call in self.calls:
             await call.aclose()

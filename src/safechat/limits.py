@@ -78,7 +78,7 @@ class RateLimited:
             quota = self._quotas[request.model] = _Quota(self._limits, self._slots)
         tokens = self._estimator.estimate(request)
         asked = asyncio.get_running_loop().time()
-        await quota.enter(request, tokens)
+        reserved = await quota.enter(request, tokens)
         waited = asyncio.get_running_loop().time() - asked
         if waited >= _TOLD_WAIT:
             event(logging.INFO, "chat.limited", model=request.model, wait_ms=round(waited * 1000))
@@ -93,7 +93,7 @@ class RateLimited:
             quota.refused(error)
             raise
         finally:
-            quota.leave(used - tokens)
+            quota.leave(reserved, used - tokens)
 
 
 class _Quota:
@@ -111,10 +111,11 @@ class _Quota:
         self._under_way = 0
         self._window: float = _FIRST_WINDOW
         self._landed = asyncio.Event()
-        self._refusals = 0  # 429s since the last answer
+        self._refusals = 0  # pauses since the last answer
 
-    async def enter(self, request: ChatRequest, tokens: int) -> None:
-        """Wait for the turn and for room; then the call is under way until `leave`."""
+    async def enter(self, request: ChatRequest, tokens: int) -> Bucket | None:
+        """Wait for the turn and for room; then the call is under way until `leave`, which wants
+        the bucket that the tokens were reserved in."""
         self._check(request, tokens)
         self._waiting += 1
         self._waiting_tokens += tokens
@@ -124,19 +125,21 @@ class _Quota:
             self._waiting -= 1
             self._waiting_tokens -= tokens
         try:
-            await self._take(request, tokens)
+            reserved = await self._take(request, tokens)
         finally:
             self._line.leave()
         self._under_way += 1
+        return reserved
 
-    async def _take(self, request: ChatRequest, tokens: int) -> None:
+    async def _take(self, request: ChatRequest, tokens: int) -> Bucket | None:
         """The head of the line takes all that it needs, in order; cancelled, it gives back what it has."""
         while self._under_way >= self._window:
             self._landed.clear()
             await self._landed.wait()
         taken: list[tuple[Bucket, int]] = []
+        reserved = self._tokens
         try:
-            for bucket, amount in ((self._requests, 1), (self._tokens, tokens)):
+            for bucket, amount in ((self._requests, 1), (reserved, tokens)):
                 if bucket is not None:
                     await bucket.take(amount)
                     taken.append((bucket, amount))
@@ -145,19 +148,19 @@ class _Quota:
                 await self._line.opened()
                 await self._slots.acquire()
                 if not self._line.closed_for():
-                    return
+                    return reserved
                 self._slots.release()
         except BaseException:
             for bucket, amount in taken:
                 bucket.settle(-amount)
             raise
 
-    def leave(self, token_difference: float) -> None:
+    def leave(self, reserved: Bucket | None, token_difference: float) -> None:
         """The call is over, and used so many tokens more than it had reserved."""
         self._under_way -= 1
         self._slots.release()
-        if self._tokens is not None:
-            self._tokens.settle(token_difference)
+        if reserved is not None:
+            reserved.settle(token_difference)
         self._landed.set()
 
     def answered(self, headers: Mapping[str, str]) -> None:
@@ -171,10 +174,11 @@ class _Quota:
 
     def refused(self, error: errors.RateLimited) -> None:
         """A 429: nobody goes before the API's own moment, and then not all at once."""
-        self._refusals += 1
+        if not self._line.closed_for():
+            self._refusals += 1  # those that were on their way together count as one
         pause = error.retry_after
         if pause is None:
-            pause = min(_LONGEST_GUESSED_PAUSE, 0.5 * 2.0**self._refusals)
+            pause = min(_LONGEST_GUESSED_PAUSE, 0.5 * 2.0 ** min(self._refusals, 10))
         if self._requests is not None:
             self._requests.drain_burst()
         else:
@@ -217,9 +221,10 @@ class _Quota:
         if request.deadline is None:
             return
         left = request.deadline - asyncio.get_running_loop().time()
+        before = (self._waiting, self._waiting_tokens) if request.attempt == 1 else (0, 0)
         wait = max(
-            self._requests.wait_for(self._waiting + 1) if self._requests is not None else 0.0,
-            self._tokens.wait_for(self._waiting_tokens + tokens) if self._tokens is not None else 0.0,
+            self._requests.wait_for(before[0] + 1) if self._requests is not None else 0.0,
+            self._tokens.wait_for(before[1] + tokens) if self._tokens is not None else 0.0,
         )
         if wait > left:
             raise errors.DeadlineExceeded(

@@ -40,7 +40,8 @@ class Line:
         try:
             await waiting.turn
         except asyncio.CancelledError:
-            if waiting.turn.done() and not waiting.turn.cancelled():
+            turn = waiting.turn
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.leave()  # the turn came at the same moment
             elif waiting in self._waiting:
                 self._waiting.remove(waiting)

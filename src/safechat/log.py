@@ -26,6 +26,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from safechat.content import logged_prompt, logged_text
 from safechat.errors import ChatError
@@ -121,6 +122,7 @@ def _tell(level: int, request: ChatRequest, started: float, **fields: object) ->
 def _of_reply(reply: ChatReply) -> dict[str, object]:
     fields: dict[str, object] = {
         "answered_by": reply.model,
+        "host": urlsplit(reply.base_url).hostname if reply.base_url else None,
         "attempts": reply.attempts,
         "finish_reason": reply.finish_reason,
         "request_id": reply.request_id,
@@ -128,8 +130,6 @@ def _of_reply(reply: ChatReply) -> dict[str, object]:
     if wants_content():
         fields["answer"] = logged_text(reply.text)
     if (usage := reply.usage) is not None:
-        if (cost := reply.cost_usd) is not None:
-            fields["cost_usd"] = cost
         fields |= {
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,

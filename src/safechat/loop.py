@@ -79,6 +79,10 @@ class OwnLoop(Generic[R]):
         except CancelledError:
             raise RuntimeError("the client was closed while the call was under way") from None
 
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
     def is_current(self) -> bool:
         """Whether the caller runs in this loop."""
         running = self._running

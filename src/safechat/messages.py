@@ -126,7 +126,7 @@ def _check_message(number: int, message: object) -> Message:
     role = message.get("role")
     if role is None:
         raise ValueError(f"{where} has no role: {_short(message)}")
-    if role not in ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         raise ValueError(f"{where} has an unknown role {role!r}; the API knows {', '.join(sorted(ROLES))}")
     content = message.get("content")
     calls_tools = role == "assistant" and (message.get("tool_calls") or message.get("function_call"))

@@ -11,6 +11,8 @@ from safechat.errors import MalformedReply
 from safechat.messages import ChatReply
 from safechat.sdk import strict_schema
 
+NO_FIT = "schema_mismatch"  # the `code` of such an error
+
 
 def check_parse(model: object) -> type[BaseModel]:
     """`model`, if it is a pydantic model."""
@@ -29,7 +31,12 @@ def response_format(model: type[BaseModel]) -> Mapping[str, object]:
 
 
 def parsed(reply: ChatReply, model: type[BaseModel]) -> ChatReply:
-    """`reply` with its text as a `model`. Raises MalformedReply that says which field is wrong."""
+    """`reply` with its text as a `model`; one that calls a tool instead, as it is.
+
+    Raises MalformedReply that says which field is wrong.
+    """
+    if reply.tool_calls and not reply.text:
+        return reply  # it asks for a tool first
     problems: list[str]
     try:
         return replace(reply, parsed=model.model_validate_json(reply.text))
@@ -42,6 +49,7 @@ def parsed(reply: ChatReply, model: type[BaseModel]) -> ChatReply:
     raise MalformedReply(
         f"{reply.model}: the answer is no {model.__name__}: {told}",
         status=200,
+        code=NO_FIT,
         request_id=reply.request_id,
         model=reply.model,
     )

@@ -81,6 +81,8 @@ class ChatQueue:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._chat._loop.closed:
+            return  # it has stopped the workers, and told all who waited
         try:
             if kind is None:
                 await self._chat._loop.run_async(lambda _: self._workers.drain())

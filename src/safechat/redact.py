@@ -17,6 +17,7 @@ _KEY_LIKE = r"""
   | (?:sk|rk|pk|sess)-(?:[a-z]+-)*[A-Za-z0-9]{20}[A-Za-z0-9_\-]*   # … also with a letter before it
   | hv[sbr]\.[A-Za-z0-9_\-]{16,}                            # Vault and OpenBao tokens
   | (?<![A-Za-z0-9])s\.[A-Za-z0-9]{20,}
+  | eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*)?   # JSON web tokens, RFC 7519
   | (?i:Bearer)\s+[A-Za-z0-9._~+/\-]{6,}=*                   # RFC 6750, section 2.1
 """
 
@@ -32,10 +33,11 @@ _pattern = re.compile(_KEY_LIKE, re.VERBOSE)
 def remember(secret: str) -> None:
     """From now on `secret` is taken out of every text, in this process."""
     global _pattern
-    if len(secret) < _SHORTEST_SECRET or secret in _remembered:
+    stripped = secret.strip()  # a key that was read from a file, with its line break
+    if len(stripped) < _SHORTEST_SECRET or secret in _remembered:
         return
     with _lock:
-        _remembered[secret] = None
+        _remembered[secret] = _remembered[stripped] = None
         while len(_remembered) > _MOST_REMEMBERED:
             del _remembered[next(iter(_remembered))]
         literal = "|".join(re.escape(each) for each in sorted(_remembered, key=len, reverse=True))

@@ -74,11 +74,12 @@ class RetryBudget:
 def backoff(policy: RetryPolicy, attempt: int, random: Callable[[], float]) -> float:
     """Seconds to wait after failed attempt number `attempt` (from 1), when the API names no wait.
 
-    Anywhere between the longest wait of the attempt before and the longest of
-    this one, so that callers spread out and each waits longer than the last time.
+    Anywhere from a little more than the longest wait of the attempt before up to
+    the longest of this one: callers spread out, and each waits longer than the
+    last time, whatever the dice say.
     """
     longest = min(policy.cap, policy.base * 2.0 ** (attempt - 1))
-    shortest = longest / 2 if attempt > 1 else 0.0
+    shortest = 0.6 * longest if attempt > 1 else 0.0
     return shortest + random() * (longest - shortest)
 
 

@@ -14,7 +14,7 @@ import inspect
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import httpx2
 import openai
@@ -26,7 +26,17 @@ from safechat.threads import in_thread
 
 Arguments = Mapping[str, object]
 Answer = tuple[object, Mapping[str, str]]  # the body, or the object made of it; the HTTP headers
-Chunks = tuple[AsyncIterator[object], Mapping[str, str]]
+
+
+class ChunkStream(Protocol):
+    """Chunks as they come; `aclose` lets go of the connection."""
+
+    def __aiter__(self) -> AsyncIterator[object]: ...
+
+    async def aclose(self) -> None: ...
+
+
+Chunks = tuple[ChunkStream, Mapping[str, str]]
 
 _SDK = openai.OpenAI | openai.AsyncOpenAI
 _SDK_POOLS = ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
@@ -78,15 +88,18 @@ class Endpoint:
         client = self._here()
         if isinstance(client, openai.AsyncOpenAI):
             stream: Any = await client.chat.completions.create(**cast(Any, arguments))
-            return _closing(stream, stream.close), _lowered(stream.response.headers)
+            return _Chunks(stream, stream.close), _lowered(stream.response.headers)
         if isinstance(client, openai.OpenAI):
-            blocking: Any = await in_thread(lambda: client.chat.completions.create(**cast(Any, arguments)))
-            return _in_threads(blocking, blocking.close), _lowered(blocking.response.headers)
+            blocking: Any = await in_thread(
+                lambda: client.chat.completions.create(**cast(Any, arguments)),
+                unwanted=lambda stream: stream.close(),
+            )
+            return _ThreadChunks(blocking, blocking.close), _lowered(blocking.response.headers)
         chunks = await _called(client, arguments)
         if isinstance(chunks, AsyncIterable):
-            return _closing(chunks, getattr(chunks, "aclose", None)), {}
+            return _Chunks(chunks, getattr(chunks, "aclose", None)), {}
         if isinstance(chunks, Iterable) and not isinstance(chunks, str | bytes | Mapping):
-            return _in_threads(iter(chunks), getattr(chunks, "close", None)), {}
+            return _ThreadChunks(iter(chunks), getattr(chunks, "close", None)), {}
         raise TypeError(f"a {type(chunks).__name__} in place of a stream")
 
     def check_parameters(self, params: Arguments) -> None:
@@ -109,7 +122,7 @@ class Endpoint:
     def keys(self) -> list[str]:
         """The literal keys in use, for them to be taken out of texts."""
         clients = (self._client, self._copy[1] if self._copy else None)
-        keys = [getattr(client, "api_key", None) for client in clients]
+        keys = [getattr(client, name, None) for client in clients for name in ("api_key", "_azure_ad_token")]
         return [key for key in keys if isinstance(key, str)]
 
     async def aclose(self) -> None:
@@ -163,25 +176,41 @@ def _read_whole(client: openai.OpenAI, arguments: Arguments, expires: float) -> 
         return b"".join(pieces), _lowered(response.headers)
 
 
-async def _closing(
-    chunks: AsyncIterable[object], close: Callable[[], Awaitable[object]] | None
-) -> AsyncIterator[object]:
-    try:
-        async for chunk in chunks:
-            yield chunk
-    finally:
-        if close is not None:
-            await close()
+class _Chunks:
+    """The chunks of one answer, and the way to let go of its connection, also before the first one."""
+
+    def __init__(self, chunks: AsyncIterable[object], close: Callable[[], Awaitable[object]] | None) -> None:
+        self._chunks = aiter(chunks)
+        self._close = close
+
+    def __aiter__(self) -> AsyncIterator[object]:
+        return self._chunks
+
+    async def aclose(self) -> None:
+        if self._close is not None:
+            await self._close()
 
 
-async def _in_threads(chunks: Iterator[object], close: Callable[[], object] | None) -> AsyncIterator[object]:
-    try:
-        while (chunk := await in_thread(lambda: next(chunks, _END))) is not _END:
-            yield chunk
-    finally:
-        if close is not None:
+class _ThreadChunks:
+    """The same of a synchronous client: each chunk is awaited in a thread."""
+
+    def __init__(self, chunks: Iterator[object], close: Callable[[], object] | None) -> None:
+        self._chunks = chunks
+        self._close = close
+
+    def __aiter__(self) -> AsyncIterator[object]:
+        return self
+
+    async def __anext__(self) -> object:
+        chunk = await in_thread(lambda: next(self._chunks, _END))
+        if chunk is _END:
+            raise StopAsyncIteration
+        return chunk
+
+    async def aclose(self) -> None:
+        if self._close is not None:
             with suppress(ValueError):  # a generator that a thread is still in
-                close()
+                self._close()
 
 
 def _copied(client: openai.OpenAI | openai.AsyncOpenAI) -> openai.OpenAI | openai.AsyncOpenAI:

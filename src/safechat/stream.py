@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Self
 from safechat.messages import ChatReply, OnPiece
 
 if TYPE_CHECKING:
+    from safechat.client import ChatClientWrapper
     from safechat.layers import Layers
-    from safechat.loop import OwnLoop
 
 _MOST_WAITING = 64  # pieces
 
@@ -79,8 +79,9 @@ class _Pipe:
 class _Stream:
     """What both kinds of stream share."""
 
-    def __init__(self, loop: OwnLoop[Layers], call: Call) -> None:
-        self._loop = loop
+    def __init__(self, chat: ChatClientWrapper, call: Call) -> None:
+        self._chat = chat  # a stream keeps its wrapper alive
+        self._loop = chat._loop
         self._pipe = _Pipe(call)
         self._here: deque[str] = deque()
         self._reply: ChatReply | None = None
@@ -126,7 +127,8 @@ class ChatStream(_Stream):
         """End the call, wherever it is; nothing happens to one that has ended."""
         self._ended = True
         self._here.clear()
-        self._loop.run(lambda _: self._pipe.close())
+        if not self._loop.closed:
+            self._loop.run(lambda _: self._pipe.close())
 
     def __enter__(self) -> Self:
         return self
@@ -165,7 +167,8 @@ class AsyncChatStream(_Stream):
         """End the call, wherever it is; nothing happens to one that has ended."""
         self._ended = True
         self._here.clear()
-        await self._loop.run_async(lambda _: self._pipe.close())
+        if not self._loop.closed:
+            await self._loop.run_async(lambda _: self._pipe.close())
 
     async def __aenter__(self) -> Self:
         return self

@@ -6,6 +6,7 @@ with no_waiting(), ChatClientWrapper(ScriptedClient(ServerError("503"), "Merhaba
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,7 +74,7 @@ class ScriptedClient:
 def _next(outcomes: deque[Outcome]) -> str | ChatReply:
     outcome = outcomes.popleft() if len(outcomes) > 1 else outcomes[0]
     if isinstance(outcome, Exception):
-        raise outcome
+        raise copy.copy(outcome)  # each failure is one of its own
     return outcome
 
 

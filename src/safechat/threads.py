@@ -1,8 +1,9 @@
 """Runs a blocking function in a daemon thread, from an event loop.
 
 Not anyio.to_thread: its threads are not daemons, and a program whose loop runs
-in the background would wait for them at its end, for ever. How many run at once
-is bounded by whoever calls (the concurrency limit of limits.py).
+in the background would wait for them at its end, for ever. As many run at once
+as calls are under way (limits.py), and beside them those that a client which
+ignores its time limit has kept after their call was over.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 T = TypeVar("T")
 
 
-async def in_thread(function: Callable[[], T]) -> T:
+async def in_thread(function: Callable[[], T], *, unwanted: Callable[[T], object] | None = None) -> T:
     """The result of `function()`, run with the caller's context variables.
 
     A cancelled caller goes on at once; the function runs to its own end, and
-    what it returns or raises then is dropped.
+    what it returns or raises then is dropped, or given to `unwanted`.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -28,9 +29,11 @@ async def in_thread(function: Callable[[], T]) -> T:
 
     def settle(result: T | None, exception: BaseException | None) -> None:
         if future.done():
+            if unwanted is not None and exception is None:
+                unwanted(cast(T, result))
             return
         if exception is None:
-            future.set_result(result)  # type: ignore[arg-type]
+            future.set_result(cast(T, result))
         elif isinstance(exception, StopIteration):  # a future refuses to hold one
             future.set_exception(RuntimeError(f"StopIteration: {exception}"))
         else:

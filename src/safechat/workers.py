@@ -15,13 +15,23 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from safechat.errors import QueueFull
 from safechat.loop import contained
 from safechat.messages import ChatReply
 
-R = TypeVar("R")
+Stop = Callable[[], Awaitable[None]]
+
+
+class Host(Protocol):
+    """What the jobs get, and what stops the workers when it ends."""
+
+    def attach(self, stop: Stop) -> Callable[[], None]:
+        """Call `stop` before the end, unless what is returned was called before."""
+
+
+R = TypeVar("R", bound=Host)
 
 Job = Callable[[R], Awaitable[ChatReply]]
 
@@ -77,13 +87,18 @@ class Workers(Generic[R]):
         self._idle = asyncio.Event()
         self._idle.set()
         self._open = True
+        self._detach = resident.attach(self.stop)
 
     async def put(self, job: Job[R], priority: int = 0, *, wait: bool = True) -> Future[ChatReply]:
         """Wait for room and queue `job`; without `wait`, raise QueueFull when there is none."""
         self._check_open()
+        if isinstance(priority, bool) or not isinstance(priority, int):
+            raise TypeError(f"priority must be an int, not {type(priority).__name__}: {priority!r}")
         if not wait and self._room.locked():
             raise QueueFull(f"the queue holds its {self._maxsize} calls; wait with submit, or try later")
         await self._room.acquire()
+        if not self._open:
+            self._room.release()  # for the next one to be told
         self._check_open()
         entry = _Entry(priority, next(self._numbers), job)
         self._add(entry)
@@ -103,6 +118,7 @@ class Workers(Generic[R]):
     async def stop(self) -> None:
         """Cancel all that waits or runs; returns when it has ended."""
         self._open = False
+        self._detach()
         for entry in list(self._entries.values()):
             entry.future.cancel()
         await self._idle.wait()
@@ -128,7 +144,7 @@ class Workers(Generic[R]):
         self._start_next()
 
     def _start_next(self) -> None:
-        while self._heap and self._running < self._count:
+        while self._open and self._heap and self._running < self._count:
             entry = heapq.heappop(self._heap)
             self._left_the_heap(entry)
             self._running += 1

@@ -26,7 +26,7 @@ CALLS, ROUNDS = 2000, 15
 REPLY = ChatReply("ok", "m", usage=Usage(9, 1, 10))
 LIMITS = RateLimits(1e9, 1e12)
 BODY = {
-    "id": "1", "object": "chat.completion", "created": 1, "model": "m",
+    "id": "1", "object": "chat.completion", "created": 1, "model": "gpt-5-mini-2025-08-07",
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "ok"}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10},
 }  # fmt: skip

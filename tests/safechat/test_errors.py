@@ -144,3 +144,34 @@ def test_an_exception_that_nobody_foresaw_is_still_a_chat_error() -> None:
     with once(odd) as chat, pytest.raises(ChatError, match="ZeroDivisionError") as caught:
         chat.generate("Merhaba")
     assert caught.value.kind == "error"
+
+
+@pytest.mark.parametrize("key", ["9f86d081884c7d659a2feaa0c55ad015\n", "pa$$w0rd!verysecret#2\n"])
+@pytest.mark.parametrize("kind", [openai.OpenAI, openai.AsyncOpenAI])
+def test_a_key_with_a_line_break_is_named_as_the_trouble_and_not_shown(kind: type, key: str) -> None:
+    with wire(lambda peer: peer.say(http(b"{}"))) as server:
+        with once(kind(api_key=key, base_url=server.base_url)) as chat:
+            with pytest.raises(safechat.AuthenticationFailed, match="a line break") as caught:
+                chat.generate("Merhaba")
+    assert key.strip() not in str(caught.value)
+
+
+def test_what_an_api_echoes_in_code_and_param_is_redacted_too() -> None:
+    error = {"message": "no", "code": KEY, "param": f"Bearer {KEY}", "type": KEY}
+    answer = http(json.dumps({"error": error}).encode(), status="400 Bad Request")
+    with wire(lambda peer: peer.say(answer)) as server, once(make_client("async", server.base_url)) as chat:
+        with pytest.raises(ChatError) as caught:
+            chat.generate("Merhaba")
+    assert all(KEY not in repr(value) for value in reachable(caught.value))
+
+
+def test_an_azure_token_is_a_secret_too() -> None:
+    token = "eyJhbGciOiJSUzI1NiJ9.c2VjcmV0cGFydA.c2ln"
+    answer = http(json.dumps({"error": {"message": f"bad token {token}"}}).encode(), status="401 No")
+    with wire(lambda peer: peer.say(answer)) as server:
+        client = openai.AsyncAzureOpenAI(
+            azure_ad_token=token, azure_endpoint=server.base_url.removesuffix("/v1"), api_version="1"
+        )
+        with once(client) as chat, pytest.raises(safechat.AuthenticationFailed) as caught:
+            chat.generate("Merhaba", "m")
+    assert token not in str(caught.value)

@@ -206,10 +206,15 @@ def test_the_breaker_lets_one_probe_through_and_its_outcome_decides() -> None:
     assert breaker.closed_in(4) == 1
     assert breaker.allows(5)
     assert not breaker.allows(5), "one probe only"
-    breaker.failed(6)
+    breaker.failed(6, probe=True)
     assert not breaker.allows(10.9)
     assert breaker.allows(11)
-    breaker.answered()
+    for end in (breaker.released, breaker.answered):
+        end()  # a call that began before the circuit opened
+        assert not breaker.allows(11), "still one probe only"
+    breaker.failed(11)
+    assert breaker.state(11) == "half_open", "nor does such a call's failure count"
+    breaker.answered(probe=True)
     assert breaker.state(11) == "closed"
     assert breaker.allows(11)
 

@@ -378,6 +378,50 @@ def test_a_429_without_a_retry_after_pauses_longer_each_time() -> None:
     assert gaps == pytest.approx([1, 2, 4], abs=1e-3)
 
 
+def test_429s_that_come_together_are_one_pause_and_never_overflow() -> None:
+    server = Refusing(dict.fromkeys(range(2000)), seconds=0.1)
+
+    async def main() -> None:
+        layer = limited(server)
+        started = now()
+        await gathered(layer, *(request() for _ in range(8)))
+        await gathered(layer, request())
+        assert now() - started < 3
+        for _ in range(1500):
+            (outcome,) = await gathered(layer, request())
+            assert isinstance(outcome, errors.RateLimited)
+
+    run(main())
+
+
+def test_a_retry_is_not_told_to_wait_behind_those_it_goes_before() -> None:
+    server = Server()
+
+    async def main() -> None:
+        layer = limited(server, requests_per_minute=60)
+        waiting = [asyncio.create_task(layer(request())) for _ in range(40)]
+        await asyncio.sleep(0.5)
+        await layer(request(attempt=2, deadline=now() + 10))
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    run(main())
+
+
+def test_tokens_that_were_never_reserved_are_not_given_back() -> None:
+    server = Server(seconds=1, headers={"x-ratelimit-limit-tokens": "6000"}, usage=Usage(10, 0, 10))
+
+    async def main() -> None:
+        layer = limited(server)
+        await gathered(layer, *(request(params={"max_completion_tokens": 5000}) for _ in range(8)))
+        started = now()
+        await gathered(layer, *(request(params={"max_completion_tokens": 3000}) for _ in range(3)))
+        assert now() - started > 30
+
+    run(main())
+
+
 def headers(limit: int, remaining: int = 100, reset: str = "1s", kind: str = "requests") -> dict[str, str]:
     return {
         f"x-ratelimit-limit-{kind}": str(limit),

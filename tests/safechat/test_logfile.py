@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import safechat.redact as redaction
 from clients import KEY
 from safechat import ChatClientWrapper, configure_logging
 from safechat.logfile import LogFile, _JsonLines, _Queue, _TextLines, prepared
@@ -38,6 +39,16 @@ def _as_before() -> Iterator[None]:
     logger.setLevel(level)
     for handler in [each for each in logger.handlers if each not in handlers]:
         logger.removeHandler(handler)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _keys_as_before() -> Iterator[None]:
+    """Keys that these tests make up are forgotten: among them are words that other texts hold."""
+    remembered, pattern = dict(redaction._remembered), redaction._pattern
+    yield
+    redaction._remembered.clear()
+    redaction._remembered.update(remembered)
+    redaction._pattern = pattern
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -76,6 +87,7 @@ def test_configuring_twice_writes_each_record_once(path: Path) -> None:
 
 def test_a_program_that_just_ends_has_written_all(path: Path) -> None:
     script = f"""
+import safechat.redact as redaction
 from safechat import ChatClientWrapper, configure_logging
 from safechat.testing import ScriptedClient
 configure_logging({str(path)!r})

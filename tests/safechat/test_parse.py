@@ -71,3 +71,24 @@ def test_what_is_no_model_is_refused(wrong: Any) -> None:
     with ChatClientWrapper(client) as chat, pytest.raises(TypeError, match="parse must be a pydantic model"):
         chat.generate("Merhaba", parse=wrong)
     assert client.calls == []
+
+
+def test_an_answer_that_calls_a_tool_first_is_no_error() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "ara", "arguments": "{}"}}
+    body = json.dumps(
+        completion(None, message={"role": "assistant", "content": None, "tool_calls": [call]})
+    ).encode()
+    with wire(lambda peer: peer.say(http(body))) as server:
+        with ChatClientWrapper(make_client("async", server.base_url)) as chat:
+            reply = chat.generate("Faturayı oku", parse=Fatura)
+    assert reply.tool_calls == (call,)
+    assert reply.parsed is None
+    assert len(server.requests) == 1
+
+
+def test_a_schema_that_no_answer_fits_opens_no_circuit() -> None:
+    with ChatClientWrapper(ScriptedClient("{}"), retry=RetryPolicy(attempts=1)) as chat:
+        for _ in range(10):
+            with pytest.raises(MalformedReply):
+                chat.generate("Faturayı oku", parse=Fatura)
+        assert chat.generate("Merhaba").text == "{}"

@@ -141,6 +141,52 @@ async def test_a_queue_that_is_not_open_says_how_to_open_it() -> None:
             queue.submit_nowait("a")
 
 
+async def test_a_priority_that_is_no_number_is_refused_and_harms_nobody() -> None:
+    client = AsyncFake()
+    client.gate = threading.Event()
+    async with ChatClientWrapper(client) as chat, ChatQueue(chat, workers=1) as queue:
+        await blocked_queue(chat, queue)
+        with pytest.raises(TypeError, match="priority must be an int, not str: 'high'"):
+            await queue.submit("a", priority="high")  # type: ignore[arg-type]
+        client.gate.set()
+        assert str(await (await queue.submit("b"))) == "b"
+
+
+async def test_closing_the_wrapper_tells_everyone_who_waits_in_its_queues() -> None:
+    client = AsyncFake()
+    client.gate = threading.Event()
+    chat = ChatClientWrapper(client)
+    async with ChatQueue(chat, maxsize=2, workers=1) as queue:
+        futures = [await blocked_queue(chat, queue), await queue.submit("a"), await queue.submit("b")]
+        late = asyncio.create_task(queue.submit("c"))
+        await asyncio.sleep(0.05)
+        await chat.aclose()
+        outcomes = await asyncio.wait_for(asyncio.gather(*futures, late, return_exceptions=True), 10)
+    assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes[:3])
+    assert isinstance(outcomes[3], RuntimeError)
+    assert client.prompts == ["first"]
+
+
+async def test_leaving_by_an_exception_tells_all_submitters() -> None:
+    client = AsyncFake()
+    client.gate = threading.Event()
+    late: list[asyncio.Task[Any]] = []
+
+    async def work(chat: ChatClientWrapper) -> None:
+        async with ChatQueue(chat, maxsize=1, workers=1) as queue:
+            await blocked_queue(chat, queue)
+            await queue.submit("a")
+            late.extend(asyncio.create_task(queue.submit(f"{number}")) for number in range(4))
+            await asyncio.sleep(0.05)
+            raise LookupError("stop")
+
+    async with ChatClientWrapper(client) as chat:
+        with pytest.raises(LookupError):
+            await work(chat)
+        outcomes = await asyncio.wait_for(asyncio.gather(*late, return_exceptions=True), 10)
+    assert all(isinstance(outcome, RuntimeError) for outcome in outcomes)
+
+
 @pytest.mark.parametrize(("sizes", "kind"), [({"maxsize": 0}, ValueError), ({"workers": "3"}, TypeError)])
 def test_wrong_sizes_are_refused_by_name(sizes: dict[str, Any], kind: type[Exception]) -> None:
     with pytest.raises(kind, match=next(iter(sizes))):

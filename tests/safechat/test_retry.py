@@ -108,14 +108,14 @@ def test_each_wait_is_longer_than_the_one_before_and_within_its_bounds() -> None
     for _ in range(50):
         handler = Timed(*[ServerError("500")] * 5, "ok")
         asked(handler, RetryPolicy(attempts=6, base=0.5, cap=3))
-        bounds = [(0, 0.5), (0.5, 1), (1, 2), (1.5, 3), (1.5, 3)]
+        bounds = [(0, 0.5), (0.6, 1), (1.2, 2), (1.8, 3), (1.8, 3)]
         for gap, (shortest, longest) in zip(handler.gaps, bounds, strict=True):
             assert shortest - 1e-3 <= gap <= longest + 1e-3
 
 
 def test_waits_are_spread() -> None:
     waits = [backoff(RetryPolicy(), 2, random) for random in (lambda: 0.0, lambda: 0.5, lambda: 1.0)]
-    assert waits == [0.5, 0.75, 1.0]
+    assert waits == pytest.approx([0.6, 0.8, 1.0])
 
 
 def test_a_retry_after_is_waited_out_with_a_little_jitter() -> None:
@@ -160,10 +160,12 @@ def test_no_attempt_begins_after_the_deadline() -> None:
 
 
 def test_every_failure_is_kept_for_the_story() -> None:
-    first, second = ServerError("1"), ConnectionFailed("2")
     asked_request = request()
-    run(Retried(Timed(first, second, "ok"))(asked_request))
-    assert asked_request.failures == [first, second]
+    run(Retried(Timed(ServerError("1"), ConnectionFailed("2"), "ok"))(asked_request))
+    assert [(type(each), str(each)) for each in asked_request.failures] == [
+        (ServerError, "1"),
+        (ConnectionFailed, "2"),
+    ]
 
 
 def test_other_exceptions_pass_through_untouched() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -337,3 +338,61 @@ def test_wrong_input_raises_before_anything_is_sent() -> None:
             chat.stream("")
         with pytest.raises(ValueError, match="timeout"):
             chat.stream_async("Merhaba", timeout=0)
+
+
+def open_sockets() -> int:
+    return len([each for each in os.listdir("/proc/self/fd") if _is_socket(each)])
+
+
+def _is_socket(descriptor: str) -> bool:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}").startswith("socket:")
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="counts sockets as Linux shows them")
+@sdk
+@pytest.mark.parametrize(
+    ("script", "timeout"),
+    [(lambda peer: peer.say(JSON_BODY), 5.0), (lambda peer: (peer.pause(0.4), says(ROLE, 3.0)(peer)), 0.2)],
+    ids=["json in place of a stream", "the headers come too late"],
+)
+def test_a_stream_that_fails_at_its_start_leaves_no_connection(
+    kind: str, script: Callable[[Peer], None], timeout: float
+) -> None:
+    with wire(script) as server, once(client_of(kind, server), timeout=timeout) as chat:
+        drained(chat)
+        before = open_sockets()
+        for _ in range(8):
+            drained(chat)
+        give_up = time.monotonic() + 10
+        while open_sockets() > before + 4:
+            assert time.monotonic() < give_up, "connections stay open"
+            time.sleep(0.05)
+
+
+def test_a_stream_keeps_its_wrapper_alive() -> None:
+    def ask() -> Iterator[str]:
+        return ChatClientWrapper(plain(parts)).stream("Merhaba")
+
+    gc.collect()
+    assert list(ask()) == ["Mer", "haba"]
+
+
+def test_closing_a_stream_after_its_wrapper_is_no_error() -> None:
+    with ChatClientWrapper(plain(parts)) as chat:
+        stream = chat.stream("Merhaba")
+        list(stream)
+    stream.close()
+
+
+def test_of_several_choices_the_first_is_streamed() -> None:
+    def two() -> Iterator[object]:
+        for piece in ("a", "b"):
+            for index, text in enumerate((piece, piece.upper())):
+                yield {"choices": [{"index": index, "delta": {"content": text}}]}
+        yield {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+
+    with ChatClientWrapper(plain(two)) as chat:
+        assert drained(chat) == (["a", "b"], None)
