@@ -26,7 +26,7 @@ from typing import Any, Self
 
 from pythonjsonlogger.json import JsonFormatter
 
-from safechat.redact import redact, redacted
+from safechat.redact import redact, redacted, redacted_name
 
 _MOST_QUEUED = 10_000  # records; further ones are dropped, and that is said
 _LOOK_EVERY = 0.05  # seconds
@@ -83,9 +83,10 @@ class _Queue(logging.Handler):
     def __init__(self, file: _File, content: bool) -> None:
         super().__init__()
         self._file = file
-        self.content = content
         self.start()
         _open.add(self)
+        if content:
+            _with_content.add(self)
 
     def start(self) -> None:
         """Also in the child of a fork, where the parent's thread does not exist."""
@@ -99,6 +100,7 @@ class _Queue(logging.Handler):
     def stop(self) -> None:
         if self in _open:
             _open.discard(self)
+            _with_content.discard(self)
             self._ending.set()
             self._some.set()
             self._thread.join()
@@ -228,22 +230,35 @@ class _File:
             os.unlink(lock)
 
 
+_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
 class _JsonLines(JsonFormatter):
     """One JSON object a line: time, level, event, and the data of the record."""
 
     def __init__(self) -> None:
-        super().__init__(["levelname", "message"], rename_fields={"levelname": "level", "message": "event"})
+        super().__init__()
         self._encode = json.JSONEncoder(ensure_ascii=False).encode
+        self._second = (0, "")
 
     def add_fields(
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
     ) -> None:
-        second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        log_data["time"] = f"{second}.{int(record.created * 1000) % 1000:03}Z"
-        super().add_fields(log_data, record, message_dict)
+        second, rest = divmod(int(record.created * 1000), 1000)
+        if second != self._second[0]:
+            self._second = (second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)))
+        log_data |= {
+            "time": f"{self._second[1]}.{rest:03}Z",
+            "level": record.levelname,
+            "event": record.message,
+        }
+        for name, value in vars(record).items():
+            if name not in _OWN:
+                log_data[name] = value
+        log_data |= message_dict
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        return {redact(name): redacted(value) for name, value in log_data.items()}
+        return {redacted_name(name): redacted(value) for name, value in log_data.items()}
 
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
         return self._encode(log_data)
@@ -252,20 +267,18 @@ class _JsonLines(JsonFormatter):
 class _TextLines(logging.Formatter):
     """For people: time, level, event, name=value …"""
 
-    _own = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        data = {name: value for name, value in vars(record).items() if name not in self._own}
+        data = {name: value for name, value in vars(record).items() if name not in _OWN}
         told = " ".join(f"{name}={value}" for name, value in data.items() if value is not None)
         return redact(f"{super().format(record)} {told}").rstrip().replace("\n", "\\n")
 
 
 def wants_content() -> bool:
     """Whether an open log is to have prompts and answers in it."""
-    return any(each.content for each in _open)
+    return bool(_with_content)
 
 
 def _complain(what: str) -> None:
@@ -274,6 +287,7 @@ def _complain(what: str) -> None:
 
 
 _open: weakref.WeakSet[_Queue] = weakref.WeakSet()
+_with_content: set[_Queue] = set()
 
 
 def _at_exit() -> None:

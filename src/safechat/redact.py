@@ -23,10 +23,12 @@ _KEY_LIKE = r"""
 
 # Shorter than this, a "key" is a word that stands in ordinary text too ("test", "none").
 _SHORTEST_SECRET = 6
+_MOST_NAMES = 1000
 _MOST_REMEMBERED = 256  # keys that rotate come and go; the oldest is forgotten first
 
 _lock = threading.Lock()
 _remembered: dict[str, None] = {}
+_names: dict[str, str] = {}
 _pattern = re.compile(_KEY_LIKE, re.VERBOSE)
 
 
@@ -42,6 +44,7 @@ def remember(secret: str) -> None:
             del _remembered[next(iter(_remembered))]
         literal = "|".join(re.escape(each) for each in sorted(_remembered, key=len, reverse=True))
         _pattern = re.compile(f"(?:{literal})|{_KEY_LIKE}", re.VERBOSE)
+        _names.clear()
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -64,6 +67,16 @@ def redacted(value: object) -> object:
     if isinstance(value, list | tuple | set | frozenset):
         return [redacted(each) for each in value]
     return redact(_told(value))
+
+
+def redacted_name(name: str) -> str:
+    """`redact` for the names of fields, which are few and come again and again."""
+    clean = _names.get(name)
+    if clean is None:
+        if len(_names) > _MOST_NAMES:
+            _names.clear()
+        clean = _names[name] = redact(name)
+    return clean
 
 
 def _told(value: object) -> str:

@@ -41,7 +41,7 @@ def _as_before() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def _keys_as_before() -> Iterator[None]:
     """Keys that these tests make up are forgotten: among them are words that other texts hold."""
     remembered, pattern = dict(redaction._remembered), redaction._pattern
