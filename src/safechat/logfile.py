@@ -1,16 +1,15 @@
 """The file that records go to: lines without secrets, written in the background.
 
-A call only puts its record into a queue. One thread formats, redacts and writes;
-each line is one write to the end of the file, so two processes may share it. What
+A call only puts its record into a queue. One thread formats, redacts and appends
+whole lines at the end of the file, so two processes may share it. What
 goes wrong with the disk is said once on stderr and harms no call. Not here: what
-is logged (log.py), what a secret is (redact.py).
+is logged (log.py), how a line reads (logformat.py).
 """
 
 from __future__ import annotations
 
 import atexit
 import copy
-import json
 import logging
 import os
 import sys
@@ -22,13 +21,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from pythonjsonlogger.json import JsonFormatter
-
-from safechat.redact import redact, redacted, redacted_name
+from safechat.logformat import JsonLines, TextLines
+from safechat.redact import redact
 
 _MOST_QUEUED = 10_000  # records; further ones are dropped, and that is said
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows would write \r\n
 _LOOK_EVERY = 0.05  # seconds
 _MOST_AT_ONCE = 65_536  # bytes in one write
 _STALE_LOCK = 10.0  # seconds after which a process that was rotating the file has died over it
@@ -50,7 +49,7 @@ class LogFile:
     ) -> None:
         self.path = Path(path)
         self._loggers = [logging.getLogger(name) for name in loggers]
-        formatter = _JsonLines() if as_json else _TextLines()
+        formatter = JsonLines() if as_json else TextLines()
         self._queue = _Queue(_File(self.path, formatter, max_bytes, backups), content)
         for logger in self._loggers:
             for earlier in [each for each in logger.handlers if isinstance(each, _Queue)]:
@@ -195,7 +194,7 @@ class _File:
             return
         if self._descriptor is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self._path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
+            self._descriptor = os.open(self._path, os.O_APPEND | os.O_CREAT | os.O_WRONLY | _BINARY, 0o600)
         os.write(self._descriptor, b"".join(lines))
 
     def _size(self) -> int:
@@ -228,52 +227,6 @@ class _File:
                 os.replace(self._path, f"{self._path}.1")
         finally:
             os.unlink(lock)
-
-
-_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-
-
-class _JsonLines(JsonFormatter):
-    """One JSON object a line: time, level, event, and the data of the record."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._encode = json.JSONEncoder(ensure_ascii=False).encode
-        self._second = (0, "")
-
-    def add_fields(
-        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
-    ) -> None:
-        second, rest = divmod(int(record.created * 1000), 1000)
-        if second != self._second[0]:
-            self._second = (second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)))
-        log_data |= {
-            "time": f"{self._second[1]}.{rest:03}Z",
-            "level": record.levelname,
-            "event": record.message,
-        }
-        for name, value in vars(record).items():
-            if name not in _OWN:
-                log_data[name] = value
-        log_data |= message_dict
-
-    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        return {redacted_name(name): redacted(value) for name, value in log_data.items()}
-
-    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
-        return self._encode(log_data)
-
-
-class _TextLines(logging.Formatter):
-    """For people: time, level, event, name=value …"""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(message)s")
-
-    def format(self, record: logging.LogRecord) -> str:
-        data = {name: value for name, value in vars(record).items() if name not in _OWN}
-        told = " ".join(f"{name}={value}" for name, value in data.items() if value is not None)
-        return redact(f"{super().format(record)} {told}").rstrip().replace("\n", "\\n")
 
 
 def wants_content() -> bool:

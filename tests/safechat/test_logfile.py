@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 import safechat.redact as redaction
 from clients import KEY
 from safechat import ChatClientWrapper, configure_logging
-from safechat.logfile import LogFile, _JsonLines, _Queue, _TextLines, prepared
+from safechat.logfile import LogFile, _Queue, prepared
+from safechat.logformat import JsonLines, TextLines
 from safechat.redact import redact, remember
 from safechat.testing import ScriptedClient
 from wire import completion, http, wire
@@ -268,7 +269,7 @@ def records(draw: st.DrawFn, keys: st.SearchStrategy[str]) -> tuple[str, logging
 def test_nothing_shaped_like_a_key_gets_through(made: tuple[str, logging.LogRecord]) -> None:
     key, record = made
     secret = key.removeprefix("Bearer ")
-    for formatter in (_JsonLines(), _TextLines()):
+    for formatter in (JsonLines(), TextLines()):
         line = formatter.format(prepared(record))
         assert secret not in line
         assert "\n" not in line
@@ -279,10 +280,10 @@ def test_nothing_shaped_like_a_key_gets_through(made: tuple[str, logging.LogReco
 def test_no_literal_key_in_use_gets_through(made: tuple[str, logging.LogRecord]) -> None:
     key, record = made
     remember(key)
-    line = _JsonLines().format(prepared(record))
+    line = JsonLines().format(prepared(record))
     assert key not in line
     assert key not in str(json.loads(line))
-    assert key not in _TextLines().format(prepared(record))
+    assert key not in TextLines().format(prepared(record))
 
 
 @pytest.mark.parametrize(

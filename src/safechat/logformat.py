@@ -1,0 +1,60 @@
+"""How a record reads in the log: a line of JSON, or of text for people. No secret is in either.
+
+Not here: the file (logfile.py), what a secret is (redact.py).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
+
+from safechat.redact import redact, redacted, redacted_name
+
+_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+class JsonLines(JsonFormatter):
+    """One JSON object a line: time, level, event, and the data of the record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._encode = json.JSONEncoder(ensure_ascii=False).encode
+        self._second = (0, "")
+
+    def add_fields(
+        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
+    ) -> None:
+        second, rest = divmod(int(record.created * 1000), 1000)
+        if second != self._second[0]:
+            self._second = (second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)))
+        log_data |= {
+            "time": f"{self._second[1]}.{rest:03}Z",
+            "level": record.levelname,
+            "event": record.message,
+        }
+        for name, value in vars(record).items():
+            if name not in _OWN:
+                log_data[name] = value
+        log_data |= message_dict
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        return {redacted_name(name): redacted(value) for name, value in log_data.items()}
+
+    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
+        return self._encode(log_data)
+
+
+class TextLines(logging.Formatter):
+    """For people: time, level, event, name=value …"""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        data = {name: value for name, value in vars(record).items() if name not in _OWN}
+        told = " ".join(f"{name}={value}" for name, value in data.items() if value is not None)
+        return redact(f"{super().format(record)} {told}").rstrip().replace("\n", "\\n")
