@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, cast
 
 from safechat.errors import ChatError, RequestRejected
@@ -109,6 +109,8 @@ class Bulk:
             if self._raise:
                 raise
             item = error
+        except CancelledError:
+            raise RuntimeError("the client was closed while map was under way") from None
         self._done += 1
         if self._progress is not None:
             self._progress(self._done, self._total)

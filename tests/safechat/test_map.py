@@ -153,6 +153,16 @@ def test_stopping_early_leaves_nothing_under_way() -> None:
         assert chat.generate("still alive").text == "still alive"
 
 
+@both
+async def test_closing_the_wrapper_under_a_map_says_so(asynchronous: bool) -> None:
+    chat = ChatClientWrapper(AsyncFake(seconds=30))
+    running = asyncio.create_task(run(chat, map(str, itertools.count()), asynchronous, workers=2))
+    await asyncio.sleep(0.1)
+    await chat.aclose()
+    with pytest.raises(RuntimeError, match="closed while map was under way"):
+        await asyncio.wait_for(running, 10)
+
+
 def test_the_servers_concurrency_holds_across_threads_and_loops() -> None:
     client = AsyncFake(seconds=0.005)
     with ChatClientWrapper(client, limits=RateLimits(concurrency=7)) as chat:
