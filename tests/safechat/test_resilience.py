@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import openai
 import pytest
+from llmock.chaos import StreamChaos
 from llmock.ratelimit import LimitSettings
 from llmock.scenarios import Behavior, Delay, Fail, SlowFirstToken, StreamFault
 from llmock.testing import LLMockServer
@@ -39,6 +40,7 @@ def running() -> Iterator[LLMockServer]:
 def server(running: LLMockServer) -> LLMockServer:
     running.state.reset()
     running.state.limiter.configure(LimitSettings())
+    running.state.stream_chaos = StreamChaos()
     return running
 
 
@@ -83,6 +85,8 @@ def test_a_whole_answer_survives(server: LLMockServer, chat: ChatClientWrapper, 
     ids=str,
 )
 def test_a_stream_survives(server: LLMockServer, chat: ChatClientWrapper, behavior: Behavior) -> None:
+    # A server that has said everything before the client hangs up cannot see that it did.
+    server.state.stream_chaos = StreamChaos(chunk_delay_ms=100)
     server.state.scenarios.add(behavior)
     stream = chat.stream("Merhaba")
     text = "".join(stream)
