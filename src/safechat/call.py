@@ -76,7 +76,7 @@ class OpenAICall:
         failure: ChatError
         try:
             reply = await (self._whole(request) if request.on_piece is None else self._streamed(request))
-            reply = replace(reply, base_url=self._endpoint.base_url())
+            reply = replace(reply, base_url=self.base_url)
             return reply if request.parse is None else parsed(reply, request.parse)
         except AssertionError:
             raise  # a test's own words, such as respx's for a request that is not mocked
@@ -85,6 +85,11 @@ class OpenAICall:
         # Outside the except block: inside, Python would hang the SDK's exception,
         # whose request carries the key, on failure.__context__.
         raise failure.with_traceback(None)
+
+    @property
+    def base_url(self) -> str | None:
+        """Where its requests go; None for a client that is not the SDK's."""
+        return self._endpoint.base_url()
 
     async def aclose(self) -> None:
         """Close the connections that this object opened; those of the client it was given stay open."""

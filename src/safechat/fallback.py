@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from safechat.errors import (
@@ -152,8 +152,7 @@ class Fallback:
 
     async def _ask(self, target: Target, request: ChatRequest) -> ChatReply:
         breaker = self._breakers.setdefault(target, CircuitBreaker(self._policy))
-        before = breaker.state(_now())
-        probe = before == "half_open"
+        probe = breaker.state(_now()) == "half_open"
         if not breaker.allows(_now()):
             wait = breaker.closed_in(_now())
             raise CircuitOpen(
@@ -168,18 +167,23 @@ class Fallback:
             if error.code == NO_FIT:  # the caller's own schema: the target is well
                 breaker.released(probe=probe)
             else:
-                breaker.failed(_now(), error.attempts, probe=probe)
+                requests = error.attempts
+                _told(target, breaker, lambda now: breaker.failed(now, requests, probe=probe))
             raise
         except BaseException:
             breaker.released(probe=probe)
             raise
-        else:
-            breaker.answered(probe=probe)
-            return reply
-        finally:
-            after = breaker.state(_now())
-            if after != before:
-                event(logging.WARNING, "chat.breaker", model=target.model, was=before, state=after)
+        _told(target, breaker, lambda _: breaker.answered(probe=probe))
+        return reply
+
+
+def _told(target: Target, breaker: CircuitBreaker, decide: Callable[[float], None]) -> None:
+    """A decision of the breaker, with a record where it opens or closes the circuit."""
+    now = _now()
+    before = breaker.state(now)
+    decide(now)
+    if (after := breaker.state(now)) != before:
+        event(logging.WARNING, "chat.breaker", model=target.model, was=before, state=after)
 
 
 def _tell(error: ChatError, target: Target) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from functools import cache
+from typing import TYPE_CHECKING, Self
 
 import anyio
 
@@ -19,6 +20,9 @@ from safechat.log import Logged
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.retry import Retried, RetryPolicy
 from safechat.workers import Stop
+
+if TYPE_CHECKING:
+    from safechat.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +47,21 @@ class Layers:
         Limits set by hand are those of the client's own quota; another endpoint
         has another, and tells it in its headers.
         """
+        telemetry = _telemetry()
         calls: dict[int, OpenAICall] = {}
         reached: dict[int, Handler] = {}
         for each in (client, *(other for other, _ in fallbacks)):
             if id(each) not in calls:
-                calls[id(each)] = OpenAICall(each)
+                call: Handler
+                call = calls[id(each)] = OpenAICall(each)
+                if telemetry is not None:
+                    call = telemetry.measured(call, calls[id(each)].base_url)
                 allowed = limits if each is client else RateLimits(concurrency=limits.concurrency)
-                reached[id(each)] = Retried(RateLimited(calls[id(each)], allowed), retry)
+                reached[id(each)] = Retried(RateLimited(call, allowed), retry)
         targets = [Target(reached[id(other)], model) for other, model in fallbacks]
-        whole = Logged(Deadline(Fallback(reached[id(client)], targets, breaker)))
+        whole: Handler = Logged(Deadline(Fallback(reached[id(client)], targets, breaker)))
+        if telemetry is not None:
+            whole = telemetry.traced(whole)
         return cls(whole, tuple(calls.values()))
 
     async def answer(self, request: ChatRequest, deadline: float) -> ChatReply:
@@ -75,3 +85,13 @@ class Layers:
             await stop()
         for call in self.calls:
             await call.aclose()
+
+
+@cache
+def _telemetry() -> Telemetry | None:
+    """OpenTelemetry's part, where it is installed; one for the process, as its metrics are."""
+    try:
+        from safechat.telemetry import Telemetry
+    except ModuleNotFoundError:
+        return None
+    return Telemetry()

@@ -18,7 +18,7 @@ from safechat import errors, waiting
 from safechat.bucket import Bucket
 from safechat.headers import rate_limit
 from safechat.line import Line
-from safechat.log import event
+from safechat.log import UNLOGGED, event
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.observed import ObservedLimit
 from safechat.tokens import TokenEstimator
@@ -29,7 +29,7 @@ _FIRST_WINDOW = 8
 _WINDOW_AFTER_429 = 1
 
 _RATE_CHANGE = 0.005  # a limit that moves by less is the same limit
-_TOLD_WAIT = 0.05  # seconds; shorter waits are not worth a record
+_TOLD_WAIT = 0.05  # seconds; shorter waits are no news
 _LONGEST_GUESSED_PAUSE = 30.0  # seconds, where a 429 names no Retry-After
 
 
@@ -80,8 +80,8 @@ class RateLimited:
         asked = asyncio.get_running_loop().time()
         reserved = await quota.enter(request, tokens)
         waited = asyncio.get_running_loop().time() - asked
-        if waited >= _TOLD_WAIT:
-            event(logging.INFO, "chat.limited", model=request.model, wait_ms=round(waited * 1000))
+        level = logging.INFO if waited >= _TOLD_WAIT else UNLOGGED
+        event(level, "chat.limited", model=request.model, wait_ms=round(waited * 1000))
         used: float = 0  # a call that fails has used no tokens
         try:
             reply = await self._next(request)

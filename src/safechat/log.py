@@ -13,7 +13,7 @@ event, its data are in `extra`, and each has the `call_id` of its call:
     chat.parameter_dropped  what a model does not take
 
 Prompts and answers are not logged unless asked for (content.py). Not here: the file (logfile.py), taking
-secrets out (redact.py).
+secrets out (redact.py), OpenTelemetry (telemetry.py), which listens to the same events.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import contextvars
 import logging
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -54,8 +54,27 @@ def log_context(**fields: object) -> Iterator[None]:
         _context.reset(token)
 
 
+UNLOGGED = logging.NOTSET  # the level of what is no news: listeners hear it, and no log shows it
+
+Listener = Callable[[int, str, Mapping[str, object]], None]
+_listeners: list[Listener] = []
+
+
+def listen(listener: Listener) -> Callable[[], None]:
+    """From now on `listener` is told each event, whatever its level, and its fields; the answer ends that."""
+    _listeners.append(listener)
+    return lambda: _listeners.remove(listener)
+
+
+def log_fields() -> Mapping[str, object]:
+    """What `log_context` adds to every record here."""
+    return _context.get()
+
+
 def event(level: int, name: str, **fields: object) -> None:
     """One record."""
+    for listener in _listeners:
+        listener(level, name, fields)
     if _logger.isEnabledFor(level):
         _logger.log(level, name, extra={**_context.get(), **fields})
 
@@ -102,6 +121,10 @@ class Logged:
                 raise
             except ChatError as error:
                 _tell(logging.ERROR, request, started, outcome=error.kind, **_of_error(error))
+                raise
+            except Exception as error:  # a mistake in the program: a parameter that does not exist
+                said = f"{type(error).__name__}: {error}"
+                _tell(logging.ERROR, request, started, outcome="unexpected", error=said)
                 raise
             _tell(logging.INFO, request, started, outcome="ok", **_of_reply(reply))
             return reply

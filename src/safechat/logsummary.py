@@ -15,12 +15,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO
 
-from safechat.cost import cost_usd
-from safechat.messages import Usage
+from safechat.costsum import CostSum
 
 _SLOWEST = 5
 _STEP = math.log(1.01)  # a bucket of latencies is so wide: percentiles are right to within 1 %
@@ -63,7 +61,7 @@ class LogSummary:
     fallbacks: int = 0
     waited_ms: float = 0.0
     tokens: Counter[str] = field(default_factory=Counter)
-    cost_usd: float | None = None
+    costs: CostSum = field(default_factory=CostSum)
     errors: Counter[str] = field(default_factory=Counter)
     slowest: list[tuple[float, str, str]] = field(default_factory=list)
     first: str | None = None
@@ -105,7 +103,7 @@ class LogSummary:
             "fallbacks": self.fallbacks,
             "waited_ms": self.waited_ms,
             "tokens": dict(self.tokens),
-            "cost_usd": self.cost_usd,
+            "cost_usd": self.costs.total(),
             "outcomes": dict(self.outcomes),
             "errors": dict(self.errors.most_common(10)),
             "slowest": [
@@ -125,16 +123,10 @@ class LogSummary:
         self.latencies.add(latency)
         for name in ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"):
             self.tokens[name] += int(_number(line.get(name)))
-        cost = _cost(
-            str(line.get("host")),
-            str(line.get("answered_by")),
-            *(
-                int(_number(line.get(name)))
-                for name in ("prompt_tokens", "completion_tokens", "cached_tokens")
-            ),
+        counted = (
+            int(_number(line.get(name))) for name in ("prompt_tokens", "completion_tokens", "cached_tokens")
         )
-        if cost is not None:
-            self.cost_usd = (self.cost_usd or 0.0) + cost
+        self.costs.add(str(line.get("host")), str(line.get("answered_by")), *counted)
         slow = (latency, str(line.get("call_id")), str(line.get("model")))
         if len(self.slowest) < _SLOWEST:
             heapq.heappush(self.slowest, slow)
@@ -200,12 +192,6 @@ def _was_replaced(file: TextIO, path: Path) -> bool:
         return os.stat(path).st_ino != os.fstat(file.fileno()).st_ino
     except FileNotFoundError:
         return False
-
-
-@lru_cache(maxsize=100_000)
-def _cost(host: str, model: str, prompt: int, completion: int, cached: int) -> float | None:
-    usage = Usage(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached)
-    return cost_usd(usage, model, f"https://{host}/")
 
 
 def _number(value: object) -> float:

@@ -29,8 +29,8 @@ def summary_screen(summary: LogSummary) -> RenderableType:
         "tokens out",
         f"{tokens['completion_tokens']:,} ({tokens['reasoning_tokens']:,} reasoning)",
     )
-    if summary.cost_usd is not None:
-        figures.add_row("cost", f"${summary.cost_usd:,.4f}", "", "")
+    if (cost := summary.costs.total()) is not None:
+        figures.add_row("cost", f"${cost:,.4f}", "", "")
     parts: list[RenderableType] = [Text(f"{summary.first or '–'} … {summary.last or '–'}", "dim"), figures]
     failed = [each for each in summary.outcomes.most_common(9) if each[0] != "ok"]
     if failed:

@@ -21,10 +21,12 @@ from safechat.fallback import Fallback
 from safechat.limits import RateLimited
 from safechat.messages import Handler
 from safechat.retry import Retried
+from safechat.telemetry import Telemetry
 
 CALLS, ROUNDS = 2000, 15
 REPLY = ChatReply("ok", "m", usage=Usage(9, 1, 10))
 LIMITS = RateLimits(1e9, 1e12)
+telemetry = Telemetry()
 BODY = {
     "id": "1", "object": "chat.completion", "created": 1, "model": "gpt-5-mini-2025-08-07",
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "ok"}, "finish_reason": "stop"}],
@@ -42,6 +44,7 @@ STACKS: dict[str, Callable[[], Handler]] = {
     "Retried": lambda: Retried(stub),
     "Fallback": lambda: Fallback(stub),
     "Fallback(Retried(RateLimited))": lambda: Fallback(Retried(RateLimited(stub, LIMITS))),
+    "telemetry, and no SDK of it set up": lambda: telemetry.traced(telemetry.measured(stub, None)),
 }
 
 

@@ -11,6 +11,7 @@ import pytest
 from clients import KEY
 from safechat import ChatClientWrapper, ChatReply, Usage, configure_logging, cost
 from safechat.content import LENGTH, masked
+from safechat.costsum import CostSum
 from safechat.testing import ScriptedClient
 from wire import completion
 
@@ -115,3 +116,28 @@ def test_a_reply_of_the_sdk_knows_its_address() -> None:
         reply = chat.generate("Merhaba")
     assert reply.base_url == "https://api.openai.com/v1/"
     assert reply.cost_usd is not None
+
+
+@pytest.mark.parametrize(
+    ("host", "model"),
+    [("api.openai.com", "gpt-5-mini"), ("generativelanguage.googleapis.com", "gemini-2.5-pro")],
+    ids=["even", "with steps"],
+)
+def test_a_sum_of_costs_is_the_sum_of_each_ones(host: str, model: str) -> None:
+    calls = [
+        Usage(prompt_tokens=prompt, completion_tokens=70, cached_tokens=30)
+        for prompt in (100, 150_000, 250_000)
+    ]
+    costs = [ChatReply("ok", model, usage=each, base_url=f"https://{host}/").cost_usd for each in calls]
+    total = CostSum()
+    for each in calls:
+        total.add(host, model, each.prompt_tokens, each.completion_tokens, each.cached_tokens)
+    assert None not in costs
+    assert total.total() == pytest.approx(sum(cost or 0 for cost in costs))
+
+
+def test_calls_without_a_price_sum_up_to_none() -> None:
+    total = CostSum()
+    assert total.total() is None
+    total.add("127.0.0.1", "gpt-5-mini", 100, 100, 0)
+    assert total.total() is None

@@ -14,11 +14,12 @@ from typing import Any
 
 import openai
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import safechat.redact as redaction
 from clients import KEY
+from generated import around, literal, many, shaped
 from safechat import ChatClientWrapper, configure_logging
 from safechat.logfile import LogFile, _Queue, prepared
 from safechat.logformat import JsonLines, TextLines
@@ -218,15 +219,6 @@ class Secretive:
         return self._text
 
 
-alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz0123456789"
-bodies = st.text(alphabet, min_size=20, max_size=40)
-shaped = st.builds(
-    lambda head, body: head + body, st.sampled_from(["sk-", "sk-proj-", "hvs.", "hvb.", "Bearer "]), bodies
-)
-literal = st.text(alphabet + "-_./+ =#\"'\\ğİ", min_size=8, max_size=40).filter(
-    lambda text: text.strip() == text
-)
-around = st.text("abc \n\t\"'\\{}:,=ğ•", max_size=10)
 fields = ("model", "trace_id", "error", "x")
 
 
@@ -265,7 +257,7 @@ def records(draw: st.DrawFn, keys: st.SearchStrategy[str]) -> tuple[str, logging
     return key, record
 
 
-@settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
+@many
 @given(made=records(shaped))
 def test_nothing_shaped_like_a_key_gets_through(made: tuple[str, logging.LogRecord]) -> None:
     key, record = made
@@ -276,7 +268,7 @@ def test_nothing_shaped_like_a_key_gets_through(made: tuple[str, logging.LogReco
         assert "\n" not in line
 
 
-@settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
+@many
 @given(made=records(literal))
 def test_no_literal_key_in_use_gets_through(made: tuple[str, logging.LogRecord]) -> None:
     key, record = made

@@ -1,0 +1,225 @@
+"""OpenTelemetry: a span for each call, and metrics. The only file that knows of it; needs `[otel]`.
+
+Only the API package is used, so nothing is sent unless the program sets up an
+SDK. The layer `Traced` opens one INTERNAL span a call, in which the events of
+log.py become span events; `Measured` counts the requests to the API by the
+names that the GenAI conventions give them, and leaves that, and the token
+counts, to an instrumentation of the openai SDK where one is active.
+Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/
+
+    safechat.call.duration        seconds, by model and error.type
+    safechat.call.attempts        requests a call took, by model
+    safechat.attempt.failures     by model and error.type
+    safechat.fallbacks            by model and error.type
+    safechat.limiter.wait         seconds, by model
+    safechat.breaker.transitions  by model and state
+    safechat.key.age              seconds since the key was read from its source
+
+Not here: which events there are (log.py).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
+
+from safechat.errors import ChatError
+from safechat.log import UNLOGGED, listen, log_context, log_fields
+from safechat.messages import ChatReply, ChatRequest, Handler
+from safechat.redact import redact, redacted_name
+
+MODEL, ERROR = "gen_ai.request.model", "error.type"
+
+# Those that emit gen_ai.client.* themselves while they are active.
+_INSTRUMENTATIONS = (
+    "opentelemetry.instrumentation.genai.openai",
+    "opentelemetry.instrumentation.openai_v2",
+    "opentelemetry.instrumentation.openai",
+)
+_SECONDS = tuple(0.01 * 2**n for n in range(14))
+_TOKENS = tuple(4.0**n for n in range(14))
+
+Attributes = dict[str, str | int | float | bool]
+
+
+class Telemetry:
+    """The spans and metrics of this process. Without providers, those that the program has set."""
+
+    def __init__(self, tracers: TracerProvider | None = None, meters: MeterProvider | None = None) -> None:
+        self._tracer = trace.get_tracer("safechat", tracer_provider=tracers)
+        meter = metrics.get_meter("safechat", meter_provider=meters)
+
+        def seconds(name: str, description: str) -> metrics.Histogram:
+            return meter.create_histogram(
+                name, "s", description, explicit_bucket_boundaries_advisory=_SECONDS
+            )
+
+        self._calls = seconds("safechat.call.duration", "A whole call: waiting, retries and fallbacks.")
+        self._attempts = meter.create_histogram(
+            "safechat.call.attempts",
+            "{request}",
+            "Requests that a call took.",
+            explicit_bucket_boundaries_advisory=(1, 2, 3, 4, 6, 8, 12),
+        )
+        self._failures = meter.create_counter("safechat.attempt.failures", "{request}", "Failed requests.")
+        self._fallbacks = meter.create_counter("safechat.fallbacks", "{fallback}", "Moves to another model.")
+        self._waits = seconds("safechat.limiter.wait", "The wait for room under the limits, per request.")
+        self._breaks = meter.create_counter(
+            "safechat.breaker.transitions", "{transition}", "Circuits that opened or closed."
+        )
+        meter.create_observable_gauge(
+            "safechat.key.age", [self._key_ages], "s", "Since the key was read from its source."
+        )
+        self._durations = seconds("gen_ai.client.operation.duration", "GenAI operation duration.")
+        self._tokens = meter.create_histogram(
+            "gen_ai.client.token.usage",
+            "{token}",
+            "Number of input and output tokens used.",
+            explicit_bucket_boundaries_advisory=_TOKENS,
+        )
+        self._keys_read: dict[str, float] = {}
+        self.close: Callable[[], None] = listen(self._heard)
+
+    def traced(self, next: Handler) -> Handler:
+        """The outermost layer: a span, and its ids in each record of the call."""
+
+        async def call(request: ChatRequest) -> ChatReply:
+            model = redacted_name(request.model)
+            with self._tracer.start_as_current_span(
+                f"safechat {model}",
+                kind=SpanKind.INTERNAL,
+                attributes={"gen_ai.operation.name": "chat", MODEL: model},
+                record_exception=False,  # an exception's text and stack are not redacted there
+                set_status_on_exception=False,
+            ) as span:
+                ids = span.get_span_context()
+                if not ids.is_valid:
+                    return await next(request)
+                with log_context(
+                    trace_id=trace.format_trace_id(ids.trace_id), span_id=trace.format_span_id(ids.span_id)
+                ):
+                    return await next(request)
+
+        return call
+
+    def measured(self, next: Handler, base_url: str | None) -> Handler:
+        """The innermost layer: gen_ai.client.* for each request. `base_url` is an SDK client's."""
+        where = _where(base_url)
+
+        async def request(request: ChatRequest) -> ChatReply:
+            if base_url is not None and instrumented():
+                return await next(request)
+            common: Attributes = {
+                "gen_ai.operation.name": "chat",
+                MODEL: redacted_name(request.model),
+                **where,
+            }
+            started = time.perf_counter()
+            try:
+                reply = await next(request)
+            except BaseException as error:
+                kind = error.kind if isinstance(error, ChatError) else type(error).__qualname__
+                self._durations.record(time.perf_counter() - started, {**common, ERROR: kind})
+                raise
+            common["gen_ai.response.model"] = redacted_name(reply.model)
+            self._durations.record(time.perf_counter() - started, common)
+            if reply.usage is not None:
+                for kind, count in (
+                    ("input", reply.usage.prompt_tokens),
+                    ("output", reply.usage.completion_tokens),
+                ):
+                    self._tokens.record(count, {**common, "gen_ai.token.type": kind})
+            return reply
+
+        return request
+
+    def _heard(self, level: int, name: str, fields: Mapping[str, object]) -> None:
+        """An event of the log: into the metrics, and into the span it happened in."""
+        known: Mapping[str, Any] = fields
+        model = {MODEL: redacted_name(str(known.get("model")))}
+        match name:
+            case "chat.call":
+                failed = {} if known["outcome"] == "ok" else {ERROR: known["outcome"]}
+                self._calls.record(known["latency_ms"] / 1000, {**model, **failed})
+                if "attempts" in known:
+                    self._attempts.record(known["attempts"], model)
+            case "chat.attempt_failed":
+                self._failures.add(1, {**model, ERROR: known["kind"]})
+            case "chat.fallback":
+                self._fallbacks.add(1, {**model, ERROR: known["kind"]})
+            case "chat.limited":
+                self._waits.record(known["wait_ms"] / 1000, model)
+            case "chat.breaker":
+                self._breaks.add(1, {**model, "state": known["state"]})
+            case "keys.read":
+                self._keys_read[str(known.get("source"))] = time.monotonic()
+        span = trace.get_current_span()
+        if not span.is_recording():
+            return
+        if name == "chat.call":
+            _finish(span, known)
+        elif level > UNLOGGED:
+            span.add_event(name, _attributes(known))
+
+    def _key_ages(self, _: CallbackOptions) -> Iterable[Observation]:
+        now = time.monotonic()
+        return [Observation(now - read, {"source": source}) for source, read in self._keys_read.items()]
+
+
+def instrumented() -> bool:
+    """Whether an instrumentation of the openai SDK is active now."""
+    for name in _INSTRUMENTATIONS:
+        instrumentor = getattr(sys.modules.get(name), "OpenAIInstrumentor", None)
+        active = getattr(instrumentor, "_instance", None)  # a singleton; making one would reset its options
+        if getattr(active, "is_instrumented_by_opentelemetry", False):
+            return True
+    return False
+
+
+def _finish(span: Span, call: Mapping[str, Any]) -> None:
+    """What `chat.call` says, by the conventions' names."""
+    told: dict[str, object] = {
+        "safechat.call_id": log_fields().get("call_id"),
+        "safechat.outcome": call["outcome"],
+        "safechat.attempts": call.get("attempts"),
+        "gen_ai.response.model": call.get("answered_by"),
+        "gen_ai.response.id": call.get("request_id"),
+        "server.address": call.get("host"),
+    }
+    if not instrumented():  # else the span within has them, and a sum would count them twice
+        told["gen_ai.usage.input_tokens"] = call.get("prompt_tokens")
+        told["gen_ai.usage.output_tokens"] = call.get("completion_tokens")
+    if call["outcome"] != "ok":
+        told[ERROR] = call["outcome"]
+        span.set_status(Status(StatusCode.ERROR, redact(str(call.get("error", call["outcome"])))))
+    span.set_attributes(_attributes(told))
+
+
+def _attributes(fields: Mapping[str, object]) -> Attributes:
+    """`fields` as attributes can hold them, without any key."""
+    kept: Attributes = {}
+    for name, value in fields.items():
+        if isinstance(value, bool | int | float):
+            kept[redacted_name(name)] = value
+        elif value is not None:
+            kept[redacted_name(name)] = redact(str(value))
+    return kept
+
+
+def _where(base_url: str | None) -> Attributes:
+    parts = urlsplit(base_url or "")
+    host = parts.hostname or ""
+    azure = host.endswith((".azure.com", ".azure-api.net"))
+    where: Attributes = {"gen_ai.provider.name": "azure.ai.openai" if azure else "openai"}
+    if host:
+        where["server.address"] = host
+        if (port := parts.port or {"https": 443, "http": 80}.get(parts.scheme)) is not None:
+            where["server.port"] = port
+    return where

@@ -1,0 +1,19 @@
+"""Keys, and the text around them, for the property-based tests that try to get one through."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+many = settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
+fewer = settings(many, max_examples=1000)  # where one costs several milliseconds
+
+alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz0123456789"
+bodies = st.text(alphabet, min_size=20, max_size=40)
+shaped = st.builds(
+    lambda head, body: head + body, st.sampled_from(["sk-", "sk-proj-", "hvs.", "hvb.", "Bearer "]), bodies
+)
+literal = st.text(alphabet + "-_./+ =#\"'\\ğİ", min_size=8, max_size=40).filter(
+    lambda text: text.strip() == text
+)
+around = st.text("abc \n\t\"'\\{}:,=ğ•", max_size=10)

@@ -1,0 +1,358 @@
+"""Spans and metrics, as the OpenTelemetry SDK and a Prometheus server see them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, cast
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+
+from clients import KEY
+from generated import around, fewer, literal, shaped
+from safechat import BreakerPolicy, ChatReply, ChatRequest, RateLimits, RetryPolicy, ServerError, Usage
+from safechat.errors import ChatError
+from safechat.fallback import Fallback, Target
+from safechat.limits import RateLimited
+from safechat.log import Logged, event
+from safechat.messages import Handler
+from safechat.redact import remember
+from safechat.retry import Retried
+from safechat.telemetry import Telemetry
+from safechat.testing import Outcome, ScriptedHandler, no_waiting
+
+REQUEST = ChatRequest(({"role": "user", "content": "Merhaba"},), "a")
+REPLY = ChatReply("ok", "a-2026", finish_reason="stop", usage=Usage(9, 4, 13), request_id="req_1")
+
+
+@dataclass
+class Seen:
+    telemetry: Telemetry
+    tracers: TracerProvider
+    spans: InMemorySpanExporter
+    reader: InMemoryMetricReader
+
+    def layers(self, *outcomes: Outcome, fallback: Outcome | None = None) -> Handler:
+        """The layers as layers.py nests them, in front of a script."""
+
+        def reached(handler: Handler) -> Handler:
+            measured = self.telemetry.measured(handler, None)
+            return Retried(RateLimited(measured, RateLimits(concurrency=1)), RetryPolicy(attempts=2))
+
+        first = reached(ScriptedHandler(*outcomes))
+        others = [Target(reached(ScriptedHandler(fallback)), "b")] if fallback is not None else []
+        return self.telemetry.traced(Logged(Fallback(first, others, BreakerPolicy(failures=2))))
+
+    def points(self, name: str = "") -> list[tuple[dict[str, Any], Any]]:
+        """The data points of one metric, or of all: attributes, and the count of a histogram or the value
+        of another."""
+        data = self.reader.get_metrics_data()
+        return [
+            (dict(point.attributes or {}), getattr(point, "count", None) or getattr(point, "value", None))
+            for resource in (data.resource_metrics if data else ())
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if not name or metric.name == name
+            for point in metric.data.data_points
+        ]
+
+    def everything(self) -> str:
+        """All text in spans and metrics."""
+        told: list[object] = [attributes for attributes, _ in self.points()]
+        for span in self.spans.get_finished_spans():
+            told += [span.name, span.status.description, dict(span.attributes or {})]
+            told += [(each.name, dict(each.attributes or {})) for each in span.events]
+        return json.dumps(told, ensure_ascii=False)
+
+
+@contextmanager
+def watched() -> Iterator[Seen]:
+    spans, reader = InMemorySpanExporter(), InMemoryMetricReader()
+    resource = Resource.get_empty()
+    tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
+    meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+    tracers.add_span_processor(SimpleSpanProcessor(spans))
+    telemetry = Telemetry(tracers, meters)
+    try:
+        with no_waiting():
+            yield Seen(telemetry, tracers, spans, reader)
+    finally:
+        telemetry.close()
+        meters.shutdown()
+
+
+@pytest.fixture
+def seen() -> Iterator[Seen]:
+    with watched() as seen:
+        yield seen
+
+
+def error(text: str = "503 upstream", model: str = "a") -> ChatError:
+    return ServerError(text, status=503, model=model)
+
+
+async def test_a_call_is_one_internal_span(seen: Seen) -> None:
+    await seen.layers(REPLY)(REQUEST)
+    (span,) = seen.spans.get_finished_spans()
+    assert (span.name, span.kind, span.status.status_code) == (
+        "safechat a",
+        SpanKind.INTERNAL,
+        StatusCode.UNSET,
+    )
+    told = dict(span.attributes or {})
+    assert len(str(told.pop("safechat.call_id"))) == 16
+    assert told == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "a",
+        "gen_ai.response.model": "a-2026",
+        "gen_ai.response.id": "req_1",
+        "gen_ai.usage.input_tokens": 9,
+        "gen_ai.usage.output_tokens": 4,
+        "safechat.attempts": 1,
+        "safechat.outcome": "ok",
+    }
+    assert [each.name for each in span.events if each.name != "chat.limited"] == []
+
+
+async def test_a_call_that_failed_over_tells_its_story_in_its_span(seen: Seen) -> None:
+    await seen.layers(error(), fallback="ok")(REQUEST)
+    (span,) = seen.spans.get_finished_spans()
+    assert [each.name for each in span.events if each.name != "chat.limited"] == [
+        "chat.attempt_failed",
+        "chat.retry",
+        "chat.attempt_failed",
+        "chat.breaker",
+        "chat.fallback",
+    ]
+    assert dict(span.events[-1].attributes or {})["next_model"] == "b"
+    assert dict(span.attributes or {})["safechat.attempts"] == 3
+
+
+async def test_a_failed_call_is_a_span_with_an_error(seen: Seen) -> None:
+    with pytest.raises(ServerError):
+        await seen.layers(error())(REQUEST)
+    (span,) = seen.spans.get_finished_spans()
+    assert span.status.status_code is StatusCode.ERROR
+    assert "503 upstream" in str(span.status.description)
+    assert dict(span.attributes or {})["error.type"] == "server_error"
+
+
+async def test_the_span_hangs_under_the_callers_own_and_its_ids_are_in_the_log(
+    seen: Seen, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "safechat")
+    with seen.tracers.get_tracer("app").start_as_current_span("request") as own:
+        await seen.layers(REPLY)(REQUEST)
+    call, _ = seen.spans.get_finished_spans()
+    assert call.parent == own.get_span_context()
+    (record,) = caplog.records
+    assert call.context is not None
+    assert record.__dict__["trace_id"] == f"{call.context.trace_id:032x}"
+    assert record.__dict__["span_id"] == f"{call.context.span_id:016x}"
+
+
+async def test_the_metrics_count_what_happened(seen: Seen) -> None:
+    layers = seen.layers(error(), fallback=REPLY)
+    await layers(REQUEST)
+    event(20, "keys.read", source="vault")
+    model, sick = {"gen_ai.request.model": "a"}, {"error.type": "server_error"}
+    assert seen.points("safechat.call.duration") == [(model, 1)]
+    assert seen.points("safechat.call.attempts") == [(model, 1)]
+    assert seen.points("safechat.attempt.failures") == [({**model, **sick}, 2)]
+    assert seen.points("safechat.fallbacks") == [({**model, **sick}, 1)]
+    assert seen.points("safechat.breaker.transitions") == [({**model, "state": "open"}, 1)]
+    assert {point[0]["gen_ai.request.model"]: point[1] for point in seen.points("safechat.limiter.wait")} == {
+        "a": 2,
+        "b": 1,
+    }
+    ((source, age),) = seen.points("safechat.key.age")
+    assert source == {"source": "vault"}
+    assert 0 < age < 60
+
+
+async def test_each_request_is_measured_by_the_conventions_names(seen: Seen) -> None:
+    await seen.layers(error(), REPLY)(REQUEST)
+    common = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "a"}
+    answered = {**common, "gen_ai.response.model": "a-2026"}
+    durations = seen.points("gen_ai.client.operation.duration")
+    assert durations == [({**common, "error.type": "server_error"}, 1), (answered, 1)]
+    assert seen.points("gen_ai.client.token.usage") == [
+        ({**answered, "gen_ai.token.type": "input"}, 1),
+        ({**answered, "gen_ai.token.type": "output"}, 1),
+    ]
+
+
+PLACES = ("error", "status", "model", "answered_by", "request_id", "event", "field")
+
+
+def everything_about(text: str, place: str) -> str:
+    """All spans and metrics of a call in which `text` stands in some place."""
+    request = replace(REQUEST, model=text) if place == "model" else REQUEST
+    failure = error(text if place == "error" else "503")
+    if place == "status":
+        failure.code = failure.request_id = text
+    reply = replace(
+        REPLY,
+        model=text if place == "answered_by" else "a",
+        request_id=text if place == "request_id" else None,
+    )
+    with watched() as seen:
+        layers = cast(
+            Callable[[ChatRequest], Coroutine[Any, Any, ChatReply]], seen.layers(failure, reply, failure)
+        )
+        with seen.tracers.get_tracer("app").start_as_current_span("own"):
+            asyncio.run(layers(request))
+            with suppress(ChatError):
+                asyncio.run(layers(request))
+            if place == "event":
+                event(30, "chat.parameter_dropped", model=text, parameter=text, said=[text])
+            if place == "field":
+                event(30, "chat.parameter_dropped", **{text: 1})
+        everything = seen.everything()
+        assert everything.count("safechat a" if place != "model" else "safechat ") >= 2
+        return everything
+
+
+@cache
+def ordinary(place: str) -> str:
+    return everything_about("", place)
+
+
+@fewer
+@given(key=shaped, before=around, after=around, place=st.sampled_from(PLACES))
+def test_nothing_shaped_like_a_key_gets_into_spans_or_metrics(
+    key: str, before: str, after: str, place: str
+) -> None:
+    assert key.removeprefix("Bearer ") not in everything_about(before + key + after, place)
+
+
+@fewer
+@given(key=literal, before=around, after=around, place=st.sampled_from(PLACES))
+def test_no_literal_key_in_use_gets_into_spans_or_metrics(
+    key: str, before: str, after: str, place: str
+) -> None:
+    assume(key not in ordinary(place))
+    remember(key)
+    everything = everything_about(before + key + after, place)
+    assert json.dumps(key)[1:-1] not in everything
+    assert key not in everything
+
+
+def run(script: str) -> Any:
+    """The last line that a program of its own prints, as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# A program as people write it: global providers, a Prometheus exporter, an SDK client on a mocked wire.
+PROGRAM = """
+    import json, sys, urllib.request
+    import httpx2, openai
+    from opentelemetry import metrics, trace
+    from opentelemetry.exporter.prometheus import PrometheusMetricReader
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    from prometheus_client import start_http_server
+
+    spans = InMemorySpanExporter()
+    tracers = TracerProvider()
+    tracers.add_span_processor(SimpleSpanProcessor(spans))
+    trace.set_tracer_provider(tracers)
+    metrics.set_meter_provider(MeterProvider([PrometheusMetricReader()]))
+    server, _ = start_http_server(0, addr="127.0.0.1")
+
+    if %(instrumented)r:
+        from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
+        OpenAIInstrumentor().instrument()
+
+    from safechat import ChatClientWrapper
+
+    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "gpt-5-mini-2025-08-07",
+            "choices": [{"index": 0, "finish_reason": "stop",
+                         "message": {"role": "assistant", "content": "ok"}}],
+            "usage": {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}}
+    answers = iter([httpx2.Response(503, json={}), httpx2.Response(200, json=body)])
+    wire = httpx2.MockTransport(lambda request: next(answers))
+    client = %(client)s(api_key=%(key)r, http_client=httpx2.%(http)s(transport=wire))
+    with ChatClientWrapper(client) as chat:
+        assert chat.generate("Merhaba").attempts == 2
+
+    page = urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics").read().decode()
+    told = [{"name": span.name, "kind": span.kind.name, "id": span.context.span_id,
+             "parent": span.parent and span.parent.span_id, "attributes": dict(span.attributes)}
+            for span in spans.get_finished_spans()]
+    print(json.dumps({"page": page, "spans": told}))
+"""
+
+
+@pytest.mark.parametrize("client", ["OpenAI", "AsyncOpenAI"])
+@pytest.mark.parametrize("instrumented", [False, True])
+def test_prometheus_scrapes_each_request_and_token_once(instrumented: bool, client: str) -> None:
+    http = "Client" if client == "OpenAI" else "AsyncClient"
+    told = run(
+        PROGRAM % {"instrumented": instrumented, "client": f"openai.{client}", "key": KEY, "http": http}
+    )
+    page = [line for line in told["page"].splitlines() if not line.startswith("#")]
+
+    def total(name: str, *labels: str) -> float:
+        chosen = [line for line in page if line.startswith(name) and all(label in line for label in labels)]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in chosen)
+
+    assert total("gen_ai_client_operation_duration_seconds_count") == 2
+    assert total("gen_ai_client_token_usage_sum", 'gen_ai_token_type="input"') == 9
+    assert total("gen_ai_client_token_usage_sum", 'gen_ai_token_type="output"') == 4
+    assert total("safechat_call_duration_seconds_count") == 1
+    assert total("safechat_attempt_failures", "_total{") == 1
+    assert total("safechat_limiter_wait_seconds_count") == 2
+
+    spans = told["spans"]
+    assert sum(span["attributes"].get("gen_ai.usage.input_tokens", 0) for span in spans) == 9
+    (own,) = [span for span in spans if span["name"].startswith("safechat")]
+    assert {span["parent"] for span in spans if span is not own} == ({own["id"]} if instrumented else set())
+    assert len(spans) == (3 if instrumented else 1)
+    assert KEY not in json.dumps(told)
+
+
+def test_importing_the_package_does_not_import_opentelemetry() -> None:
+    told = run("""
+        import json, sys, safechat
+        print(json.dumps([name for name in sys.modules if name.startswith("opentelemetry")]))
+    """)
+    assert told == []
+
+
+def test_without_opentelemetry_a_call_works() -> None:
+    told = run("""
+        import json, sys
+        sys.modules["opentelemetry"] = None
+        from safechat import ChatClientWrapper
+        from safechat.testing import ScriptedClient
+        with ChatClientWrapper(ScriptedClient("ok")) as chat:
+            print(json.dumps([chat.generate("Merhaba").text, "safechat.telemetry" in sys.modules]))
+    """)
+    assert told == ["ok", False]
