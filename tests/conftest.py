@@ -3,11 +3,80 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from network import loopback_only
+
+if TYPE_CHECKING:
+    from servers import Secret, Server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--vault",
+        default="embedded",
+        metavar="WAY",
+        help="the Vault of the tests: embedded (the bao binary), container, or the URL of a dev server, "
+        "whose root token is in VAULT_TOKEN",
+    )
+
+
+_given_token = os.environ.get("VAULT_TOKEN", "")  # before a test's environment is emptied
+
+
+def _started(way: str, *, tls: bool = False) -> Server:
+    if way == "container":
+        from containers import ContainerServer
+
+        return ContainerServer(tls=tls)
+    from servers import EmbeddedServer, GivenServer
+
+    if way == "embedded":
+        return EmbeddedServer(tls=tls)
+    if not way.startswith("http"):
+        raise pytest.UsageError(f"--vault must be embedded, container or a URL, not {way!r}")
+    if tls:
+        pytest.skip("a Vault that was given has the TLS that it has")
+    return GivenServer(way, _given_token)
+
+
+@pytest.fixture(scope="session")
+def vault_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The Vault of all tests that leave it as it is."""
+    server = _started(request.config.getoption("--vault"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def secret(vault_server: Server) -> Secret:
+    """A secret of this test's own in that Vault."""
+    from servers import furnish
+
+    return furnish(vault_server)
+
+
+@pytest.fixture
+def own_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A Vault of this test's own, to be paused, sealed or killed."""
+    way = request.config.getoption("--vault")
+    if way not in ("embedded", "container"):
+        pytest.skip("a Vault that was given is not paused, sealed or killed")
+    server = _started(way)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def tls_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A Vault that speaks TLS, with a CA of its own."""
+    server = _started(request.config.getoption("--vault"), tls=True)
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ Kind = Literal["answer", "cut", "drip", "hang"]
 
 PAGE = "<html><head><title>Proxy</title></head><body><h1>Corporate proxy: please log in</h1></body></html>"
 
+MODELS = ("gpt-5-mini", "gpt-5-nano", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini")  # those it lists; it plays any
+
 _REASONING = re.compile(r"^(gpt-5|o\d)")
 _CHAT = "/chat/completions"
 
@@ -81,6 +83,8 @@ class FaultLayer:
             await self._admin(scope, receive, send)
         elif scope["path"].endswith(_CHAT):
             await self._chat(scope, receive, send)
+        elif scope["path"].endswith("/models"):
+            await self._models(scope, send)
         else:
             await self.app(scope, receive, send)
 
@@ -111,6 +115,13 @@ class FaultLayer:
         finally:
             request.ended = time.time()
 
+    async def _models(self, scope: Scope, send: Send) -> None:
+        if (refusal := self._wrong_key(scope)) is not None:
+            await _respond(send, refusal[0], json.dumps({"error": refusal[1]}).encode())
+            return
+        data = [{"id": model, "object": "model", "created": 0, "owned_by": "classroom"} for model in MODELS]
+        await _respond(send, 200, json.dumps({"object": "list", "data": data}).encode())
+
     def _next_fault(self) -> Fault | None:
         if not self.faults:
             return None
@@ -123,12 +134,8 @@ class FaultLayer:
 
     def _refusal(self, scope: Scope, body: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
         """The real API's words for a wrong key, and for what a reasoning model does not take."""
-        headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
-        key = headers.get("authorization", "").removeprefix("Bearer ") or headers.get("api-key", "")
-        if key not in self.keys:
-            shown = f"{key[:3]}***{key[-4:]}" if len(key) > 10 else "***"
-            message = f"Incorrect API key provided: {shown}."
-            return 401, _error(message, param=None, code="invalid_api_key")
+        if (wrong_key := self._wrong_key(scope)) is not None:
+            return wrong_key
         if not self.refuses_temperature or not _REASONING.match(str(body.get("model", ""))):
             return None
         temperature = body.get("temperature")
@@ -144,6 +151,15 @@ class FaultLayer:
                 "Use 'max_completion_tokens' instead."
             )
             return 400, _error(message, param="max_tokens", code="unsupported_parameter")
+        return None
+
+    def _wrong_key(self, scope: Scope) -> tuple[int, dict[str, Any]] | None:
+        headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
+        key = headers.get("authorization", "").removeprefix("Bearer ") or headers.get("api-key", "")
+        if key not in self.keys:
+            shown = f"{key[:3]}***{key[-4:]}" if len(key) > 10 else "***"
+            message = f"Incorrect API key provided: {shown}."
+            return 401, _error(message, param=None, code="invalid_api_key")
         return None
 
     async def _admin(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -32,18 +32,22 @@ from safechat.errors import (
     VaultUnreachable,
 )
 from safechat.fallback import BreakerPolicy
+from safechat.keys import EnvKeys, Key, KeySource
 from safechat.limits import RateLimits
 from safechat.log import configure_logging, log_context
 from safechat.messages import ChatReply, ChatRequest, Handler, Usage
 from safechat.queue import ChatQueue
 from safechat.retry import RetryPolicy
 from safechat.stream import AsyncChatStream, ChatStream
+from safechat.vault_auth import AppRole, Token
+from safechat.vault_keys import VaultKeys
 from safechat.workers import QueueStats
 
 # A library leaves logging to the application: https://docs.python.org/3/howto/logging.html#library-config
 logging.getLogger("safechat").addHandler(logging.NullHandler())
 
 __all__ = [
+    "AppRole",
     "AsyncChatStream",
     "AuthenticationFailed",
     "BadReply",
@@ -60,7 +64,10 @@ __all__ = [
     "ContextTooLong",
     "DeadlineExceeded",
     "EmptyReply",
+    "EnvKeys",
     "Handler",
+    "Key",
+    "KeySource",
     "KeyUnavailable",
     "MalformedReply",
     "ModelUnavailable",
@@ -77,9 +84,11 @@ __all__ = [
     "RetryPolicy",
     "SecretNotFound",
     "ServerError",
+    "Token",
     "TruncatedReply",
     "Usage",
     "VaultAuthFailed",
+    "VaultKeys",
     "VaultSealed",
     "VaultUnreachable",
     "configure_logging",

@@ -62,11 +62,11 @@ class OpenAICall:
     """Sends a request through `client` and reads the answer, whole or, with `on_piece`, as a stream.
 
     `client` is OpenAI, AsyncOpenAI, one of their Azure kin, or any object with
-    `.chat.completions.create`; a synchronous one runs in a thread.
+    `.chat.completions.create`; a synchronous one runs in a thread. `keyed`: under Keyed.
     """
 
-    def __init__(self, client: object) -> None:
-        self._endpoint = Endpoint(client)
+    def __init__(self, client: object, *, keyed: bool = False) -> None:
+        self._endpoint = Endpoint(client, keyed=keyed)
         self._parameters = ParameterMemory()
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
@@ -90,6 +90,16 @@ class OpenAICall:
     def base_url(self) -> str | None:
         """Where its requests go; None for a client that is not the SDK's."""
         return self._endpoint.base_url()
+
+    async def models(self, timeout: float) -> list[str]:
+        """The models that the API lists, by name. Raises ChatError."""
+        request = ChatRequest((), "models", timeout=timeout)
+        try:
+            with anyio.fail_after(timeout):
+                return await self._endpoint.models()
+        except Exception as exception:
+            failure = self._translated(exception, request)
+        raise failure.with_traceback(None)
 
     async def aclose(self) -> None:
         """Close the connections that this object opened; those of the client it was given stay open."""

@@ -5,6 +5,7 @@ Answers go to stdout, errors to stderr in one line with an exit status that is n
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Annotated
 
 from safechat.client import ChatClientWrapper
+from safechat.doctor import examine
 from safechat.errors import ChatError
 from safechat.logsummary import LogSummary, followed, story
 from safechat.messages import ChatReply
@@ -96,6 +98,26 @@ def logs(
         typer.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
     else:
         console.print(summary_screen(summary))
+
+
+@app.command()
+def doctor() -> None:
+    """Is everything there that a call needs? Vault, login, key, API, model: each is tried."""
+    console = Console()
+    marks = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]?[/]"}
+
+    async def examined() -> bool:
+        well = True
+        async for link in examine():
+            console.print(f"{marks[link.ok]:<14} [bold]{link.name}[/]: ", end="")
+            console.print(link.said, markup=False, highlight=False)
+            if link.ok is not True and link.todo:
+                console.print(f"      → {link.todo}", markup=False, highlight=False)
+            well = well and link.ok is not False
+        return well
+
+    if not asyncio.run(examined()):
+        raise typer.Exit(1)
 
 
 def _lines(file: Path) -> Iterator[str]:

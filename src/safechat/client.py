@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from safechat.bulk import Bulk, Progress
 from safechat.errors import ChatError, KeyUnavailable
 from safechat.fallback import BreakerPolicy
+from safechat.keys import EnvKeys, KeySource, check_keys
 from safechat.layers import Layers
 from safechat.limits import RateLimits
 from safechat.loop import OwnLoop
@@ -32,9 +33,10 @@ from safechat.messages import (
 )
 from safechat.parse import check_parse
 from safechat.retry import RetryPolicy
-from safechat.sdk import check_client, new_client
+from safechat.sdk import check_client, check_keyed, new_client
 from safechat.settings import read_settings
 from safechat.stream import AsyncChatStream, ChatStream
+from safechat.vault_keys import VaultKeys
 
 DEFAULT_MODEL = "gpt-5-mini"
 
@@ -48,6 +50,8 @@ class ChatClientWrapper:
     seconds. `fallbacks` are models to ask when `model` cannot answer, or pairs of
     another client and its model. `retry`, `limits` and `breaker` say how patient,
     how fast and how wary; limits that are left open follow the API's headers.
+    `keys` gives the API key in place of the client's own (VaultKeys, EnvKeys); it is
+    asked again when the API refuses one, and gets its login back at the end.
     One wrapper serves all threads and event loops of a program.
 
         with ChatClientWrapper(OpenAI()) as chat:
@@ -65,6 +69,7 @@ class ChatClientWrapper:
         retry: RetryPolicy | None = None,
         limits: RateLimits | None = None,
         breaker: BreakerPolicy | None = None,
+        keys: KeySource | None = None,
         strict_streams: bool = True,
     ) -> None:
         self._model = check_model(model)
@@ -72,9 +77,12 @@ class ChatClientWrapper:
         self._deadline = check_seconds("deadline", deadline)
         self._strict_streams = strict_streams
         check_client(client)
+        if keys is not None:
+            check_keys(keys)
+            check_keyed(client)
         targets = _targets(client, fallbacks)
         policies = (retry or RetryPolicy(), limits or RateLimits(), breaker or BreakerPolicy())
-        self._loop = OwnLoop(lambda: Layers.build(client, targets, *policies))
+        self._loop = OwnLoop(lambda: Layers.build(client, targets, *policies, keys))
         # A wrapper that is dropped without close() leaves no thread behind.
         weakref.finalize(self, self._loop.close, wait=False).atexit = False
 
@@ -82,18 +90,25 @@ class ChatClientWrapper:
     def from_env(cls, *, env_file: str | None = ".env") -> Self:
         """A wrapper over AsyncOpenAI, as the environment and `env_file` say (settings.py lists the names).
 
+        The key comes from Vault where VAULT_ADDR is set, else from OPENAI_API_KEY.
         Raises KeyUnavailable without a key, ValueError for a setting that is wrong.
         """
         settings = read_settings(env_file)
-        if settings.api_key is None:
-            raise KeyUnavailable("there is no API key: set OPENAI_API_KEY in the environment or in .env")
+        keys: KeySource
+        if settings.vault_address is not None:
+            keys = VaultKeys.from_env(env_file=env_file)
+        elif settings.api_key is not None:
+            keys = EnvKeys(env_file)
+        else:
+            raise KeyUnavailable(
+                "there is no API key: set OPENAI_API_KEY in the environment or in .env, or VAULT_ADDR"
+            )
         client = new_client(
-            settings.api_key.get_secret_value(),
             base_url=settings.base_url,
             organization=settings.organization,
             project=settings.project,
         )
-        return cls(client, **settings.wrapper_options())
+        return cls(client, keys=keys, **settings.wrapper_options())
 
     def generate(
         self,

@@ -15,6 +15,8 @@ import anyio
 from safechat.call import OpenAICall
 from safechat.deadline import Deadline
 from safechat.fallback import BreakerPolicy, Fallback, Target
+from safechat.keyed import Keyed
+from safechat.keys import KeySource
 from safechat.limits import RateLimited, RateLimits
 from safechat.log import Logged
 from safechat.messages import ChatReply, ChatRequest, Handler
@@ -31,6 +33,7 @@ class Layers:
 
     handler: Handler
     calls: tuple[OpenAICall, ...]
+    keys: KeySource | None = None
     attached: dict[object, Stop] = field(default_factory=dict)
 
     @classmethod
@@ -41,11 +44,12 @@ class Layers:
         retry: RetryPolicy,
         limits: RateLimits,
         breaker: BreakerPolicy,
+        keys: KeySource | None = None,
     ) -> Self:
         """The order of the layers, for the client and for each other one among the fallbacks.
 
         Limits set by hand are those of the client's own quota; another endpoint
-        has another, and tells it in its headers.
+        has another, and tells it in its headers. So it is with `keys`.
         """
         telemetry = _telemetry()
         calls: dict[int, OpenAICall] = {}
@@ -53,16 +57,20 @@ class Layers:
         for each in (client, *(other for other, _ in fallbacks)):
             if id(each) not in calls:
                 call: Handler
-                call = calls[id(each)] = OpenAICall(each)
+                keyed = keys is not None and each is client
+                call = calls[id(each)] = OpenAICall(each, keyed=keyed)
                 if telemetry is not None:
                     call = telemetry.measured(call, calls[id(each)].base_url)
                 allowed = limits if each is client else RateLimits(concurrency=limits.concurrency)
-                reached[id(each)] = Retried(RateLimited(call, allowed), retry)
+                call = RateLimited(call, allowed)
+                if keyed and keys is not None:
+                    call = Keyed(call, keys)
+                reached[id(each)] = Retried(call, retry)
         targets = [Target(reached[id(other)], model) for other, model in fallbacks]
         whole: Handler = Logged(Deadline(Fallback(reached[id(client)], targets, breaker)))
         if telemetry is not None:
             whole = telemetry.traced(whole)
-        return cls(whole, tuple(calls.values()))
+        return cls(whole, tuple(calls.values()), keys)
 
     async def answer(self, request: ChatRequest, deadline: float) -> ChatReply:
         """The call; `deadline` is in seconds from now."""
@@ -85,6 +93,8 @@ class Layers:
             await stop()
         for call in self.calls:
             await call.aclose()
+        if (give_back := getattr(self.keys, "aclose", None)) is not None:
+            await give_back()
 
 
 @cache

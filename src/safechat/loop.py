@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import os
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
@@ -22,6 +21,8 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import anyio
 from anyio.from_thread import BlockingPortal
+
+from safechat.fork import begin_again_after_fork
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -43,10 +44,11 @@ class OwnLoop(Generic[R]):
     def __init__(self, build: Callable[[], R]) -> None:
         self._build = build
         self._closed = False
-        self._begin()
+        self.begin()
+        begin_again_after_fork(self)
         _all_loops.add(self)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
         """Also in the child of a fork, where the parent's thread does not exist and its lock may be held."""
         self._lock = threading.Lock()
         self._running: _Running[R] | None = None
@@ -175,16 +177,9 @@ async def contained(function: Callable[[A], Awaitable[T]], argument: A) -> Outco
 _all_loops: weakref.WeakSet[OwnLoop[Any]] = weakref.WeakSet()
 
 
-def _after_fork() -> None:
-    for loop in _all_loops:
-        loop._begin()
-
-
 def _at_exit() -> None:
     for loop in list(_all_loops):
         loop.close()
 
 
 atexit.register(_at_exit)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

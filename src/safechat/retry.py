@@ -119,7 +119,7 @@ class Retried:
                     raise failed  # made above: a call that is answered at once needs no loop
                 reply = await self._attempt(request, number)
         budget.answered()
-        return replace(reply, attempts=number)
+        return replace(reply, attempts=reply.attempts + number - 1)
 
     def _attempts(self, request: ChatRequest, budget: RetryBudget) -> AsyncRetrying:
         return AsyncRetrying(
@@ -136,7 +136,7 @@ class Retried:
         try:
             return await self._next(request if number == 1 else replace(request, attempt=number))
         except ChatError as error:
-            error.attempts = number
+            error.attempts += number - 1
             request.failures.append(error)
             event(
                 logging.WARNING,

@@ -21,6 +21,7 @@ import openai
 from pydantic import BaseModel
 
 from safechat.errors import ChatError, KeyUnavailable
+from safechat.keyed import key_in_use
 from safechat.redact import remember
 from safechat.threads import in_thread
 
@@ -53,11 +54,17 @@ def check_client(client: object) -> None:
         raise TypeError(f"client must have .chat.completions.create; {type(client).__name__} has not")
 
 
-def new_client(
-    api_key: str, *, base_url: str | None, organization: str | None, project: str | None
-) -> openai.AsyncOpenAI:
-    """A client of the SDK, for a wrapper that is given none."""
-    return openai.AsyncOpenAI(api_key=api_key, base_url=base_url, organization=organization, project=project)
+def check_keyed(client: object) -> None:
+    """Raise TypeError if `client` cannot be given another key."""
+    if not isinstance(client, _SDK):
+        raise TypeError(f"keys is for clients of the openai SDK; a {type(client).__name__} has its own key")
+
+
+def new_client(*, base_url: str | None, organization: str | None, project: str | None) -> openai.AsyncOpenAI:
+    """A client of the SDK, for a wrapper that is given none. Its key is that of each request."""
+    return openai.AsyncOpenAI(
+        api_key=_current_key, base_url=base_url, organization=organization, project=project
+    )
 
 
 def strict_schema(model: type[BaseModel]) -> Mapping[str, object]:
@@ -66,10 +73,14 @@ def strict_schema(model: type[BaseModel]) -> Mapping[str, object]:
 
 
 class Endpoint:
-    """A client of any kind: the SDK's, or an object with `.chat.completions.create`."""
+    """A client of any kind: the SDK's, or an object with `.chat.completions.create`.
 
-    def __init__(self, client: object) -> None:
+    `keyed`: each request has a key of its own (keyed.py), not the client's.
+    """
+
+    def __init__(self, client: object, *, keyed: bool = False) -> None:
         self._client = client
+        self._keyed = keyed
         self._copy: tuple[asyncio.AbstractEventLoop, openai.OpenAI | openai.AsyncOpenAI] | None = None
 
     async def exchange(self, arguments: Arguments, seconds: float) -> Answer:
@@ -101,6 +112,14 @@ class Endpoint:
         if isinstance(chunks, Iterable) and not isinstance(chunks, str | bytes | Mapping):
             return _ThreadChunks(iter(chunks), getattr(chunks, "close", None)), {}
         raise TypeError(f"a {type(chunks).__name__} in place of a stream")
+
+    async def models(self) -> list[str]:
+        """The names of the models that an SDK client's API lists."""
+        client = self._here()
+        if isinstance(client, openai.AsyncOpenAI):
+            return [model.id async for model in client.models.list()]
+        listing = cast(openai.OpenAI, client).models
+        return await in_thread(lambda: [model.id for model in listing.list()])
 
     def check_parameters(self, params: Arguments) -> None:
         """Raise TypeError for one that the SDK does not know."""
@@ -143,7 +162,7 @@ class Endpoint:
             return _Plain(client)
         loop = asyncio.get_running_loop()
         if self._copy is None or self._copy[0] is not loop:
-            self._copy = (loop, _copied(client))
+            self._copy = (loop, _copied(client, self._keyed))
             remember(self._copy[1].api_key)
         return self._copy[1]
 
@@ -213,7 +232,7 @@ class _ThreadChunks:
                 self._close()
 
 
-def _copied(client: openai.OpenAI | openai.AsyncOpenAI) -> openai.OpenAI | openai.AsyncOpenAI:
+def _copied(client: openai.OpenAI | openai.AsyncOpenAI, keyed: bool) -> openai.OpenAI | openai.AsyncOpenAI:
     """`client` without retries, and with connections of its own unless they were made by hand."""
     provider: Callable[[], Any] | None = getattr(client, "_api_key_provider", None)
     options: dict[str, Any] = {"max_retries": 0}
@@ -221,14 +240,22 @@ def _copied(client: openai.OpenAI | openai.AsyncOpenAI) -> openai.OpenAI | opena
     if isinstance(client, openai.AsyncOpenAI):
         if own_pool:
             options["http_client"] = openai.DefaultAsyncHttpxClient()
-        if provider is not None:
+        if keyed:
+            options["api_key"] = _current_key
+        elif provider is not None:
             options["api_key"] = _guarded_async(provider)
     else:
         if own_pool:
             options["http_client"] = openai.DefaultHttpxClient()
-        if provider is not None:
+        if keyed:
+            options["api_key"] = key_in_use
+        elif provider is not None:
             options["api_key"] = _guarded(provider)
     return client.copy(**options)
+
+
+async def _current_key() -> str:
+    return key_in_use()
 
 
 def _guarded(provider: Callable[[], str]) -> Callable[[], str]:
