@@ -53,7 +53,7 @@ class ClassroomAPI:
         self._tell("/_odev/settings", settings)
 
     def reset(self) -> None:
-        """Forget faults, behaviours and requests."""
+        """Forget faults, behaviours, settings and requests."""
         self._tell("/_odev/reset", {})
 
     def requests(self) -> list[dict[str, Any]]:

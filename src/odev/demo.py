@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,12 +27,13 @@ from rich.text import Text
 
 from odev.classroom import APIServer, Classroom, ClassroomAPI
 from odev.faults import Fault
+from odev.vault import VaultInfo
 
 ROOT = Path(__file__).parents[2]
 ASK = (ROOT / "lessons" / "ask_question.py", ROOT / "solutions" / "ask_question.py")
-STREAM, LOAD = (
+STREAM, LOAD, ROTATION = (
     tuple(Path(__file__).parent / "scenes" / f"{name}_{kind}.py" for kind in ("unsafe", "safe"))
-    for name in ("stream", "load")
+    for name in ("stream", "load", "rotation")
 )
 
 ANSWER = "Hello! You said: Merhaba"  # the classroom's whole answer; half of it is none
@@ -44,12 +47,13 @@ Prepare = Callable[[ClassroomAPI, dict[str, str]], None]
 @dataclass(frozen=True, slots=True)
 class Scene:
     """A fault: its name in both languages, how the API and the script's environment are set up for it,
-    and the two scripts that meet it."""
+    the two scripts that meet it, and whether the key is rotated after their first answer."""
 
     tr: str
     en: str
     prepare: Prepare
     scripts: tuple[Path, ...] = ASK
+    rotates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,19 @@ def _good(api: ClassroomAPI, environment: dict[str, str]) -> None:
 
 
 def _wrong_key(api: ClassroomAPI, environment: dict[str, str]) -> None:
-    environment["OPENAI_API_KEY"] = "sk-this-key-is-wrong"
+    api.settings(keys=["sk-another-key-0000"])
+
+
+def _rotate(api: ClassroomAPI, vault: VaultInfo, both: threading.Barrier) -> None:
+    """A new key, in Vault and at the API, which takes the old one no more, when both scripts have
+    their first answer."""
+    give_up = time.monotonic() + PATIENCE
+    while not any(request["status"] for request in api.requests()) and time.monotonic() < give_up:
+        time.sleep(0.02)
+    both.wait(PATIENCE)
+    new = f"{api.key}-new"
+    vault.put_key(new)
+    api.settings(keys=[new])
 
 
 def _fault(fault: Fault) -> Prepare:
@@ -107,6 +123,7 @@ SCENES = (
     Scene("iyi bir cevap", "a good answer", _good),
     Scene("400: temperature", "400: temperature", _as_it_is),
     Scene("yanlış anahtar", "a wrong key", _wrong_key),
+    Scene("anahtar değişti", "the key is rotated", _good, ROTATION, rotates=True),
     Scene("kredi bitti", "no credit left", _fails(status=429, code="insufficient_quota", times=None)),
     Scene("503, iki kez", "503, twice", _fails(status=503, retry_after=0.2, times=2)),
     Scene("429, 1 sn bekle", "429, wait 1 s", _fails(status=429, retry_after=1, times=1)),
@@ -123,7 +140,8 @@ SCENES = (
 
 def measure() -> Iterator[tuple[Scene, Run, Run]]:
     """Each scene with its two runs: the unsafe script's, the safe one's. The two run side by side,
-    each with an API of its own."""
+    each with an API of its own. The unsafe script has its key in the environment, the safe one takes it
+    from Vault."""
     with Classroom() as room, ExitStack() as stack, ThreadPoolExecutor(2) as pool:
         folder = stack.enter_context(TemporaryDirectory())  # for the safe script's log
         apis = []
@@ -132,7 +150,9 @@ def measure() -> Iterator[tuple[Scene, Run, Run]]:
             stack.callback(server.stop)
             apis.append(server.start())
         for scene in SCENES:
+            room.vault.put_key(room.api.key)
             environments = [{**_clean(os.environ), **room.environment()} for _ in apis]
+            del environments[1]["OPENAI_API_KEY"]
             for api, environment in zip(apis, environments, strict=True):
                 api.reset()
                 environment |= {
@@ -141,7 +161,9 @@ def measure() -> Iterator[tuple[Scene, Run, Run]]:
                     "SAFECHAT_DEADLINE": str(DEADLINE),
                 }
                 scene.prepare(api, environment)
-            unsafe, safe = pool.map(_run, scene.scripts, apis, environments, [folder] * 2)
+            both = threading.Barrier(2)
+            rotate = [partial(_rotate, api, room.vault, both) if scene.rotates else None for api in apis]
+            unsafe, safe = pool.map(_run, scene.scripts, apis, environments, [folder] * 2, rotate)
             yield scene, unsafe, safe
 
 
@@ -153,10 +175,17 @@ def _clean(environment: os._Environ[str]) -> dict[str, str]:
     return {**kept, "PYTHONIOENCODING": "utf-8"}
 
 
-def _run(script: Path, api: ClassroomAPI, environment: dict[str, str], folder: str) -> Run:
+def _run(
+    script: Path,
+    api: ClassroomAPI,
+    environment: dict[str, str],
+    folder: str,
+    meanwhile: Callable[[], None] | None,
+) -> Run:
     started = time.monotonic()
     with subprocess.Popen(
         [sys.executable, str(script)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -165,7 +194,9 @@ def _run(script: Path, api: ClassroomAPI, environment: dict[str, str], folder: s
         cwd=folder,
     ) as process:
         try:
-            out, err = process.communicate(timeout=PATIENCE)
+            if meanwhile is not None:
+                meanwhile()
+            out, err = process.communicate("\n", timeout=PATIENCE)
             ended = True
         except subprocess.TimeoutExpired:
             process.kill()
@@ -193,7 +224,8 @@ _WORDS = {
         "seconds": "sn",
         "requests": "istek",
         "waiting": f"{PATIENCE:g} sn sonra hâlâ bekliyordu (SDK'nın sınırı: 3 × 600 sn)",
-        "caption": "sn: programın açılışıyla birlikte süre. istek: API'nin gördüğü istek sayısı.",
+        "caption": "sn: programın açılışıyla birlikte süre. istek: API'nin gördüğü istek sayısı.\n"
+        "Anahtar: güvensiz programda OPENAI_API_KEY, güvenli programda Vault (AppRole).",
     },
     "en": {
         "title": "The same faults, two programs: lessons/ask_question.py and solutions/ask_question.py",
@@ -205,7 +237,8 @@ _WORDS = {
         "seconds": "s",
         "requests": "requests",
         "waiting": f"still waiting after {PATIENCE:g} s (the SDK's limit: 3 × 600 s)",
-        "caption": "s: seconds, the program's start included. requests: how many the API saw.",
+        "caption": "s: seconds, the program's start included. requests: how many the API saw.\n"
+        "The key: OPENAI_API_KEY for the unsafe program, Vault (AppRole) for the safe one.",
     },
 }
 

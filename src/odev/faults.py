@@ -71,6 +71,9 @@ class FaultLayer:
     faults: list[tuple[Fault, int | None]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._first_keys = frozenset(self.keys)
+
     @property
     def state(self) -> Any:
         """LLMock's, for LLMockServer."""
@@ -173,6 +176,7 @@ class FaultLayer:
                 self.faults.clear()
                 self.requests.clear()
                 self.refuses_temperature = True
+                self.keys = set(self._first_keys)
                 self.state.llmock.reset()
             case "settings":
                 self.refuses_temperature = bool(told.get("refuses_temperature", self.refuses_temperature))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import hvac
 import openai
@@ -17,7 +18,7 @@ import pytest
 
 from odev.classroom import Classroom, ClassroomAPI
 from odev.faults import Fault
-from odev.vault import KEY_FIELD, KEY_PATH
+from odev.vault import KEY_FIELD, KEY_PATH, POLICY
 from safechat import ChatClientWrapper, ConnectionFailed, MalformedReply, RequestTimedOut, RetryPolicy
 
 
@@ -104,6 +105,14 @@ def test_the_role_reads_the_key_and_nothing_else(room: Classroom) -> None:
         client.secrets.kv.v2.read_secret_version("başka/yer", raise_on_deleted_version=True)
     with pytest.raises(hvac.exceptions.Forbidden):
         client.secrets.kv.v2.create_or_update_secret(KEY_PATH, {KEY_FIELD: "x"})
+
+
+def test_the_policy_is_the_one_that_the_containers_vault_has() -> None:
+    def rules(text: str) -> list[str]:
+        return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+    given = Path(__file__).parents[1] / "vault" / "policy.hcl"
+    assert rules(given.read_text(encoding="utf-8")) == rules(POLICY)
 
 
 def test_the_vault_leaves_no_token_in_anyones_home(room: Classroom) -> None:

@@ -1,0 +1,45 @@
+# need_docker: the Docker engine that answers; else one of our own, until stop_docker. Sourced by run.
+
+docker_pid=
+docker_missing=
+
+engine_answers() { python -c 'from testcontainers.core.docker_client import DockerClient as D; D(timeout=5).client.ping()' >/dev/null 2>&1; }
+
+# Fails with a line in docker_missing where there can be none.
+need_docker() {
+    if engine_answers; then return 0; fi
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        docker_missing="no Docker engine answers, and only root on Debian can install one: start Docker and run this again"
+        return 1
+    fi
+    if ! command -v dockerd >/dev/null; then
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends docker.io; } >"$work/apt.log" 2>&1 || {
+            docker_missing="docker.io could not be installed: $(tail -n 1 "$work/apt.log")"
+            return 1
+        }
+        if engine_answers; then return 0; fi # where systemd runs, the package has started it
+    fi
+    local dir="$work/docker"
+    mkdir "$dir"
+    # It ends with this script even when that is killed. Without rules of its own in iptables: ports
+    # are published by docker-proxy, on loopback.
+    setpriv --pdeathsig TERM dockerd -H "unix://$dir/sock" --data-root "$dir/data" --exec-root "$dir/exec" \
+        --pidfile "$dir/pid" --iptables=false --ip=127.0.0.1 >"$dir/log" 2>&1 </dev/null &
+    docker_pid=$!
+    export DOCKER_HOST="unix://$dir/sock"
+    for _ in $(seq 60); do
+        if engine_answers; then return 0; fi
+        kill -0 "$docker_pid" 2>/dev/null || break
+        sleep 0.5
+    done
+    docker_missing="dockerd did not start: $(tail -n 1 "$dir/log")"
+    return 1
+}
+
+stop_docker() {
+    if [ -z "$docker_pid" ]; then return; fi
+    kill "$docker_pid" 2>/dev/null || true
+    wait "$docker_pid" 2>/dev/null || true # it stops its containers and unmounts
+    umount "$work/docker/data" 2>/dev/null || true # left by a dockerd that did not start
+}

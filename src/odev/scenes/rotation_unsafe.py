@@ -1,0 +1,17 @@
+"""Two questions. Between them somebody rotates the key."""
+
+from openai import OpenAI
+
+client = OpenAI()
+
+
+def ask() -> None:
+    response = client.chat.completions.create(
+        model="gpt-5-mini", messages=[{"role": "user", "content": "Merhaba"}]
+    )
+    print(response.choices[0].message.content)
+
+
+ask()
+input()
+ask()
