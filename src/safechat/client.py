@@ -16,29 +16,24 @@ import anyio
 from pydantic import BaseModel
 
 from safechat.bulk import Bulk, Progress
+from safechat.defaults import Defaults, check_fallbacks
 from safechat.errors import ChatError, KeyUnavailable
 from safechat.fallback import BreakerPolicy
 from safechat.keys import EnvKeys, KeySource, check_keys
 from safechat.layers import Layers
 from safechat.limits import RateLimits
 from safechat.loop import OwnLoop
-from safechat.messages import (
-    ChatReply,
-    ChatRequest,
-    Messages,
-    OnPiece,
-    check_messages,
-    check_model,
-    check_seconds,
-)
-from safechat.parse import check_parse
+from safechat.messages import ChatReply, Messages, OnPiece
 from safechat.retry import RetryPolicy
-from safechat.sdk import check_client, check_keyed, new_client
+from safechat.sdk_clients import check_client, check_keyed, new_client
 from safechat.settings import read_settings
 from safechat.stream import AsyncChatStream, ChatStream
 from safechat.vault_keys import VaultKeys
 
 DEFAULT_MODEL = "gpt-5-mini"
+
+_Job = Callable[[Layers], Awaitable[ChatReply]]
+_StreamedJob = Callable[[Layers, OnPiece], Awaitable[ChatReply]]
 
 
 class ChatClientWrapper:
@@ -72,15 +67,12 @@ class ChatClientWrapper:
         keys: KeySource | None = None,
         strict_streams: bool = True,
     ) -> None:
-        self._model = check_model(model)
-        self._timeout = check_seconds("timeout", timeout)
-        self._deadline = check_seconds("deadline", deadline)
-        self._strict_streams = strict_streams
+        self._defaults = Defaults(model, timeout, deadline, strict_streams)
         check_client(client)
         if keys is not None:
             check_keys(keys)
             check_keyed(client)
-        targets = _targets(client, fallbacks)
+        targets = check_fallbacks(client, fallbacks)
         policies = (retry or RetryPolicy(), limits or RateLimits(), breaker or BreakerPolicy())
         self._loop = OwnLoop(lambda: Layers.build(client, targets, *policies, keys))
         # A wrapper that is dropped without close() leaves no thread behind.
@@ -252,77 +244,17 @@ class ChatClientWrapper:
         await self.aclose()
 
     def __repr__(self) -> str:
-        limits = f"timeout={self._timeout:g}, deadline={self._deadline:g}"
-        return f"{type(self).__name__}(model={self._model!r}, {limits})"
+        told = self._defaults
+        limits = f"timeout={told.timeout:g}, deadline={told.deadline:g}"
+        return f"{type(self).__name__}(model={told.model!r}, {limits})"
 
-    def _job(
-        self,
-        messages: Messages,
-        model: str | None = None,
-        temperature: float | None = None,
-        *,
-        deadline: float | None = None,
-        **fields: Any,
-    ) -> Callable[[Layers], Awaitable[ChatReply]]:
+    def _job(self, *asked: Any, deadline: float | None = None, **fields: Any) -> _Job:
         """The call, checked, to be made in the wrapper's loop."""
-        request = self._request(messages, model, temperature, **fields)
-        seconds = self._deadline if deadline is None else check_seconds("deadline", deadline)
+        request = self._defaults.request(*asked, **fields)
+        seconds = self._defaults.seconds(deadline)
         return lambda layers: layers.answer(request, seconds)
 
-    def _streamed(
-        self,
-        messages: Messages,
-        model: str | None,
-        temperature: float | None,
-        *,
-        deadline: float | None = None,
-        **fields: Any,
-    ) -> Callable[[Layers, OnPiece], Awaitable[ChatReply]]:
-        request = self._request(messages, model, temperature, **fields)
-        seconds = self._deadline if deadline is None else check_seconds("deadline", deadline)
+    def _streamed(self, *asked: Any, deadline: float | None = None, **fields: Any) -> _StreamedJob:
+        request = self._defaults.request(*asked, **fields)
+        seconds = self._defaults.seconds(deadline)
         return lambda layers, on_piece: layers.answer(replace(request, on_piece=on_piece), seconds)
-
-    def _request(
-        self,
-        messages: Messages,
-        model: str | None,
-        temperature: float | None,
-        *,
-        timeout: float | None = None,
-        allow_truncated: bool = False,
-        parse: type[BaseModel] | None = None,
-        strict_streams: bool | None = None,
-        **params: object,
-    ) -> ChatRequest:
-        for name in ("stream", "stream_options"):
-            if name in params:
-                raise ValueError(f"{name} is not for generate: chat.stream and chat.stream_async stream")
-        if temperature is not None:
-            params["temperature"] = temperature
-        return ChatRequest(
-            messages=check_messages(messages),
-            model=self._model if model is None else check_model(model),
-            params=params,
-            timeout=self._timeout if timeout is None else check_seconds("timeout", timeout),
-            allow_truncated=allow_truncated,
-            parse=parse if parse is None else check_parse(parse),
-            strict_streams=self._strict_streams if strict_streams is None else strict_streams,
-        )
-
-
-def _targets(client: object, fallbacks: Sequence[str | tuple[object, str]]) -> list[tuple[object, str]]:
-    """`fallbacks` as pairs of a client and a model."""
-    if isinstance(fallbacks, str):
-        raise TypeError(f"fallbacks must be a list of models, not a str: {fallbacks!r}")
-    targets = []
-    for each in fallbacks:
-        if isinstance(each, str):
-            targets.append((client, check_model(each)))
-        elif isinstance(each, tuple) and len(each) == 2:
-            check_client(each[0])
-            targets.append((each[0], check_model(each[1])))
-        else:
-            raise TypeError(
-                f"a fallback must be a model or a pair (client, model), not {type(each).__name__}"
-            )
-    return targets

@@ -15,7 +15,7 @@ from safechat.errors import ChatError, KeyUnavailable, RequestRejected
 from safechat.keyed import Keyed
 from safechat.keys import EnvKeys, KeySource
 from safechat.messages import ChatReply, ChatRequest
-from safechat.sdk import new_client
+from safechat.sdk_clients import new_client
 from safechat.settings import Settings, read_settings
 from safechat.threads import in_thread
 from safechat.vault_keys import VaultKeys

@@ -2,7 +2,7 @@
 
 The library logs to the logger "safechat" and never configures logging; an
 application calls `configure_logging`. A record's message is the name of its
-event, its data are in `extra`, and each has the `call_id` of its call:
+event, its data are in `extra`, and what belongs to a call has its `call_id`:
 
     chat.call               outcome, latency, tokens, attempts: one a call, always
     chat.attempt_failed     one request that failed, and why
@@ -11,6 +11,8 @@ event, its data are in `extra`, and each has the `call_id` of its call:
     chat.limited            a wait for room under the limits
     chat.breaker            a circuit that opened or closed
     chat.parameter_dropped  what a model does not take
+    keys.read               a key that was read from its source
+    keys.stale              a source that is down, and the key in hand goes on
 
 Prompts and answers are not logged unless asked for (content.py). Not here: the file (logfile.py), taking
 secrets out (redact.py), OpenTelemetry (telemetry.py), which listens to the same events.

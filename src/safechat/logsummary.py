@@ -82,6 +82,8 @@ class LogSummary:
             case "chat.attempt_failed":
                 status = f" {line['status']}" if line.get("status") else ""
                 self.errors[f"{line.get('model')}: {line.get('kind')}{status}"] += 1
+            case "keys.stale":
+                self.errors[f"{line.get('source')}: {line.get('kind')}"] += 1
             case "chat.retry":
                 self.retries += 1
             case "chat.fallback":

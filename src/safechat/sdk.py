@@ -3,7 +3,8 @@
 An SDK client with the SDK's own connection pool is called through a copy whose
 pool belongs to the running event loop, so it does not matter where it was used
 before. The SDK's own retries are off: retries multiply. A synchronous client
-runs in threads. Not here: time limits, and what its exceptions mean (call.py).
+runs in threads. Not here: the copy (sdk_clients.py), time limits, and what its exceptions
+mean (call.py).
 """
 
 from __future__ import annotations
@@ -20,9 +21,8 @@ import httpx2
 import openai
 from pydantic import BaseModel
 
-from safechat.errors import ChatError, KeyUnavailable
-from safechat.keyed import key_in_use
 from safechat.redact import remember
+from safechat.sdk_clients import SDKClient, copied
 from safechat.threads import in_thread
 
 Arguments = Mapping[str, object]
@@ -39,32 +39,10 @@ class ChunkStream(Protocol):
 
 Chunks = tuple[ChunkStream, Mapping[str, str]]
 
-_SDK = openai.OpenAI | openai.AsyncOpenAI
-_SDK_POOLS = ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
 _PARAMETERS = frozenset(inspect.signature(openai.resources.chat.Completions.create).parameters) - {
     "self", "model", "messages", "stream", "stream_options", "timeout",
 }  # fmt: skip
 _END = object()
-
-
-def check_client(client: object) -> None:
-    """Raise TypeError, which does not show it, if `client` has no `.chat.completions.create`."""
-    completions = getattr(getattr(client, "chat", None), "completions", None)
-    if not callable(getattr(completions, "create", None)):
-        raise TypeError(f"client must have .chat.completions.create; {type(client).__name__} has not")
-
-
-def check_keyed(client: object) -> None:
-    """Raise TypeError if `client` cannot be given another key."""
-    if not isinstance(client, _SDK):
-        raise TypeError(f"keys is for clients of the openai SDK; a {type(client).__name__} has its own key")
-
-
-def new_client(*, base_url: str | None, organization: str | None, project: str | None) -> openai.AsyncOpenAI:
-    """A client of the SDK, for a wrapper that is given none. Its key is that of each request."""
-    return openai.AsyncOpenAI(
-        api_key=_current_key, base_url=base_url, organization=organization, project=project
-    )
 
 
 def strict_schema(model: type[BaseModel]) -> Mapping[str, object]:
@@ -81,7 +59,7 @@ class Endpoint:
     def __init__(self, client: object, *, keyed: bool = False) -> None:
         self._client = client
         self._keyed = keyed
-        self._copy: tuple[asyncio.AbstractEventLoop, openai.OpenAI | openai.AsyncOpenAI] | None = None
+        self._copy: tuple[asyncio.AbstractEventLoop, SDKClient] | None = None
 
     async def exchange(self, arguments: Arguments, seconds: float) -> Answer:
         """One request, one answer. A thread that nobody waits for any more ends after `seconds`."""
@@ -123,7 +101,7 @@ class Endpoint:
 
     def check_parameters(self, params: Arguments) -> None:
         """Raise TypeError for one that the SDK does not know."""
-        if not isinstance(self._client, _SDK):
+        if not isinstance(self._client, SDKClient):
             return
         for name in params:
             if name not in _PARAMETERS:
@@ -136,7 +114,7 @@ class Endpoint:
 
     def base_url(self) -> str | None:
         """Where the client's requests go; None for one that is not the SDK's."""
-        return str(self._client.base_url) if isinstance(self._client, _SDK) else None
+        return str(self._client.base_url) if isinstance(self._client, SDKClient) else None
 
     def keys(self) -> list[str]:
         """The literal keys in use, for them to be taken out of texts."""
@@ -156,13 +134,13 @@ class Endpoint:
         """The client for this event loop. One whose `create` a test or a tracing tool has replaced
         is used as it is."""
         client = self._client
-        if not isinstance(client, _SDK):
+        if not isinstance(client, SDKClient):
             return client
         if "create" in vars(client.chat.completions):
             return _Plain(client)
         loop = asyncio.get_running_loop()
         if self._copy is None or self._copy[0] is not loop:
-            self._copy = (loop, _copied(client, self._keyed))
+            self._copy = (loop, copied(client, self._keyed))
             remember(self._copy[1].api_key)
         return self._copy[1]
 
@@ -170,7 +148,7 @@ class Endpoint:
 class _Plain:
     """An SDK client to be called like any other object, by its `create`."""
 
-    def __init__(self, client: openai.OpenAI | openai.AsyncOpenAI) -> None:
+    def __init__(self, client: SDKClient) -> None:
         self.chat = client.chat
 
 
@@ -230,69 +208,6 @@ class _ThreadChunks:
         if self._close is not None:
             with suppress(ValueError):  # a generator that a thread is still in
                 self._close()
-
-
-def _copied(client: openai.OpenAI | openai.AsyncOpenAI, keyed: bool) -> openai.OpenAI | openai.AsyncOpenAI:
-    """`client` without retries, and with connections of its own unless they were made by hand."""
-    provider: Callable[[], Any] | None = getattr(client, "_api_key_provider", None)
-    options: dict[str, Any] = {"max_retries": 0}
-    own_pool = type(getattr(client, "_client", None)).__name__ in _SDK_POOLS
-    if isinstance(client, openai.AsyncOpenAI):
-        if own_pool:
-            options["http_client"] = openai.DefaultAsyncHttpxClient()
-        if keyed:
-            options["api_key"] = _current_key
-        elif provider is not None:
-            options["api_key"] = _guarded_async(provider)
-    else:
-        if own_pool:
-            options["http_client"] = openai.DefaultHttpxClient()
-        if keyed:
-            options["api_key"] = key_in_use
-        elif provider is not None:
-            options["api_key"] = _guarded(provider)
-    return client.copy(**options)
-
-
-async def _current_key() -> str:
-    return key_in_use()
-
-
-def _guarded(provider: Callable[[], str]) -> Callable[[], str]:
-    def key() -> str:
-        failure: KeyUnavailable
-        try:
-            return _remembered(provider())
-        except ChatError:
-            raise
-        except Exception as exception:
-            failure = _no_key(exception)
-        raise failure
-
-    return key
-
-
-def _guarded_async(provider: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[str]]:
-    async def key() -> str:
-        failure: KeyUnavailable
-        try:
-            return _remembered(await provider())
-        except ChatError:
-            raise
-        except Exception as exception:
-            failure = _no_key(exception)
-        raise failure
-
-    return key
-
-
-def _remembered(key: str) -> str:
-    remember(key)
-    return key
-
-
-def _no_key(exception: Exception) -> KeyUnavailable:
-    return KeyUnavailable(f"the client's api_key callable failed: {type(exception).__name__}: {exception}")
 
 
 def _lowered(headers: httpx2.Headers) -> dict[str, str]:
