@@ -23,6 +23,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -85,6 +86,7 @@ class Telemetry:
             explicit_bucket_boundaries_advisory=_TOKENS,
         )
         self._keys_read: dict[str, float] = {}
+        self._span: ContextVar[Span | None] = ContextVar("safechat_span", default=None)
         self.close: Callable[[], None] = listen(self._heard)
 
     def traced(self, next: Handler) -> Handler:
@@ -102,10 +104,13 @@ class Telemetry:
                 ids = span.get_span_context()
                 if not ids.is_valid:
                     return await next(request)
-                with log_context(
-                    trace_id=trace.format_trace_id(ids.trace_id), span_id=trace.format_span_id(ids.span_id)
-                ):
-                    return await next(request)
+                token = self._span.set(span)
+                trace_id, span_id = trace.format_trace_id(ids.trace_id), trace.format_span_id(ids.span_id)
+                try:
+                    with log_context(trace_id=trace_id, span_id=span_id):
+                        return await next(request)
+                finally:
+                    self._span.reset(token)
 
         return call
 
@@ -141,7 +146,7 @@ class Telemetry:
         return request
 
     def _heard(self, level: int, name: str, fields: Mapping[str, object]) -> None:
-        """An event of the log: into the metrics, and into the span it happened in."""
+        """An event of the log: into the metrics, and into the span of its call."""
         known: Mapping[str, Any] = fields
         model = {MODEL: redacted_name(str(known.get("model")))}
         match name:
@@ -160,8 +165,8 @@ class Telemetry:
                 self._breaks.add(1, {**model, "state": known["state"]})
             case "keys.read":
                 self._keys_read[str(known.get("source"))] = time.monotonic()
-        span = trace.get_current_span()
-        if not span.is_recording():
+        span = self._span.get()
+        if span is None or not span.is_recording():
             return
         if name == "chat.call":
             _finish(span, known)

@@ -133,6 +133,7 @@ def test_threads_with_loops_of_their_own_share_a_read(keys: Source) -> None:
 async def test_a_key_in_hand_outlives_a_source_that_is_down(
     down: ChatError, keys: Source, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("WARNING", "safechat")
     await keys.get()
     keys.answer = down
     clock.now += 400

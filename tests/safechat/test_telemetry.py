@@ -7,11 +7,11 @@ import json
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -212,18 +212,22 @@ def everything_about(text: str, place: str) -> str:
         model=text if place == "answered_by" else "a",
         request_id=text if place == "request_id" else None,
     )
+    fields: dict[str, object] = {text: 1} if place == "field" else {"model": text, "said": [text]}
+
+    async def calls(seen: Seen) -> None:
+        layers = seen.layers(failure, reply, failure)
+
+        async def layers_and_an_event(request: ChatRequest) -> ChatReply:
+            if place in ("event", "field"):
+                event(30, "chat.parameter_dropped", **fields)
+            return await layers(request)
+
+        await seen.telemetry.traced(layers_and_an_event)(request)
+        with suppress(ChatError):
+            await layers(request)
+
     with watched() as seen:
-        layers = cast(
-            Callable[[ChatRequest], Coroutine[Any, Any, ChatReply]], seen.layers(failure, reply, failure)
-        )
-        with seen.tracers.get_tracer("app").start_as_current_span("own"):
-            asyncio.run(layers(request))
-            with suppress(ChatError):
-                asyncio.run(layers(request))
-            if place == "event":
-                event(30, "chat.parameter_dropped", model=text, parameter=text, said=[text])
-            if place == "field":
-                event(30, "chat.parameter_dropped", **{text: 1})
+        asyncio.run(calls(seen))
         everything = seen.everything()
         assert everything.count("safechat a" if place != "model" else "safechat ") >= 2
         return everything
