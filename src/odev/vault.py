@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 import hvac
+import requests
 
 from odev.bao import BaoServer, is_up
 
@@ -45,7 +46,7 @@ class VaultInfo:
 
     def put_key(self, api_key: str) -> None:
         """A new version of the key, as an operator rotates it."""
-        client = hvac.Client(self.address, token=self.root_token)
+        client = _root(self.address, self.root_token)
         client.secrets.kv.v2.create_or_update_secret(KEY_PATH, {KEY_FIELD: api_key})
 
     def to_dict(self) -> dict[str, str]:
@@ -76,9 +77,15 @@ class VaultServer:
         self.stop()
 
 
+def _root(address: str, token: str) -> hvac.Client:
+    session = requests.Session()
+    session.trust_env = False  # past any proxy of the environment
+    return hvac.Client(address, token=token, session=session)
+
+
 def _furnished(address: str, root_token: str, api_key: str) -> VaultInfo:
     """AppRole, the least policy that does, and the key."""
-    client = hvac.Client(address, token=root_token)
+    client = _root(address, root_token)
     client.sys.enable_auth_method("approle")
     client.sys.create_or_update_policy(ROLE, POLICY)
     client.auth.approle.create_or_update_approle(

@@ -3,6 +3,7 @@
 import logging
 
 from safechat.client import ChatClientWrapper
+from safechat.env_keys import EnvKeys
 from safechat.errors import (
     AuthenticationFailed,
     BadReply,
@@ -32,7 +33,7 @@ from safechat.errors import (
     VaultUnreachable,
 )
 from safechat.fallback import BreakerPolicy
-from safechat.keys import EnvKeys, Key, KeySource
+from safechat.keys import Key, KeySource
 from safechat.limits import RateLimits
 from safechat.log import configure_logging, log_context
 from safechat.messages import ChatReply, ChatRequest, Handler, Usage

@@ -17,9 +17,10 @@ from pydantic import BaseModel
 
 from safechat.bulk import Bulk, Progress
 from safechat.defaults import Defaults, check_fallbacks
+from safechat.env_keys import EnvKeys
 from safechat.errors import ChatError, KeyUnavailable
 from safechat.fallback import BreakerPolicy
-from safechat.keys import EnvKeys, KeySource, check_keys
+from safechat.keys import KeySource, check_keys
 from safechat.layers import Layers
 from safechat.limits import RateLimits
 from safechat.loop import OwnLoop

@@ -25,7 +25,7 @@ def cost_usd(usage: Usage | None, model: str, base_url: str | None) -> float | N
     )
     try:
         return float(prices.calc_price(counted, model_ref=model, provider_api_url=base_url).total_price)
-    except LookupError:
+    except (LookupError, ValueError):  # no price, or counts that cannot be: more cached than there were
         return None
 
 

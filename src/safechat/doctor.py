@@ -1,19 +1,22 @@
 """`safechat doctor`: is everything there that a call needs? Each link is tried, in order.
 
-It asks for nothing that costs money. What it says holds no secret. Not here: the
+It asks for nothing that costs money (a login counts, where a secret_id has a
+number of uses). What it says holds no secret. Not here: the
 screen (cli.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import dataclass
 
 from safechat.call import OpenAICall
 from safechat.client import DEFAULT_MODEL
+from safechat.env_keys import EnvKeys
 from safechat.errors import ChatError, KeyUnavailable, RequestRejected
 from safechat.keyed import Keyed
-from safechat.keys import EnvKeys, KeySource
+from safechat.keys import KeySource
 from safechat.messages import ChatReply, ChatRequest
 from safechat.sdk_clients import new_client
 from safechat.settings import Settings, read_settings
@@ -55,12 +58,14 @@ async def examine(env_file: str | None = ".env") -> AsyncIterator[Link]:
         links = _vault(keys)
     async for link in links:
         yield link
-        if link.ok is False:
+        if not link.ok:
             return
-    async for link in _api(settings, keys):
-        yield link
-    if isinstance(keys, VaultKeys):
-        await keys.aclose()
+    try:
+        async for link in _api(settings, keys):
+            yield link
+    finally:
+        if isinstance(keys, VaultKeys):
+            await keys.aclose()
 
 
 async def _environment(keys: EnvKeys) -> AsyncIterator[Link]:
@@ -73,13 +78,19 @@ async def _environment(keys: EnvKeys) -> AsyncIterator[Link]:
 
 
 async def _vault(keys: VaultKeys) -> AsyncIterator[Link]:
+    name, todo = "Vault", "pip install 'safechat[vault]'"
     try:
-        for name, step in keys.links():
-            said, todo = _VAULT_LINKS[name]
-            await in_thread(step)
-            yield Link(name, True, said)
+        with closing(keys.links()) as steps:
+            for name, step in steps:
+                said, todo = _VAULT_LINKS[name]
+                await in_thread(step)
+                yield Link(name, True, said)
     except KeyUnavailable as error:
         yield Link(name, False, str(error), todo)
+        return
+    if name == "wrapped secret_id":
+        said = "not tried: that would use up the wrapped secret_id, which is the program's own"
+        yield Link("login", None, said, "start the program, or try with a secret_id that is not wrapped")
 
 
 async def _api(settings: Settings, keys: KeySource) -> AsyncIterator[Link]:
@@ -117,6 +128,7 @@ async def _api(settings: Settings, keys: KeySource) -> AsyncIterator[Link]:
 _VAULT_LINKS = {
     "Vault": ("it answers", "is VAULT_ADDR right, and VAULT_CACERT? is the server up?"),
     "unsealed": ("it is not sealed", "an operator must unseal it: vault operator unseal"),
+    "wrapped secret_id": ("it was not opened yet", "ask for a new one, and find out who opened it"),
     "login": ("the role is let in", "are VAULT_ROLE_ID and the secret_id those of the role?"),
     "path": ("the role may read it", "is SAFECHAT_KEY_PATH right? does the role's policy name it?"),
     "field": ("it holds a key", "set SAFECHAT_KEY_FIELD to a field that is there"),

@@ -161,13 +161,15 @@ class Fallback:
                 retry_after=wait,
                 attempts=0,
             )
+        before = len(request.failures)
         try:
             reply = await target.handler(replace(request, model=target.model))
         except _SICK as error:
             if error.code == NO_FIT:  # the caller's own schema: the target is well
                 breaker.released(probe=probe)
             else:
-                requests = error.attempts
+                others = sum(not isinstance(each, _SICK) for each in request.failures[before:])
+                requests = error.attempts - others  # a 401 or a 429 on the way says nothing of the target
                 _told(target, breaker, lambda now: breaker.failed(now, requests, probe=probe))
             raise
         except BaseException:

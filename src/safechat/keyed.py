@@ -41,8 +41,9 @@ class Keyed:
         except AuthenticationFailed as error:
             refused = error
         fresh = await self._get(request, key.version)
-        if fresh.version == key.version:
+        if fresh.value == key.value:  # not the versions: those of a secret that was made anew begin at 1
             raise refused
+        request.failures.append(refused)
         event(
             logging.WARNING,
             "chat.attempt_failed",
@@ -68,11 +69,11 @@ class Keyed:
         try:
             key = await self._keys.get(not_version)
         except ChatError as error:
-            error.model = error.model or request.model
+            error.model, error.attempts = error.model or request.model, 0
             raise
         except Exception as exception:
             text = redact(f"{type(exception).__name__}: {exception}")
-            failure = KeyUnavailable(f"the key source failed: {text}", model=request.model)
+            failure = KeyUnavailable(f"the key source failed: {text}", model=request.model, attempts=0)
         else:
             remember(key.value.get_secret_value())
             return key

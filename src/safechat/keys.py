@@ -2,7 +2,7 @@
 
 One read serves all who wait for it. A key in hand outlives a source that is down,
 for an hour at most, but never one that denies it. Not here: Vault (vault_keys.py),
-the second request after a 401 (keyed.py).
+the environment (env_keys.py), the second request after a 401 (keyed.py).
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from safechat.errors import ChatError, KeyUnavailable, VaultSealed, VaultUnreach
 from safechat.fork import begin_again_after_fork
 from safechat.log import event
 from safechat.redact import redact, remember
-from safechat.settings import read_settings
 
 _JITTER = 0.1  # of the time to live, so that many processes do not read at once
-_LONGEST_STALE = 3600.0  # seconds that a key in hand is served while its source is down
+_LONGEST_STALE = 3600.0  # seconds past its time that a key in hand is served while its source is down
 _PATIENCE = 1.0  # seconds that a call waits for a read while it has a key in hand
 _TRY_AGAIN = 10.0  # seconds until the next read after a failed one, with a key in hand …
 _TRY_AGAIN_EMPTY_HANDED = 1.0  # … and without: until then the failure is everyone's
+_MOST_READERS = 3  # threads; a source that neither answers nor fails may hold so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +61,6 @@ def check_keys(keys: object) -> None:
         raise TypeError(f"keys must be a KeySource (VaultKeys, EnvKeys), not {type(keys).__name__}")
 
 
-class EnvKeys:
-    """OPENAI_API_KEY from the environment, or from `env_file`. Read again when the API refuses the key."""
-
-    def __init__(self, env_file: str | None = ".env") -> None:
-        self._env_file = env_file
-        self._key: Key | None = None
-
-    async def get(self, not_version: int | None = None) -> Key:
-        """The key. Raises KeyUnavailable where none is set."""
-        key = self._key
-        if key is None or key.version == not_version:
-            value = read_settings(self._env_file).api_key
-            if value is None:
-                raise KeyUnavailable("there is no API key: set OPENAI_API_KEY in the environment or in .env")
-            if key is None or value != key.value:
-                key = Key(value, 1 if key is None else key.version + 1)
-            remember(value.get_secret_value())
-            self._key = key
-        return key
-
-
 class CachedKeys(ABC):
     """A source that is slow to read, behind a cache. For all threads and event loops of a program.
 
@@ -90,7 +69,8 @@ class CachedKeys(ABC):
     takes `longest_read` seconds at most. `clock` counts seconds.
     """
 
-    source = "?"
+    source = "?"  # what it is, and …
+    path = ""  # … where in it the key stands, for logs and metrics
 
     def __init__(
         self,
@@ -101,6 +81,10 @@ class CachedKeys(ABC):
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = _random.random,
     ) -> None:
+        if isinstance(refresh_interval, bool) or not isinstance(refresh_interval, int | float):
+            raise TypeError(f"refresh_interval must be a number of seconds, not {refresh_interval!r}")
+        if not refresh_interval >= 0:
+            raise ValueError(f"refresh_interval must not be below 0 seconds: {refresh_interval!r}")
         self._ttl = ttl
         self._refresh_interval = refresh_interval
         self._longest_read = longest_read
@@ -109,6 +93,7 @@ class CachedKeys(ABC):
         self._key: Key | None = None
         self._read_at = 0.0
         self._fresh_until = 0.0
+        self._stale_until = 0.0
         self._refresh_from = 0.0  # until then a refused key is not read again
         self._failure: ChatError | None = None
         self._failed_until = 0.0
@@ -119,10 +104,14 @@ class CachedKeys(ABC):
         """Also in the child of a fork, where the parent's reading thread does not exist."""
         self._lock = threading.Lock()
         self._flight: _Flight | None = None
+        self._readers = 0
 
     @abstractmethod
     def _read(self) -> Key:
         """The key, from its source. Blocks. Raises KeyUnavailable."""
+
+    def _gave_up(self) -> None:  # noqa: B027 - most sources have nothing to do then
+        """A read took too long. Its thread may go on; the next read is another thread's."""
 
     async def get(self, not_version: int | None = None) -> Key:
         """The key in hand while it is fresh; else a new one, in one read for all who ask meanwhile.
@@ -146,18 +135,35 @@ class CachedKeys(ABC):
         """What to answer, or the read to wait for; and the key to serve should that take long."""
         with self._lock:
             now = self._clock()
-            key = self._key if now - self._read_at < _LONGEST_STALE else None
+            key = self._key if now < self._stale_until else None
             refused = key is not None and key.version == not_version
             if key is not None and now < (self._refresh_from if refused else self._fresh_until):
                 return key, None
             if key is None and self._failure is not None and now < self._failed_until:
                 raise copy.copy(self._failure)
             if self._flight is None or now - self._flight.started > self._longest_read:
-                self._flight = _Flight(now, refused)
-                threading.Thread(
-                    target=self._fly, args=(self._flight,), name="safechat-keys", daemon=True
-                ).start()
+                problem = self._start(now, refused)
+                if problem and key is not None:
+                    return key, None
+                if problem:
+                    raise KeyUnavailable(f"{self.source}: it cannot be read: {problem}")
+            assert self._flight is not None
             return self._flight, None if refused else key
+
+    def _start(self, now: float, refused: bool) -> str:
+        """A new flight; else the reason why there is none."""
+        if self._flight is not None:
+            self._gave_up()
+        if self._readers >= _MOST_READERS:
+            return f"{self._readers} reads hang"
+        flight = _Flight(now, refused)
+        try:
+            threading.Thread(target=self._fly, args=(flight,), name="safechat-keys", daemon=True).start()
+        except RuntimeError as error:
+            return str(error)
+        self._flight = flight
+        self._readers += 1
+        return ""
 
     def _fly(self, flight: _Flight) -> None:
         try:
@@ -169,6 +175,8 @@ class CachedKeys(ABC):
         except Exception as exception:
             text = redact(f"{self.source}: unexpected {type(exception).__name__}: {exception}")
             result = KeyUnavailable(text)
+        with self._lock:
+            self._readers -= 1
         self._land(flight, result)
 
     def _land(self, flight: _Flight, result: Key | ChatError) -> None:
@@ -184,28 +192,24 @@ class CachedKeys(ABC):
             if isinstance(result, Key):
                 self._key, self._read_at, self._failure = result, now, None
                 self._fresh_until = now + self._ttl * (1 + _JITTER * (2 * self._random() - 1))
+                self._stale_until = self._fresh_until + _LONGEST_STALE
             else:
                 down = isinstance(result, VaultUnreachable | VaultSealed)
-                stale = down and self._key is not None and now - self._read_at < _LONGEST_STALE
+                stale = down and self._key is not None and now < self._stale_until
                 if stale:
                     self._fresh_until = now + min(_TRY_AGAIN, self._ttl)
                 else:
                     self._key = None
                     self._failure = result.with_traceback(None)
                     self._failed_until = now + _TRY_AGAIN_EMPTY_HANDED
-            took = round((now - flight.started) * 1000, 1)
-        if isinstance(result, Key):
-            event(logging.INFO, "keys.read", source=self.source, version=result.version, latency_ms=took)
-        elif stale:
-            event(
-                logging.WARNING,
-                "keys.stale",
-                source=self.source,
-                kind=result.kind,
-                age_s=round(now - self._read_at),
-                error=str(result),
-            )
         flight.done.set_result(None)
+        if isinstance(result, Key):
+            took = round((now - flight.started) * 1000, 1)
+            about = {"source": self.source, "path": self.path, "version": result.version}
+            event(logging.INFO, "keys.read", **about, latency_ms=took)
+        elif stale:
+            about = {"source": self.source, "path": self.path, "kind": result.kind}
+            event(logging.WARNING, "keys.stale", **about, age_s=round(now - self._read_at), error=str(result))
 
     async def _landed(self, flight: _Flight, seconds: float) -> None:
         """Wait for a read, but no longer than that. A waiter that is cancelled harms nobody."""

@@ -5,6 +5,7 @@ Not here: what a layer does (a file each), checking what a caller gives (client.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -18,7 +19,7 @@ from safechat.fallback import BreakerPolicy, Fallback, Target
 from safechat.keyed import Keyed
 from safechat.keys import KeySource
 from safechat.limits import RateLimited, RateLimits
-from safechat.log import Logged
+from safechat.log import Logged, event
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.retry import Retried, RetryPolicy
 from safechat.workers import Stop
@@ -62,10 +63,11 @@ class Layers:
                 if telemetry is not None:
                     call = telemetry.measured(call, calls[id(each)].base_url)
                 allowed = limits if each is client else RateLimits(concurrency=limits.concurrency)
-                call = RateLimited(call, allowed)
                 if keyed and keys is not None:
-                    call = Keyed(call, keys)
-                reached[id(each)] = Retried(call, retry)
+                    call = Keyed(
+                        call, keys
+                    )  # innermost: a key that was rotated while a call waited is of no use
+                reached[id(each)] = Retried(RateLimited(call, allowed), retry)
         targets = [Target(reached[id(other)], model) for other, model in fallbacks]
         whole: Handler = Logged(Deadline(Fallback(reached[id(client)], targets, breaker)))
         if telemetry is not None:
@@ -102,6 +104,10 @@ def _telemetry() -> Telemetry | None:
     """OpenTelemetry's part, where it is installed; one for the process, as its metrics are."""
     try:
         from safechat.telemetry import Telemetry
+
+        return Telemetry()
     except ModuleNotFoundError:
         return None
-    return Telemetry()
+    except Exception as error:  # some other version of it: not a reason for a call to fail
+        event(logging.WARNING, "telemetry.off", error=f"{type(error).__name__}: {error}")
+        return None

@@ -24,6 +24,7 @@ import asyncio
 import contextvars
 import logging
 import secrets
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -48,13 +49,19 @@ def log_context(**fields: object) -> Iterator[None]:
 
     with log_context(trace_id=request.headers["x-trace-id"]):
         chat.generate(…)
+
+    A name that logging itself uses (`name`, `module`, `args`, …) gets an underscore at its end.
     """
-    token = _context.set({**_context.get(), **fields})
+    named = {f"{name}_" if name in _RESERVED else name: value for name, value in fields.items()}
+    token = _context.set({**_context.get(), **named})
     try:
         yield
     finally:
         _context.reset(token)
 
+
+# What a record has of its own; logging refuses to let `extra` write over it.
+_RESERVED = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 UNLOGGED = logging.NOTSET  # the level of what is no news: listeners hear it, and no log shows it
 
@@ -74,11 +81,15 @@ def log_fields() -> Mapping[str, object]:
 
 
 def event(level: int, name: str, **fields: object) -> None:
-    """One record."""
-    for listener in _listeners:
-        listener(level, name, fields)
-    if _logger.isEnabledFor(level):
-        _logger.log(level, name, extra={**_context.get(), **fields})
+    """One record. Nothing that goes wrong with it reaches the call that it tells of."""
+    try:
+        for listener in _listeners:
+            listener(level, name, fields)
+        if _logger.isEnabledFor(level):
+            _logger.log(level, name, extra={**_context.get(), **fields})
+    except Exception as error:  # of a listener, or of a filter or a handler of the application
+        if logging.raiseExceptions:
+            print(f"safechat: the event {name} was not logged: {type(error).__name__}", file=sys.stderr)
 
 
 def configure_logging(

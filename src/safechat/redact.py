@@ -29,7 +29,7 @@ _MOST_REMEMBERED = 256  # keys that rotate come and go; the oldest is forgotten 
 _lock = threading.Lock()
 _remembered: dict[str, None] = {}
 _names: dict[str, str] = {}
-_pattern = re.compile(_KEY_LIKE, re.VERBOSE)
+_pattern = _shaped = re.compile(_KEY_LIKE, re.VERBOSE)
 
 
 def remember(secret: str) -> None:
@@ -45,6 +45,11 @@ def remember(secret: str) -> None:
         literal = "|".join(re.escape(each) for each in sorted(_remembered, key=len, reverse=True))
         _pattern = re.compile(f"(?:{literal})|{_KEY_LIKE}", re.VERBOSE)
         _names.clear()
+
+
+def is_key_shaped(text: str) -> bool:
+    """Whether `redact` would take out all of it without having been told of it."""
+    return _shaped.fullmatch(text) is not None
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:

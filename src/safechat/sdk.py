@@ -21,8 +21,9 @@ import httpx2
 import openai
 from pydantic import BaseModel
 
+from safechat.keyed import key_in_use
 from safechat.redact import remember
-from safechat.sdk_clients import SDKClient, copied
+from safechat.sdk_clients import SDKClient, copied, has_own_pool, key_header
 from safechat.threads import in_thread
 
 Arguments = Mapping[str, object]
@@ -125,7 +126,7 @@ class Endpoint:
     async def aclose(self) -> None:
         """Close the connections that this object opened; those of the client it was given stay open."""
         copy, self._copy = self._copy, None
-        if copy is not None and copy[0] is asyncio.get_running_loop():
+        if copy is not None and copy[0] is asyncio.get_running_loop() and has_own_pool(self._client):
             closing = copy[1].close()
             if closing is not None:
                 await closing
@@ -137,7 +138,7 @@ class Endpoint:
         if not isinstance(client, SDKClient):
             return client
         if "create" in vars(client.chat.completions):
-            return _Plain(client)
+            return _Plain(client, self._keyed)
         loop = asyncio.get_running_loop()
         if self._copy is None or self._copy[0] is not loop:
             self._copy = (loop, copied(client, self._keyed))
@@ -148,8 +149,17 @@ class Endpoint:
 class _Plain:
     """An SDK client to be called like any other object, by its `create`."""
 
-    def __init__(self, client: SDKClient) -> None:
-        self.chat = client.chat
+    def __init__(self, client: SDKClient, keyed: bool) -> None:
+        self.chat = client.chat if not keyed else self
+        self.completions = self
+        self._create = client.chat.completions.create
+        self._header, self._prefix = key_header(client)
+
+    def create(self, **arguments: Any) -> object:
+        """With the key of this request, in the one way that is left."""
+        headers = dict(arguments.get("extra_headers") or {})
+        headers[self._header] = self._prefix + key_in_use()
+        return self._create(**{**arguments, "extra_headers": headers})
 
 
 async def _called(client: object, arguments: Arguments) -> object:

@@ -30,6 +30,17 @@ def check_keyed(client: object) -> None:
     """Raise TypeError if `client` cannot be given another key."""
     if not isinstance(client, SDKClient):
         raise TypeError(f"keys is for clients of the openai SDK; a {type(client).__name__} has its own key")
+    own = {name.lower() for name in getattr(client, "_custom_headers", {})} & {"authorization", "api-key"}
+    if own or getattr(client, "workload_identity", None) is not None:
+        raise ValueError(
+            "keys would not be used: the client logs in by itself (its headers, or its identity)"
+        )
+
+
+def key_header(client: SDKClient) -> tuple[str, str]:
+    """The header that carries the key, and what goes before the key in it."""
+    azure = isinstance(client, openai.AzureOpenAI | openai.AsyncAzureOpenAI)
+    return ("api-key", "") if azure else ("Authorization", "Bearer ")
 
 
 def new_client(*, base_url: str | None, organization: str | None, project: str | None) -> openai.AsyncOpenAI:
@@ -39,11 +50,17 @@ def new_client(*, base_url: str | None, organization: str | None, project: str |
     )
 
 
+def has_own_pool(client: object) -> bool:
+    """Whether the SDK made the client's connections: those of an http_client made by hand are shared with
+    the copy, and stay open."""
+    return type(getattr(client, "_client", None)).__name__ in _SDK_POOLS
+
+
 def copied(client: SDKClient, keyed: bool) -> SDKClient:
     """`client` without retries, and with connections of its own unless they were made by hand."""
     provider: Callable[[], Any] | None = getattr(client, "_api_key_provider", None)
     options: dict[str, Any] = {"max_retries": 0}
-    own_pool = type(getattr(client, "_client", None)).__name__ in _SDK_POOLS
+    own_pool = has_own_pool(client)
     if isinstance(client, openai.AsyncOpenAI):
         if own_pool:
             options["http_client"] = openai.DefaultAsyncHttpxClient()

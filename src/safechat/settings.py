@@ -6,6 +6,7 @@ signature has; what is not set here is left to it.
 
 from __future__ import annotations
 
+import os
 from typing import Any, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
@@ -59,6 +60,13 @@ class Settings(BaseSettings):
         return options
 
 
+_SECRET_IDS = {
+    "secret_id": "VAULT_SECRET_ID",
+    "secret_id_file": "VAULT_SECRET_ID_FILE",
+    "wrapped_secret_id": "VAULT_WRAPPED_SECRET_ID",
+}
+
+
 class VaultSettings(BaseSettings):
     """VAULT_* as Vault's own tools name them, and where the key is. VAULT_TOKEN is not among them."""
 
@@ -84,8 +92,18 @@ def read_settings(env_file: str | None = ".env") -> Settings:
 
 
 def read_vault_settings(env_file: str | None = ".env") -> VaultSettings:
-    """The same of Vault; also a variable that is missing is wrong."""
-    return _read(VaultSettings, env_file)
+    """The same of Vault; also a variable that is missing is wrong, and more than one way to a secret_id."""
+    told = _read(VaultSettings, env_file)
+    if any(os.environ.get(name) for name in _SECRET_IDS.values()):  # they win over the file, whichever it has
+        for field, name in _SECRET_IDS.items():
+            if not os.environ.get(name):
+                setattr(told, field, None)
+    given = [name for field, name in _SECRET_IDS.items() if getattr(told, field) is not None]
+    if len(given) != 1:
+        raise ValueError(
+            f"set one of {', '.join(_SECRET_IDS.values())}; set are {' and '.join(given) or 'none'}"
+        )
+    return told
 
 
 def _read(kind: type[S], env_file: str | None) -> S:

@@ -85,7 +85,7 @@ class Telemetry:
             "Number of input and output tokens used.",
             explicit_bucket_boundaries_advisory=_TOKENS,
         )
-        self._keys_read: dict[str, float] = {}
+        self._keys_read: dict[tuple[str, str], float] = {}
         self._span: ContextVar[Span | None] = ContextVar("safechat_span", default=None)
         self.close: Callable[[], None] = listen(self._heard)
 
@@ -164,7 +164,9 @@ class Telemetry:
             case "chat.breaker":
                 self._breaks.add(1, {**model, "state": known["state"]})
             case "keys.read":
-                self._keys_read[str(known.get("source"))] = time.monotonic()
+                self._keys_read[_key(known)] = time.monotonic()
+            case "keys.closed":
+                self._keys_read.pop(_key(known), None)
         span = self._span.get()
         if span is None or not span.is_recording():
             return
@@ -175,7 +177,14 @@ class Telemetry:
 
     def _key_ages(self, _: CallbackOptions) -> Iterable[Observation]:
         now = time.monotonic()
-        return [Observation(now - read, {"source": source}) for source, read in self._keys_read.items()]
+        return [
+            Observation(now - read, {"source": source, "path": path})
+            for (source, path), read in list(self._keys_read.items())
+        ]
+
+
+def _key(read: Mapping[str, Any]) -> tuple[str, str]:
+    return redacted_name(str(read.get("source"))), redacted_name(str(read.get("path", "")))
 
 
 def instrumented() -> bool:

@@ -1,8 +1,7 @@
-"""Vault's API, as VaultKeys needs it, and what each of its answers means. The only file that knows hvac.
+"""Vault's API, as VaultKeys needs it, through hvac.
 
-Every method blocks, and raises KeyUnavailable of some kind: hvac's exceptions,
-those of requests below it, and answers that are none of Vault's all become one.
-Their texts hold no secret. Not here: when to ask (vault_keys.py).
+Every method blocks, and raises KeyUnavailable of some kind, whose text holds no
+secret. Not here: when to ask (vault_login.py), what exceptions mean (vault_errors.py).
 """
 
 from __future__ import annotations
@@ -10,31 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import hvac
 import requests
 from hvac import exceptions
 
-from safechat.errors import (
-    KeyUnavailable,
-    SecretNotFound,
-    VaultAuthFailed,
-    VaultSealed,
-    VaultUnreachable,
-)
-from safechat.redact import redact, remember
+from safechat.errors import KeyUnavailable, SecretNotFound, VaultAuthFailed, VaultSealed, VaultUnreachable
+from safechat.redact import is_key_shaped, remember
+from safechat.vault_errors import Meanings, not_vault, translated
 
-# The first that fits counts.
-_ERRORS: tuple[tuple[type[Exception], type[KeyUnavailable]], ...] = (
-    (exceptions.Forbidden, VaultAuthFailed),
-    (exceptions.Unauthorized, VaultAuthFailed),
-    (exceptions.InvalidRequest, VaultAuthFailed),
-    (exceptions.InvalidPath, SecretNotFound),
-    (exceptions.VaultNotInitialized, VaultSealed),
-    (exceptions.VaultError, VaultUnreachable),  # 429, 5xx, and what a proxy may answer
-    (requests.RequestException, VaultUnreachable),
-    (OSError, VaultUnreachable),
+Secret = tuple[dict[str, object], int]  # what it holds, and its version
+
+_SPENT = dict.fromkeys(
+    (exceptions.InvalidRequest, exceptions.Forbidden, exceptions.InvalidPath),
+    (
+        VaultAuthFailed,
+        "the wrapped secret_id was used before, or is too old: someone else may have opened it",
+    ),
 )
 
 
@@ -46,19 +37,16 @@ class Vault:
     ) -> None:
         self._url = url
         self._timeout = timeout
-        session = requests.Session()
-        session.trust_env = False  # no proxy and no .netrc between us and Vault
-        session.verify = True if ca is None else str(ca)
-        # With token=None hvac would use VAULT_TOKEN or ~/.vault-token, whoever's they are; and a
-        # redirect would carry the token to wherever it leads.
-        self._client = hvac.Client(
-            url, token="", timeout=timeout, session=session, namespace=namespace, allow_redirects=False
-        )
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy and no .netrc between us and Vault
+        self._session.verify = True if ca is None else str(ca)
+        self._client = self._new_client(namespace)
 
     def health(self) -> Mapping[str, Any]:
         """Vault's own words about itself: `sealed`, `initialized`, `version`. Needs no login."""
         codes = dict.fromkeys(("sealed_code", "uninit_code", "standby_code", "performance_standby_code"), 200)
-        return self._ask("health", lambda: self._client.sys.read_health_status(method="GET", **codes))
+        system = self._new_client(None).sys  # a namespace has no health of its own
+        return self._ask("health", lambda: system.read_health_status(method="GET", **codes))
 
     def check_seal(self) -> None:
         """Raises VaultSealed."""
@@ -81,25 +69,37 @@ class Vault:
                 ),
                 exceptions.Forbidden: (
                     VaultAuthFailed,
-                    "denied; is this the right mount, and address range?",
+                    "denied: wrong mount or address range, or locked out",
                 ),
             },
         )
-        auth = answer.get("auth") or {}
+        auth = answer.get("auth")
+        if not isinstance(auth, Mapping) or not auth.get("client_token"):
+            raise VaultUnreachable(f"Vault at {self._url}: what answers a login there is not Vault")
         self.use(str(auth["client_token"]))
         return float(auth.get("lease_duration") or "inf")
+
+    def renew(self) -> float:
+        """The token in use lives on; its new lease in seconds."""
+        answer = self._ask("renewal", self._client.auth.token.renew_self)
+        return float((answer.get("auth") or {}).get("lease_duration") or 0)
 
     def unwrap_secret_id(self, wrapped: str, mount: str) -> str:
         """The secret_id in a wrapping token, which is used up by that. It must have been made for a role
         of this auth method: a token made elsewhere may be somebody's trap, and is left alone."""
-        problem = "the wrapped secret_id was used before, or is too old: someone else may have opened it"
-        spent = dict.fromkeys(
-            (exceptions.InvalidRequest, exceptions.Forbidden, exceptions.InvalidPath),
-            (VaultAuthFailed, problem),
-        )
+        self.check_wrapped(wrapped, mount)
+        self._client.token = wrapped  # it opens itself: there is no login yet
+        try:
+            answer = self._ask("unwrap", self._client.sys.unwrap, _SPENT)
+        finally:
+            self._client.token = ""
+        return str(answer["data"]["secret_id"])
+
+    def check_wrapped(self, wrapped: str, mount: str) -> None:
+        """Raises VaultAuthFailed for a wrapping token that is spent, or was made elsewhere."""
         token = {"token": wrapped}
         told = self._ask(
-            "unwrap", lambda: self._client.adapter.post("/v1/sys/wrapping/lookup", json=token), spent
+            "unwrap", lambda: self._client.adapter.post("/v1/sys/wrapping/lookup", json=token), _SPENT
         )
         made_at = str((told.get("data") or {}).get("creation_path"))
         if not (made_at.startswith(f"auth/{mount}/role/") and made_at.endswith("/secret-id")):
@@ -107,19 +107,18 @@ class Vault:
                 f"the wrapped secret_id was made at {made_at}, not at auth/{mount}/role/…/secret-id: "
                 "it may have been exchanged on its way; it was not unwrapped"
             )
-        self._client.token = wrapped  # it opens itself: there is no login yet
-        try:
-            answer = self._ask("unwrap", self._client.sys.unwrap, spent)
-        finally:
-            self._client.token = ""
-        return str(answer["data"]["secret_id"])
+
+    @property
+    def has_token(self) -> bool:
+        return bool(self._client.token)
 
     def use(self, token: str) -> None:
         """From now on requests are made with `token`."""
-        remember(token)
+        if not is_key_shaped(token):  # what is has no need of it, and there are many
+            remember(token)
         self._client.token = token
 
-    def read(self, mount: str, path: str) -> tuple[dict[str, object], int]:
+    def read(self, mount: str, path: str) -> Secret:
         """The newest version of a secret, and its number."""
         answer = self._ask(
             f"read of {mount}/data/{path}",
@@ -152,13 +151,25 @@ class Vault:
             self._client.token = ""
 
     def close(self) -> None:
-        self._client.session.close()
+        self._session.close()
+
+    def _new_client(self, namespace: str | None) -> Any:
+        # With token=None hvac would use VAULT_TOKEN or ~/.vault-token, whoever's they are; and a
+        # redirect would carry the token to wherever it leads.
+        return hvac.Client(
+            self._url,
+            token="",
+            timeout=self._timeout,
+            session=self._session,
+            namespace=namespace,
+            allow_redirects=False,
+        )
 
     def _ask(
         self,
         what: str,
         function: Callable[[], Any],
-        meanings: Mapping[type[Exception], tuple[type[KeyUnavailable], str]] | None = None,
+        meanings: Meanings | None = None,
     ) -> Mapping[str, Any]:
         """The JSON that Vault answers with. `meanings` says what an exception means here."""
         where = f"Vault at {self._url}"
@@ -166,54 +177,12 @@ class Vault:
         try:
             answer = function()
         except Exception as exception:
-            failure = self._failure(where, what, exception, meanings or {})
+            failure = translated(exception, f"{where}: {what}", self._timeout, meanings or {})
         else:
             if isinstance(answer, Mapping):
                 return answer
             if getattr(answer, "status_code", None) == 204:
                 return {}
-            failure = VaultUnreachable(f"{where}: {what}: {_not_vault(answer)}")
+            failure = VaultUnreachable(f"{where}: {what}: {not_vault(answer)}")
         # Outside the except block: the exception of requests holds the token, on __context__ too.
         raise failure.with_traceback(None)
-
-    def _failure(
-        self,
-        where: str,
-        what: str,
-        exception: Exception,
-        meanings: Mapping[type[Exception], tuple[type[KeyUnavailable], str]],
-    ) -> KeyUnavailable:
-        said = "; ".join(map(str, getattr(exception, "errors", None) or ())) or str(exception)
-        if isinstance(exception, exceptions.VaultDown) and "sealed" in said:
-            return VaultSealed(f"{where} is sealed: somebody must unseal it")
-        for known, (error, meaning) in meanings.items():
-            if isinstance(exception, known):
-                return error(redact(f"{where}: {what}: {meaning} ({' '.join(said.split())[:200]})"))
-        kind = next((error for known, error in _ERRORS if isinstance(exception, known)), KeyUnavailable)
-        return kind(redact(f"{where}: {what}: {self._told(exception, said)}"))
-
-    def _told(self, exception: Exception, said: str) -> str:
-        """Why there is no answer, in words for an operator."""
-        if isinstance(exception, requests.exceptions.SSLError):
-            return f"its certificate is not trusted; is `ca` (VAULT_CACERT) right? ({_last(said)})"
-        if isinstance(exception, requests.exceptions.ConnectTimeout):
-            return f"no connection within {self._timeout[0]:g} s"
-        if isinstance(exception, requests.exceptions.ReadTimeout):
-            return f"no answer within {self._timeout[1]:g} s"
-        if isinstance(exception, requests.exceptions.ConnectionError):
-            return f"no connection ({_last(said)})"
-        return f"{type(exception).__name__}: {' '.join(said.split())[:200]}"
-
-
-def _last(said: str) -> str:
-    """The end of a message that requests has wrapped several times."""
-    return " ".join(said.split())[-160:].lstrip("…").rstrip(")'\"")
-
-
-def _not_vault(answer: object) -> str:
-    """What answered in Vault's place."""
-    status = getattr(answer, "status_code", None)
-    headers = getattr(answer, "headers", {})
-    if location := headers.get("location"):
-        return f"it redirects ({status}) to {urlsplit(location).netloc}: give the address of the active node"
-    return f"what answers there is not Vault: a {status} of type {headers.get('content-type', 'unknown')}"

@@ -1,35 +1,34 @@
 """VaultKeys: the API key from HashiCorp Vault or OpenBao, at the KV v2 engine. Needs `[vault]`.
 
-What is configured, and the login that is kept and renewed. Not here: the cache
-(keys.py), Vault's API and what its answers mean (vault.py).
+What is configured, and how a key is read. Not here: the cache
+(keys.py), the login (vault_login.py), Vault's API (vault.py).
 """
 
 from __future__ import annotations
 
 import ipaddress
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 import anyio
 from pydantic import SecretStr
 
-from safechat.errors import KeyUnavailable, SecretNotFound, VaultAuthFailed
+from safechat.errors import KeyUnavailable, SecretNotFound
 from safechat.keys import CachedKeys, Key
+from safechat.log import UNLOGGED, event
 from safechat.messages import check_seconds
 from safechat.redact import remember
 from safechat.settings import read_vault_settings
 from safechat.threads import in_thread
-from safechat.vault_auth import AppRole, Token
+from safechat.vault_auth import AppRole, Token, is_sendable
 
 if TYPE_CHECKING:
-    from safechat.vault import Vault
+    from safechat.vault import Secret, Vault
+    from safechat.vault_login import VaultLogin
 
-_OF_A_LEASE = 0.9  # is over: time for a new login
 _LONGEST_CLOSE = 2.0  # seconds that giving the token back may take
 _REQUESTS_A_READ = 4  # a read that is denied, a new login (perhaps with an unwrap), the read again
 
@@ -58,7 +57,7 @@ class VaultKeys(CachedKeys):
         mount: str = "secret",
         namespace: str | None = None,
         ca: str | Path | None = None,
-        timeout: tuple[float, float] = (2.0, 5.0),
+        timeout: tuple[float, float] | float = (2.0, 5.0),
         ttl: float = 300.0,
         refresh_interval: float = 5.0,
         allow_http: bool = False,
@@ -70,12 +69,15 @@ class VaultKeys(CachedKeys):
                 raise ValueError(f"{name} is empty: {value!r}")
         if ca is not None and not Path(ca).is_file():
             raise ValueError(f"ca: there is no file {str(ca)!r}")
-        connect, read = (check_seconds("timeout", each) for each in timeout)
+        connect, read = (
+            check_seconds("timeout", each)
+            for each in (timeout if isinstance(timeout, tuple) else (timeout,) * 2)
+        )
         self._url = _checked(url, allow_http)
         self._auth = auth
         self._path, self._field, self._mount = path.strip("/"), field, mount.strip("/")
         self._namespace, self._ca, self._timeout = namespace, ca, (connect, read)
-        self._unwrapped: SecretStr | None = None
+        self.path = f"{self._mount}/{self._path}"
         super().__init__(
             ttl=check_seconds("ttl", ttl),
             refresh_interval=refresh_interval,
@@ -86,9 +88,6 @@ class VaultKeys(CachedKeys):
     def from_env(cls, *, env_file: str | None = ".env") -> Self:
         """As VAULT_* and SAFECHAT_KEY_* say (settings.py lists them). Raises ValueError for one missing."""
         told = read_vault_settings(env_file)
-        ways = (told.secret_id, told.secret_id_file, told.wrapped_secret_id)
-        if sum(each is not None for each in ways) != 1:
-            raise ValueError("set one of VAULT_SECRET_ID, VAULT_SECRET_ID_FILE and VAULT_WRAPPED_SECRET_ID")
         auth = AppRole(
             told.role_id,
             told.secret_id,
@@ -108,34 +107,42 @@ class VaultKeys(CachedKeys):
 
     def begin(self) -> None:
         super().begin()
-        self._vault: Vault | None = None  # a fork's child has no part in the parent's connections and token
-        self._login_until = 0.0
+        self._login: VaultLogin | None = (
+            None  # a fork's child has no part in the parent's connections and token
+        )
 
     def close(self) -> None:
         """Give Vault its token back, if it answers. Only a later `get` logs in again."""
-        vault, self._vault, self._login_until = self._vault, None, 0.0
-        if vault is not None:
-            if isinstance(self._auth, AppRole):
-                with suppress(KeyUnavailable):  # then the token ends with its lease
-                    vault.revoke()
-            vault.close()
+        login, self._login = self._login, None
+        if login is not None:
+            login.close()
+        event(UNLOGGED, "keys.closed", source=self.source, path=self.path)
 
     async def aclose(self) -> None:
-        """`close` for an event loop; it takes two seconds at most."""
+        """`close` for an event loop; it takes a few seconds at most."""
         if (flight := self._flight) is not None:
             await self._landed(flight, _LONGEST_CLOSE)
         with anyio.move_on_after(_LONGEST_CLOSE):
             await in_thread(self.close)
 
-    def links(self) -> Iterator[tuple[str, Callable[[], object]]]:
-        """The steps of a read, each by itself: a name, and what blocks, and raises what is wrong."""
-        found: list[tuple[dict[str, object], int]] = []
-        vault = self._connect()
+    def links(self) -> Generator[tuple[str, Callable[[], object]], None, None]:
+        """The steps of a read, each by itself, with a login of their own: a name, and what blocks, and
+        raises what is wrong. A wrapped secret_id is looked at, and not used up: then it ends there."""
+        found: list[Secret] = []
+        vault = self._connected()
+        login = _imported().VaultLogin(vault, self._auth)
         yield "Vault", vault.health
         yield "unsealed", vault.check_seal
-        yield "login", lambda: self._log_in(vault)
-        yield "path", lambda: found.append(vault.read(self._mount, self._path))
-        yield "field", lambda: self._key_in(*found[0])
+        if isinstance(self._auth, AppRole) and (wrapped := self._auth.wrapped_secret_id) is not None:
+            mount, token = self._auth.mount, wrapped.get_secret_value()
+            yield "wrapped secret_id", lambda: vault.check_wrapped(token, mount)
+            return
+        try:
+            yield "login", login.log_in
+            yield "path", lambda: found.append(vault.read(self._mount, self._path))
+            yield "field", lambda: self._key_in(*found[0])
+        finally:
+            login.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -149,56 +156,20 @@ class VaultKeys(CachedKeys):
         return f"VaultKeys({self._url!r}, path={self._path!r}, auth={self._auth!r})"
 
     def _read(self) -> Key:
-        vault = self._connect()
-        logged_in = self._log_in(vault) if time.monotonic() >= self._login_until else False
+        if (login := self._login) is None:
+            login = self._login = _imported().VaultLogin(self._connected(), self._auth)
         try:
-            return self._key_in(*vault.read(self._mount, self._path))
-        except VaultAuthFailed:
-            if logged_in or isinstance(self._auth, Token):
-                raise
-        self._log_in(vault)  # the token may have been revoked, or Vault have lost it
-        return self._key_in(*vault.read(self._mount, self._path))
+            return self._key_in(*login.read(self._mount, self._path))
+        finally:
+            if login is not self._login:  # closed meanwhile: nobody else gives this token back
+                login.close()
 
-    def _connect(self) -> Vault:
-        """Vault, at the configured address. Nothing is sent."""
-        if self._vault is None:
-            try:
-                from safechat.vault import Vault
-            except ModuleNotFoundError as error:
-                raise KeyUnavailable(
-                    f"Vault needs an extra: pip install 'safechat[vault]' ({error})"
-                ) from None
-            self._vault = Vault(self._url, self._namespace, self._ca, self._timeout)
-        return self._vault
+    def _gave_up(self) -> None:
+        self._login = None  # it belongs to the read that hangs
 
-    def _log_in(self, vault: Vault) -> bool:
-        if isinstance(self._auth, Token):
-            vault.use(self._auth.token.get_secret_value())
-            self._login_until = float("inf")
-            return True
-        started = time.monotonic()
-        lease = vault.log_in(self._auth.mount, self._auth.role_id, self._secret_id(vault, self._auth))
-        self._login_until = started + _OF_A_LEASE * lease
-        return True
-
-    def _secret_id(self, vault: Vault, auth: AppRole) -> str:
-        if auth.secret_id is not None:
-            return auth.secret_id.get_secret_value()
-        if auth.secret_id_file is not None:
-            try:
-                secret_id = auth.secret_id_file.read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = f"the file of the secret_id cannot be read: {error}"
-            else:
-                remember(secret_id)
-                return secret_id
-            raise VaultAuthFailed(reason)
-        if self._unwrapped is None and auth.wrapped_secret_id is not None:
-            unwrapped = vault.unwrap_secret_id(auth.wrapped_secret_id.get_secret_value(), auth.mount)
-            remember(unwrapped)
-            self._unwrapped = SecretStr(unwrapped)
-        assert self._unwrapped is not None
-        return self._unwrapped.get_secret_value()
+    def _connected(self) -> Vault:
+        vault: Vault = _imported().Vault(self._url, self._namespace, self._ca, self._timeout)
+        return vault
 
     def _key_in(self, data: dict[str, object], version: int) -> Key:
         """The key in a secret's `data`. Raises SecretNotFound where the field is not there, or holds none."""
@@ -211,12 +182,27 @@ class VaultKeys(CachedKeys):
         if not isinstance(value, str) or not value.strip():
             raise SecretNotFound(f"Vault's {where}: the field {self._field!r} holds no text")
         remember(value)
+        if not is_sendable(value.strip()):
+            raise SecretNotFound(f"Vault's {where}: the field {self._field!r} holds what no header can carry")
         return Key(SecretStr(value.strip()), version)
+
+
+def _imported() -> ModuleType:
+    """vault_login.py, which needs hvac."""
+    try:
+        from safechat import vault_login
+    except ModuleNotFoundError as error:
+        problem = f"Vault needs an extra: pip install 'safechat[vault]' ({error})"
+    else:
+        return vault_login
+    raise KeyUnavailable(problem)
 
 
 def _checked(url: str, allow_http: bool) -> str:
     parts = urlsplit(url)
     host = parts.hostname
+    if "@" in parts.netloc:
+        raise ValueError("Vault's address holds a user or a password: leave them out, Vault knows neither")
     if parts.scheme not in ("http", "https") or not host:
         raise ValueError(f"Vault's address must be like https://vault:8200, not {url!r}")
     if parts.scheme == "http" and not allow_http and not _is_loopback(host):

@@ -191,3 +191,24 @@ def gone(address: str) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def test_a_proxy_in_the_environment_does_not_come_between(tmp_path: Path) -> None:
+    script = """
+import os
+from openai import OpenAI
+from odev.classroom import start
+room = start()
+reply = OpenAI().chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Merhaba"}])
+print(reply.choices[0].message.content)
+"""
+    dead = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **dead},
+        timeout=60,
+        check=False,
+    )
+    assert "Merhaba" in done.stdout, done.stderr

@@ -96,6 +96,7 @@ def test_the_cost_is_that_of_the_model_at_its_address() -> None:
         (USAGE, "bir-model", "https://api.openai.com/v1"),
         (USAGE, "gpt-5-mini", "http://127.0.0.1:8000/v1"),
         (USAGE, "gpt-5-mini", None),
+        (Usage(prompt_tokens=9, cached_tokens=20), "gpt-5-mini", "https://api.openai.com/v1"),
     ],
 )
 def test_a_cost_is_never_guessed(usage: Usage | None, model: str, url: str | None) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from odev.classroom import APIServer, ClassroomAPI
+from safechat import VaultKeys
 from safechat.doctor import Link, examine
 from servers import API_KEY, Secret, Server, furnish
 
@@ -104,6 +105,56 @@ async def test_a_sealed_vault_is_told(
         ("Vault", True),
         ("unsealed", False),
     ]
+
+
+async def test_a_wrapped_secret_id_is_not_used_up(
+    environment: dict[str, str], secret: Secret, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrapped = secret.new_secret_id(wrap_ttl="60s")["wrap_info"]["token"]
+    monkeypatch.delenv("VAULT_SECRET_ID")
+    monkeypatch.setenv("VAULT_WRAPPED_SECRET_ID", wrapped)
+    *_, last = await links()
+    assert (last.name, last.ok) == ("login", None)
+    async with VaultKeys.from_env() as keys:
+        assert (await keys.get()).version == 1
+    *_, last = await links()
+    assert (last.name, last.ok) == ("wrapped secret_id", False)
+
+
+async def test_a_way_to_the_secret_id_in_the_environment_wins_over_the_file(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("VAULT_WRAPPED_SECRET_ID=hvs.AAAAAAAAAAAAAAAAAAAAAAAA\n")
+    assert all(link.ok for link in await links())
+
+
+async def test_no_login_is_left_behind(
+    environment: dict[str, str], secret: Secret, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (secret.path, "some/where"):
+        monkeypatch.setenv("SAFECHAT_KEY_PATH", path)
+        await links()
+    accessors = secret.root.list("auth/token/accessors")["data"]["keys"]
+    owners = [secret.root.auth.token.lookup_accessor(each)["data"]["policies"] for each in accessors]
+    assert not [each for each in owners if secret.name in each]
+
+
+async def test_without_hvac_it_says_what_to_install(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [
+        name for name in sys.modules if name.split(".")[0] == "hvac" or name.startswith("safechat.vault")
+    ]:
+        if name not in ("safechat.vault_keys", "safechat.vault_auth"):
+            monkeypatch.delitem(sys.modules, name)
+    import safechat
+
+    for name in ("vault", "vault_login", "vault_errors"):
+        monkeypatch.delattr(safechat, name, raising=False)
+    monkeypatch.setitem(sys.modules, "hvac", None)
+    *_, last = await links()
+    assert (last.name, last.ok) == ("Vault", False)
+    assert "safechat[vault]" in last.said
 
 
 async def test_without_vault_the_environments_key_is_tried(

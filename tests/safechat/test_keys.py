@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import httpx2
+import openai
 import pytest
 from pydantic import SecretStr
 
 from safechat import (
     AuthenticationFailed,
+    BreakerPolicy,
     ChatClientWrapper,
     ChatError,
     ChatReply,
@@ -20,13 +25,19 @@ from safechat import (
     EnvKeys,
     Key,
     KeyUnavailable,
+    RetryPolicy,
+    ServerError,
     VaultAuthFailed,
     VaultSealed,
     VaultUnreachable,
 )
+from safechat.fallback import Fallback
 from safechat.keyed import Keyed, key_in_use
 from safechat.keys import CachedKeys
+from safechat.log import listen
+from safechat.retry import Retried
 from safechat.testing import ScriptedClient
+from wire import completion
 
 
 class Clock:
@@ -41,13 +52,20 @@ class Source(CachedKeys):
 
     source = "test"
 
-    def __init__(self, clock: Callable[[], float], *, dice: float = 0.5, longest_read: float = 30.0) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        dice: float = 0.5,
+        longest_read: float = 30.0,
+        ttl: float = 300.0,
+    ) -> None:
         self.answer: Exception | int = 1
         self.reads = 0
         self.gate = threading.Event()
         self.gate.set()
         super().__init__(
-            ttl=300.0,
+            ttl=ttl,
             refresh_interval=5.0,
             longest_read=longest_read,
             clock=clock,
@@ -147,10 +165,10 @@ async def test_a_key_in_hand_outlives_a_source_that_is_down(
     assert (await keys.get()).version == 2
 
 
-async def test_a_key_in_hand_is_served_for_an_hour_at_most(keys: Source, clock: Clock) -> None:
+async def test_a_key_in_hand_is_served_for_an_hour_past_its_time_at_most(keys: Source, clock: Clock) -> None:
     await keys.get()
     keys.answer = VaultUnreachable("no connection")
-    clock.now += 3599
+    clock.now += 300 + 3599
     assert (await keys.get()).version == 1
     clock.now += 2
     with pytest.raises(VaultUnreachable):
@@ -197,6 +215,59 @@ async def test_a_failure_is_everyones_for_a_second(keys: Source, clock: Clock) -
     clock.now += 1.1
     keys.answer = 1
     assert (await keys.get()).version == 1
+
+
+async def test_a_time_of_a_day_is_a_day(clock: Clock) -> None:
+    keys = Source(clock, ttl=86400)
+    await keys.get()
+    clock.now += 86000
+    assert (await keys.get()).version == 1
+    assert keys.reads == 1
+
+
+async def test_a_source_that_hangs_again_and_again_holds_few_threads(clock: Clock) -> None:
+    keys = Source(clock, longest_read=0.01)
+    keys.gate.clear()
+    for _ in range(6):
+        with pytest.raises(KeyUnavailable):
+            await keys.get()
+        clock.now += 2
+    assert keys.reads == 3
+    keys.gate.set()
+
+
+async def test_without_a_thread_to_read_in_the_key_in_hand_goes_on(
+    keys: Source, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    await keys.get()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        clock.now += 400
+        assert (await keys.get()).version == 1
+        clock.now += 4000
+        with pytest.raises(KeyUnavailable, match="start new thread"):
+            await keys.get()
+    assert (await keys.get()).version == 1
+
+
+async def test_a_listener_that_fails_holds_no_key_back(
+    keys: Source, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(level: int, name: str, fields: Mapping[str, object]) -> None:
+        raise LookupError(name)
+
+    end = listen(broken)
+    try:
+        assert (await keys.get()).version == 1
+        for thread in threading.enumerate():
+            if thread.name == "safechat-keys":
+                thread.join(10)
+    finally:
+        end()
+    assert "keys.read was not logged: LookupError" in capsys.readouterr().err
 
 
 async def test_a_refused_key_is_read_again_at_once(keys: Source) -> None:
@@ -282,6 +353,35 @@ async def test_a_401_without_a_newer_key_is_the_apis_answer(keys: Source) -> Non
     assert (api.requests, keys.reads) == (20, 2)
 
 
+async def test_a_secret_that_was_made_anew_has_another_key_under_the_same_version(keys: Source) -> None:
+    class Anew(Source):
+        def _read(self) -> Key:
+            self.reads += 1
+            return Key(SecretStr(f"sk-number-{self.reads}-0000000000"), 1)
+
+    anew = Anew(time.monotonic)
+    await anew.get()
+    assert (await Keyed(API(2), anew)(REQUEST)).text == "ok"
+
+
+async def test_a_401_that_was_mended_is_no_failure_of_the_target(keys: Source) -> None:
+    await keys.get()
+    keys.answer = 2
+    api = API(2)
+
+    async def fails(request: ChatRequest) -> ChatReply:
+        await api(request)
+        raise ServerError("500", status=500, model=request.model)
+
+    keyed = Keyed(fails, keys)
+    layers = Fallback(Retried(keyed, RetryPolicy(attempts=1)), breaker=BreakerPolicy(failures=2))
+    with pytest.raises(ServerError) as caught:
+        await layers(replace(REQUEST, failures=[]))
+    assert caught.value.attempts == 2
+    with pytest.raises(ServerError):  # and not CircuitOpen
+        await layers(replace(REQUEST, failures=[]))
+
+
 async def test_a_newer_key_that_is_refused_too_is_not_asked_a_third_time(keys: Source) -> None:
     await keys.get()
     keys.answer = 2
@@ -305,8 +405,6 @@ async def test_a_source_of_somebody_else_that_fails_is_a_key_unavailable() -> No
 
 @pytest.mark.parametrize("wrong", ["sk-a-key-in-place", {"get": 1}, object()])
 def test_what_is_no_source_is_refused_without_showing_it(wrong: object) -> None:
-    import openai
-
     with pytest.raises(TypeError, match="keys must be a KeySource") as caught:
         ChatClientWrapper(openai.OpenAI(api_key="x"), keys=wrong)  # type: ignore[arg-type]
     assert "sk-a-key" not in str(caught.value)
@@ -315,3 +413,46 @@ def test_what_is_no_source_is_refused_without_showing_it(wrong: object) -> None:
 def test_a_client_that_is_not_the_sdks_has_its_own_key(keys: Source) -> None:
     with pytest.raises(TypeError, match="ScriptedClient has its own key"):
         ChatClientWrapper(ScriptedClient("ok"), keys=keys)
+
+
+@pytest.mark.parametrize("kind", ["async", "sync", "azure"])
+async def test_a_client_whose_create_was_replaced_gets_the_key_too(kind: str, keys: Source) -> None:
+    headers: dict[str, str] = {}
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        headers.update(request.headers)
+        return httpx2.Response(200, json=completion())
+
+    client: Any
+    wire = httpx2.MockTransport(answer)
+    if kind == "sync":
+        client = openai.OpenAI(api_key="its-own-key", http_client=httpx2.Client(transport=wire))
+    elif kind == "async":
+        client = openai.AsyncOpenAI(api_key="its-own-key", http_client=httpx2.AsyncClient(transport=wire))
+    else:
+        client = openai.AsyncAzureOpenAI(
+            api_key="its-own-key",
+            azure_endpoint="https://a.openai.azure.com",
+            api_version="2024-10-21",
+            http_client=httpx2.AsyncClient(transport=wire),
+        )
+    original = client.chat.completions.create
+
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        return original(*args, **kwargs)
+
+    for replaced in (False, True):
+        if replaced:
+            client.chat.completions.create = traced
+        async with ChatClientWrapper(client, keys=keys) as chat:
+            await chat.generate_async("Merhaba")
+        sent = headers.get("api-key" if kind == "azure" else "authorization", "")
+        assert sent.removeprefix("Bearer ") == "sk-number-1-0000000000"
+        assert "its-own-key" not in str(headers)
+
+
+def test_a_client_that_logs_in_by_itself_is_refused(keys: Source) -> None:
+    client = openai.OpenAI(api_key="x", default_headers={"Authorization": "Bearer its-own-key"})
+    with pytest.raises(ValueError, match="would not be used") as caught:
+        ChatClientWrapper(client, keys=keys)
+    assert "its-own" not in str(caught.value)

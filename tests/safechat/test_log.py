@@ -135,3 +135,28 @@ def test_a_library_says_nothing_until_it_is_asked(capfd: pytest.CaptureFixture[s
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_field_with_a_name_of_loggings_own_costs_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "safechat")
+    with log_context(name="x", module="y"), ChatClientWrapper(ScriptedClient("ok")) as chat:
+        assert chat.generate("Merhaba").text == "ok"
+    (record,) = caplog.records
+    assert (vars(record)["name_"], vars(record)["module_"]) == ("x", "y")
+
+
+def test_a_filter_of_the_application_that_fails_costs_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(_: logging.LogRecord) -> bool:
+        raise LookupError("a filter")
+
+    logger = logging.getLogger("safechat")
+    before = logger.level
+    logger.setLevel("INFO")
+    logger.addFilter(broken)
+    try:
+        with ChatClientWrapper(ScriptedClient("ok")) as chat:
+            assert chat.generate("Merhaba").text == "ok"
+    finally:
+        logger.removeFilter(broken)
+        logger.setLevel(before)
+    assert "chat.call was not logged: LookupError" in capsys.readouterr().err

@@ -133,6 +133,19 @@ async def test_a_key_that_is_rotated_under_load_costs_one_read_and_no_call(secre
     assert api.refused <= 200
 
 
+async def test_calls_that_wait_for_a_limit_take_the_key_when_their_turn_has_come(secret: Secret) -> None:
+    api = API(API_KEY)
+    limits = RateLimits(requests_per_minute=1200, concurrency=4)
+    async with ChatClientWrapper(api.client(), keys=secret.keys(), limits=limits) as chat:
+        await chat.generate_async("Merhaba")
+        waiting = [asyncio.create_task(chat.generate_async("Merhaba")) for _ in range(30)]
+        await asyncio.sleep(0.3)
+        secret.put(api_key=NEWER)
+        api.good = {NEWER}
+        await asyncio.gather(*waiting)
+    assert api.refused <= 4  # those that were on their way
+
+
 async def test_a_key_that_was_revoked_and_not_replaced_is_no_storm_on_vault(secret: Secret) -> None:
     api = API()
     with front(secret.server) as seen:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import http.client
 import itertools
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -67,13 +68,14 @@ class EmbeddedServer:
         process.wait(10)
 
     def stop(self) -> None:
-        for process in psutil.Process(self._server.pid).children():
-            process.resume()  # one that was left paused would not end
+        with suppress(psutil.NoSuchProcess):  # one that was killed
+            self.resume()  # one that was left paused would not end
         self._server.stop()
 
     def _process(self) -> psutil.Process:
-        (process,) = psutil.Process(self._server.pid).children()
-        return process
+        for process in psutil.Process(self._server.pid).children():
+            return process
+        raise psutil.NoSuchProcess(self._server.pid)
 
 
 class GivenServer:
@@ -123,9 +125,11 @@ def root_client(server: Server) -> Any:
     return hvac.Client(server.address, token=server.root_token, verify=str(server.ca) if server.ca else True)
 
 
-def furnish(server: Server, *, ttl: str = "20m", may_read: str | None = None, **role: Any) -> Secret:
+def furnish(
+    server: Server, *, ttl: str = "20m", may_read: str | None = None, root: Any = None, **role: Any
+) -> Secret:
     """A secret with a key in it and a role for it, by the policy of policy.hcl."""
-    root = root_client(server)
+    root = root or root_client(server)
     if "approle/" not in root.sys.list_auth_methods():
         root.sys.enable_auth_method("approle")
     name = f"test-{next(_numbers)}-{secrets.token_hex(3)}"
@@ -152,6 +156,7 @@ class Front:
     address: str = ""
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     instead: tuple[int, dict[str, str], bytes] | None = None
+    delay: float = 0.0  # seconds before each answer
 
     def count(self, part: str) -> int:
         return sum(part in path for _, path, _ in self.seen)
@@ -173,6 +178,7 @@ def front(server: Server) -> Iterator[Front]:
         def _pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             told.seen.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}))
+            time.sleep(told.delay)
             if told.instead is not None:
                 self._answer(*told.instead)
                 return
