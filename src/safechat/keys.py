@@ -130,6 +130,8 @@ class CachedKeys(ABC):
                     return in_hand
                 limit = f"{self.source}: no whole answer within {self._longest_read:g} s"
                 self._land(found, VaultUnreachable(limit))
+            if found.failure is not None:
+                raise copy.copy(found.failure)
 
     def _look(self, not_version: int | None) -> tuple[Key | _Flight, Key | None]:
         """What to answer, or the read to wait for; and the key to serve should that take long."""
@@ -200,7 +202,7 @@ class CachedKeys(ABC):
                     self._fresh_until = now + min(_TRY_AGAIN, self._ttl)
                 else:
                     self._key = None
-                    self._failure = result.with_traceback(None)
+                    flight.failure = self._failure = result.with_traceback(None)
                     self._failed_until = now + _TRY_AGAIN_EMPTY_HANDED
         flight.done.set_result(None)
         if isinstance(result, Key):
@@ -231,4 +233,5 @@ class _Flight:
     def __init__(self, started: float, refused: bool) -> None:
         self.started = started
         self.refused = refused
+        self.failure: ChatError | None = None
         self.done: Future[None] = Future()
