@@ -85,8 +85,8 @@ def test_a_code_that_no_table_knows_changes_nothing() -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="insufficient_quota da 429 ile gelir ama beklemek para yatırmaz. code, durum kodundan fazlasını "
-    "söyler: önce _BY_CODE'a, sonra _BY_STATUS'a bak.",
+    hint="insufficient_quota da 429 ile gelir ama beklemekle hesaba para gelmez. code, durum kodundan "
+    "fazlasını söyler: önce _BY_CODE'a, sonra _BY_STATUS'a bak.",
 )
 def test_a_code_says_more_than_a_status() -> None:
     from safechat.errors import classify
@@ -534,8 +534,9 @@ def test_an_error_of_the_sdk_is_raised_translated() -> None:
 @pytest.mark.task(
     "1.3",
     points=8,
-    hint="Süre dolunca TimeoutError çevrilmeden dışarı kaçtı. Süre sınırı try bloğunun içinde dursun ki "
-    "TimeoutError da translate'e gitsin.",
+    hint="Süre dolunca translate'e bir TimeoutError gitmeli. Süre sınırı try bloğunun dışındaysa "
+    "TimeoutError çevrilmeden kaçar; move_on_after ise hata atmadan bırakır. fail_after, try bloğunun"
+    " içinde dursun.",
 )
 def test_the_end_of_the_time_is_translated_too() -> None:
     late, _ = outcome(answers(60), timeout=5.0)

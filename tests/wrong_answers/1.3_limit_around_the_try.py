@@ -1,5 +1,5 @@
 #| odev 1.3 call.attempt
-# hint: TimeoutError çevrilmeden
+# hint: try bloğunun dışındaysa
 async def attempt(
     request: ChatRequest,
     send: Callable[[ChatRequest], Awaitable[Answer]],
