@@ -202,11 +202,16 @@ async def attempt(
     when the time is over: what `translate(exception, request)` makes of it is raised in its place, and
     the exception, whose request may hold the key, is nowhere on it, as `__cause__` or as `__context__`.
     """
+
+    async def answered() -> ChatReply:
+        """In a frame of its own: an answer may quote the key, and this frame is in the traceback below."""
+        answer, headers = await send(request)
+        return read(answer, request, headers)
+
     failure: ChatError
     try:
         with anyio.fail_after(request.timeout):
-            answer, headers = await send(request)
-        return read(answer, request, headers)
+            return await answered()
     except Exception as exception:
         failure = translate(exception, request)
     # Outside the except block: inside, Python would hang the exception on failure.__context__.
