@@ -36,7 +36,7 @@ from safechat.parameters import ParameterMemory
 from safechat.parse import parsed, response_format
 from safechat.redact import redact
 from safechat.reply import read_reply
-from safechat.sdk import Endpoint
+from safechat.sdk import Answer, Endpoint
 
 T = TypeVar("T")
 
@@ -73,18 +73,9 @@ class OpenAICall:
         """The answer, within `request.timeout` seconds. Raises ChatError, and nothing reachable from it
         holds the key; TypeError for a parameter that the SDK does not know."""
         self._endpoint.check_parameters(request.params)
-        failure: ChatError
-        try:
-            reply = await (self._whole(request) if request.on_piece is None else self._streamed(request))
-            reply = replace(reply, base_url=self.base_url)
-            return reply if request.parse is None else parsed(reply, request.parse)
-        except AssertionError:
-            raise  # a test's own words, such as respx's for a request that is not mocked
-        except Exception as exception:
-            failure = self._translated(exception, request)
-        # Outside the except block: inside, Python would hang the SDK's exception,
-        # whose request carries the key, on failure.__context__.
-        raise failure.with_traceback(None)
+        if request.on_piece is not None:
+            return await self._streamed(request)
+        return await attempt(request, self._exchanged, self._read, self._translated)
 
     @property
     def base_url(self) -> str | None:
@@ -105,12 +96,14 @@ class OpenAICall:
         """Close the connections that this object opened; those of the client it was given stay open."""
         await self._endpoint.aclose()
 
-    async def _whole(self, request: ChatRequest) -> ChatReply:
-        with anyio.fail_after(request.timeout):
-            answer, headers = await self._adapted(
-                request, lambda arguments: self._endpoint.exchange(arguments, request.timeout)
-            )
-        return read_reply(answer, request, headers)
+    async def _exchanged(self, request: ChatRequest) -> Answer:
+        return await self._adapted(
+            request, lambda arguments: self._endpoint.exchange(arguments, request.timeout)
+        )
+
+    def _read(self, answer: object, request: ChatRequest, headers: Mapping[str, str]) -> ChatReply:
+        reply = replace(read_reply(answer, request, headers), base_url=self.base_url)
+        return reply if request.parse is None else parsed(reply, request.parse)
 
     async def _streamed(self, request: ChatRequest) -> ChatReply:
         """The clock runs while the next piece is awaited, and rests while the consumer takes one."""
@@ -127,12 +120,10 @@ class OpenAICall:
                         limit.reschedule(None)
                         await chunked.deliver()
                         limit.reschedule(loop.time() + request.timeout)
-            return read_reply(chunked.completion(), request, headers)
-        except AssertionError:
-            raise
+            return self._read(chunked.completion(), request, headers)
         except Exception as exception:
             failure = self._translated(exception, request)
-        raise chunked.final(failure)
+        raise chunked.final(failure).with_traceback(None)
 
     async def _adapted(self, request: ChatRequest, send: Callable[[Mapping[str, object]], Awaitable[T]]) -> T:
         """What `send` gives, once more without each parameter that the API says this model does not take."""
@@ -148,6 +139,8 @@ class OpenAICall:
 
     def _translated(self, exception: Exception, request: ChatRequest) -> ChatError:
         model = request.model
+        if isinstance(exception, AssertionError):
+            raise exception  # a test's own words, such as respx's for a request that is not mocked
         if isinstance(exception, ChatError):
             exception.args = (self._redacted(str(exception)),)
             return exception
@@ -204,6 +197,35 @@ class OpenAICall:
 
     def _redacted(self, text: str) -> str:
         return redact(text, self._endpoint.keys())
+
+
+async def attempt(
+    request: ChatRequest,
+    send: Callable[[ChatRequest], Awaitable[Answer]],
+    read: Callable[[object, ChatRequest, Mapping[str, str]], ChatReply],
+    translate: Callable[[Exception, ChatRequest], ChatError],
+) -> ChatReply:
+    """One request and its answer, within `request.timeout` seconds in all, however the bytes come.
+
+    `await send(request)` gives the answer and its headers; `read(answer, request, headers)` makes a
+    reply of them, or raises. Whatever Exception the two raise, the SDK's own or not, and a TimeoutError
+    when the time is over: what `translate(exception, request)` makes of it is raised in its place, and
+    the exception, whose request may hold the key, is nowhere on it, as `__cause__` or as `__context__`.
+    """
+
+    async def answered() -> ChatReply:
+        """In a frame of its own: an answer may quote the key, and this frame is in the traceback below."""
+        answer, headers = await send(request)
+        return read(answer, request, headers)
+
+    failure: ChatError
+    try:
+        with anyio.fail_after(request.timeout):
+            return await answered()
+    except Exception as exception:
+        failure = translate(exception, request)
+    # Outside the except block: inside, Python would hang the exception on failure.__context__.
+    raise failure.with_traceback(None)
 
 
 def _arguments(request: ChatRequest, params: Mapping[str, object]) -> dict[str, object]:

@@ -1,0 +1,79 @@
+"""Lesson 00 is graded by these: the check loop, on the smallest function of reply.py."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.task(
+    "0.1",
+    points=2,
+    hint="text_of('Merhaba') 'Merhaba' vermeli. NotImplementedError görüyorsan `raise` satırı hâlâ "
+    "duruyor: onu sil, yerine kendi kodunu yaz ve hücreyi yeniden çalıştır.",
+)
+def test_a_text_is_itself() -> None:
+    from safechat.reply import text_of
+
+    assert text_of("Merhaba") == "Merhaba"
+
+
+@pytest.mark.task(
+    "0.1",
+    points=2,
+    hint="Sayılar kayboluyor: bazı sunucular hata kodunu 429 gibi bir sayıyla verir, text_of(429) '429' "
+    "olmalı. isinstance birden çok türe bakabilir.",
+)
+def test_a_number_becomes_a_text() -> None:
+    from safechat.reply import text_of
+
+    assert text_of(429) == "429"
+
+
+@pytest.mark.task(
+    "0.1",
+    points=2,
+    hint="Metin olmayan değerin sonucu None: ne 'None' yazısı ne de boş metin. str(None) ekrana 'None' "
+    'yazdırır; boş metin ise "model boş cevap verdi" demektir, o başka bir şey.',
+)
+def test_nothing_stays_nothing() -> None:
+    from safechat.reply import text_of
+
+    assert text_of(None) is None
+
+
+@pytest.mark.task(
+    "0.1",
+    points=2,
+    hint="Boş metin de metindir, 0 da sayıdır: ikisi de korunmalı. `if value` ikisini de yok sayar; değere"
+    " değil türüne bak.",
+)
+@pytest.mark.parametrize(("value", "text"), [("", ""), (0, "0")])
+def test_what_is_empty_or_zero_is_kept(value: object, text: str) -> None:
+    from safechat.reply import text_of
+
+    assert text_of(value) == text
+
+
+@pytest.mark.task(
+    "0.1",
+    points=2,
+    hint="True bir metin değil. Python'da bool, int'in alt sınıfıdır: isinstance(True, int) doğru çıkar. "
+    "bool'u ayrıca dışarıda bırak.",
+)
+@pytest.mark.parametrize("value", [True, False])
+def test_a_bool_is_no_text(value: bool) -> None:
+    from safechat.reply import text_of
+
+    assert text_of(value) is None
+
+
+@pytest.mark.task(
+    "0.1",
+    points=2,
+    hint="Liste ve sözlük metin değil; onları str() ile yazıya çevirme, None döndür.",
+)
+@pytest.mark.parametrize("value", [["Merhaba"], {"text": "Merhaba"}])
+def test_what_holds_a_text_is_none_itself(value: object) -> None:
+    from safechat.reply import text_of
+
+    assert text_of(value) is None

@@ -1,0 +1,620 @@
+"""Lesson 01 is graded by these: the class of an error, the reading of a reply, a call with its time limit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+import virtual_time
+from safechat import errors
+from safechat.errors import ChatError, MalformedReply
+from safechat.messages import ChatReply, ChatRequest
+
+# 1.1 errors.classify
+
+
+@pytest.mark.task(
+    "1.1",
+    points=6,
+    hint="En kolay adım: durum kodunu _BY_STATUS tablosunda ara ve bulduğunu döndür. İstenen, sınıfın "
+    "kendisi (RateLimited); nesnesi (RateLimited()) değil.",
+)
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        (429, "RateLimited"),
+        (401, "AuthenticationFailed"),
+        (402, "QuotaExhausted"),
+        (403, "PermissionDenied"),
+        (408, "ServerError"),
+        (409, "ServerError"),
+        (410, "ModelUnavailable"),
+    ],
+)
+def test_a_status_has_its_class(status: int, name: str) -> None:
+    from safechat.errors import classify
+
+    assert classify(status) is getattr(errors, name)
+
+
+@pytest.mark.task(
+    "1.1",
+    points=6,
+    hint="500 ve üstünün hepsi ServerError: 529 gibi tabloda olmayan bir kod da gelebilir. Tabloya tek tek"
+    " yazma, sayıyı karşılaştır.",
+)
+@pytest.mark.parametrize("status", [500, 502, 503, 529, 599])
+def test_every_5xx_is_a_server_error(status: int) -> None:
+    from safechat.errors import classify
+
+    assert classify(status) is errors.ServerError
+
+
+@pytest.mark.task(
+    "1.1",
+    points=6,
+    hint="Tanımadığın bir 4xx, RequestRejected olmalı: istek yanlış, tekrar göndermek düzeltmez. "
+    "ServerError dersen retry katmanı onu boşuna dener.",
+)
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_an_unknown_4xx_is_a_rejected_request(status: int) -> None:
+    from safechat.errors import classify
+
+    assert classify(status) is errors.RequestRejected
+
+
+@pytest.mark.task(
+    "1.1",
+    points=6,
+    hint="Tabloda olmayan bir code gelebilir (invalid_api_key gibi). O zaman KeyError verme, code'a hiç "
+    "bakmamış gibi devam et.",
+)
+def test_a_code_that_no_table_knows_changes_nothing() -> None:
+    from safechat.errors import classify
+
+    assert classify(401, code="invalid_api_key", type="invalid_request_error") is errors.AuthenticationFailed
+
+
+@pytest.mark.task(
+    "1.1",
+    points=6,
+    hint="insufficient_quota da 429 ile gelir ama beklemekle hesaba para gelmez. code, durum kodundan "
+    "fazlasını söyler: önce _BY_CODE'a, sonra _BY_STATUS'a bak.",
+)
+def test_a_code_says_more_than_a_status() -> None:
+    from safechat.errors import classify
+
+    assert classify(429, code="insufficient_quota") is errors.QuotaExhausted
+
+
+@pytest.mark.task(
+    "1.1",
+    points=6,
+    hint="Bazı sunucular code'u boş bırakır, aynı kelimeyi type alanına yazar. İkisine de bak: önce code, "
+    "sonra type.",
+)
+@pytest.mark.parametrize("code", [None, "quota"])
+def test_the_type_is_looked_at_too(code: str | None) -> None:
+    from safechat.errors import classify
+
+    assert classify(429, code=code, type="insufficient_quota") is errors.QuotaExhausted
+
+
+@pytest.mark.task(
+    "1.1",
+    points=6,
+    hint="Azure aynı kodu büyük harflerle yazar (DeploymentNotFound), tablodaki adlar ise küçük harf. "
+    "Aramadan önce kelimeyi küçük harfe çevir.",
+)
+@pytest.mark.parametrize("code", ["DeploymentNotFound", "MODEL_NOT_FOUND"])
+def test_capital_letters_change_nothing(code: str) -> None:
+    from safechat.errors import classify
+
+    assert classify(404, code=code) is errors.ModelUnavailable
+
+
+@pytest.mark.task(
+    "1.1",
+    points=6,
+    hint="5xx'te suç sunucuda: gövdede hangi code yazarsa yazsın sonuç ServerError. _BY_CODE yalnızca 4xx "
+    "için geçerli.",
+)
+def test_a_code_with_a_5xx_is_not_believed() -> None:
+    from safechat.errors import classify
+
+    assert classify(500, code="insufficient_quota") is errors.ServerError
+
+
+@pytest.mark.task(
+    "1.1",
+    points=6,
+    hint="Her sunucu code vermez; bazısı yalnızca bir cümle yazar. _BY_TEXT'teki üçlülere bak: durum kodu "
+    "tutuyorsa ve kalıp mesajda geçiyorsa (pattern.search) o sınıf.",
+)
+@pytest.mark.parametrize(
+    ("status", "message", "name"),
+    [
+        (400, "This model's maximum context length is 8192 tokens.", "ContextTooLong"),
+        (404, "The model `gpt-9` does not exist.", "ModelUnavailable"),
+    ],
+)
+def test_a_server_without_codes_is_known_by_what_it_writes(status: int, message: str, name: str) -> None:
+    from safechat.errors import classify
+
+    assert classify(status, message=message) is getattr(errors, name)
+
+
+@pytest.mark.task(
+    "1.1",
+    points=6,
+    hint="Her 404 model yok demek değil: adres yanlışsa da 404 gelir. Kalıbı yalnızca kendi durum kodunda "
+    "ara, mesaj tutmuyorsa sonuç RequestRejected.",
+)
+@pytest.mark.parametrize(("status", "message"), [(404, "Not Found"), (400, "The model is a required field.")])
+def test_a_text_counts_only_with_its_status(status: int, message: str) -> None:
+    from safechat.errors import classify
+
+    assert classify(status, message=message) is errors.RequestRejected
+
+
+# 1.2 reply.read_reply
+
+REQUEST = ChatRequest(messages=({"role": "user", "content": "Merhaba"},), model="gpt-5-mini")
+TAKES_A_CUT_ONE = ChatRequest(messages=REQUEST.messages, model=REQUEST.model, allow_truncated=True)
+
+
+def completion(
+    content: object = "Selam!", *, finish_reason: str = "stop", **message: object
+) -> dict[str, Any]:
+    """A chat completion, as the API gives it."""
+    said = {"role": "assistant", "content": content, **message}
+    return {
+        "model": "gpt-5-mini-2025-08-07",
+        "choices": [{"index": 0, "message": said, "finish_reason": finish_reason}],
+        "usage": {
+            "prompt_tokens": 9,
+            "completion_tokens": 5,
+            "total_tokens": 14,
+            "prompt_tokens_details": {"cached_tokens": 2},
+        },
+    }
+
+
+def body(answer: object) -> bytes:
+    return json.dumps(answer).encode()
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="Önce güzel günü çalıştır: _decoded gövdeyi açar, _first_choice ilk cevabı bulur, content_text "
+    "mesajın metnini verir; metin ve finish_reason bir ChatReply olur.",
+)
+@pytest.mark.parametrize("answer", [body(completion()), body(completion()).decode()], ids=["bytes", "str"])
+def test_an_answer_is_read(answer: bytes | str) -> None:
+    from safechat.reply import read_reply
+
+    reply = read_reply(answer, REQUEST)
+    assert isinstance(reply, ChatReply)
+    assert (reply.text, reply.finish_reason) == ("Selam!", "stop")
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint='Cevap her zaman sözlük değil: istemci onu bir nesneye çevirmiş olabilir, o zaman ["message"] '
+    "TypeError verir. field(değer, 'ad') ikisini de okur.",
+)
+def test_a_client_may_have_made_an_object_of_it() -> None:
+    from safechat.reply import read_reply
+
+    answer = json.loads(body(completion()), object_hook=lambda pairs: SimpleNamespace(**pairs))
+    assert read_reply(answer, REQUEST).text == "Selam!"
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="usage boş kaldı. Token sayıları (önbellekten gelenler, cached_tokens de) maliyetin ta kendisi: "
+    "_usage(field(completion, 'usage')) hepsini okur, ChatReply'a ver.",
+)
+def test_the_tokens_are_counted() -> None:
+    from safechat.reply import read_reply
+
+    usage = read_reply(body(completion()), REQUEST).usage
+    assert usage is not None
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (9, 5, 14)
+    assert usage.cached_tokens == 2
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="reply.model, cevabı veren modelin adı olmalı. Sen gpt-5-mini istersin, gpt-5-mini-2025-08-07 "
+    "cevaplar: adı cevaptan oku; cevapta yoksa request.model.",
+)
+def test_the_model_is_the_one_that_answered() -> None:
+    from safechat.reply import read_reply
+
+    assert read_reply(body(completion()), REQUEST).model == "gpt-5-mini-2025-08-07"
+    nameless = {name: value for name, value in completion().items() if name != "model"}
+    assert read_reply(body(nameless), REQUEST).model == "gpt-5-mini"
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="Gövde JSON değilse (proxy'nin HTML sayfası, yarım kalmış bir cevap) MalformedReply olmalı. "
+    "json.loads'ı kendin çağırma: _decoded bunu bilir.",
+)
+@pytest.mark.parametrize(
+    "answer", [b"<html><h1>Proxy</h1></html>", body(completion())[:60], b""], ids=["html", "half", "nothing"]
+)
+def test_what_is_not_json_is_malformed(answer: bytes) -> None:
+    from safechat.reply import read_reply
+
+    with pytest.raises(MalformedReply):
+        read_reply(answer, REQUEST)
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="200 ile {'error': …} ya da boş bir choices listesi de gelebilir; choices[0] orada TypeError, "
+    "IndexError verir. _first_choice bunları MalformedReply'a çevirir.",
+)
+@pytest.mark.parametrize(
+    "answer",
+    [{"error": {"message": "overloaded", "code": "busy"}}, {**completion(), "choices": []}, [], None],
+    ids=["an error", "no choice", "a list", "null"],
+)
+def test_a_200_without_a_choice_is_malformed(answer: object) -> None:
+    from safechat.reply import read_reply
+
+    with pytest.raises(MalformedReply):
+        read_reply(body(answer), REQUEST)
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="Metni olmayan cevap, cevap değil: EmptyReply. Yalnızca boşluk ve satır sonundan oluşan metin de "
+    "boştur (strip ile bak).",
+)
+@pytest.mark.parametrize("content", ["", None, " \n"], ids=["empty", "none", "white space"])
+def test_an_answer_without_text_is_empty(content: str | None) -> None:
+    from safechat.reply import read_reply
+
+    with pytest.raises(errors.EmptyReply):
+        read_reply(body(completion(content)), REQUEST)
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="Metinsiz ama tool_calls içeren bir cevap boş değildir: model bir araç çağırmak istiyor. "
+    "_tool_calls(message) ile oku; EmptyReply'dan önce ona da bak.",
+)
+def test_a_tool_call_needs_no_text() -> None:
+    from safechat.reply import read_reply
+
+    call = {"id": "call_1", "type": "function", "function": {"name": "ara", "arguments": "{}"}}
+    answer = completion(None, finish_reason="tool_calls", tool_calls=[call])
+    assert read_reply(body(answer), REQUEST).tool_calls == (call,)
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="finish_reason 'length' ise cevap token sınırında kesilmiştir; kesik metni tam cevap gibi verme, "
+    "TruncatedReply at.",
+)
+def test_an_answer_cut_at_the_limit_is_truncated() -> None:
+    from safechat.reply import read_reply
+
+    with pytest.raises(errors.TruncatedReply):
+        read_reply(body(completion("Sel", finish_reason="length")), REQUEST)
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="Kesilen cevabın eldeki kısmı kayboldu: TruncatedReply'a partial_text olarak metni de ver.",
+)
+def test_what_there_is_of_a_cut_answer_is_kept() -> None:
+    from safechat.reply import read_reply
+
+    with pytest.raises(errors.TruncatedReply) as caught:
+        read_reply(body(completion("Sel", finish_reason="length")), REQUEST)
+    assert caught.value.partial_text == "Sel"
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="request.allow_truncated doğruysa çağıran kesik cevaba razıdır: hata atma, metni normal cevap "
+    "olarak döndür.",
+)
+def test_a_cut_answer_may_be_asked_for() -> None:
+    from safechat.reply import read_reply
+
+    answer = body(completion("Sel", finish_reason="length"))
+    assert read_reply(answer, TAKES_A_CUT_ONE).text == "Sel"
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="Sıra önemli: 'length' kontrolü boş metin kontrolünden önce gelmeli. Akıl yürüten model bütün "
+    "token'ı düşünmeye harcarsa metin boş kalır; çare beklemek değil, sınırı yükseltmektir.",
+)
+def test_an_answer_cut_before_its_first_word_is_truncated_too() -> None:
+    from safechat.reply import read_reply
+
+    with pytest.raises(errors.TruncatedReply):
+        read_reply(body(completion("", finish_reason="length")), REQUEST)
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="finish_reason 'content_filter' ise içerik filtresi cevabı durdurmuştur, metin yarım olsa da: "
+    "ContentFiltered at.",
+)
+@pytest.mark.parametrize("content", ["Sel", None])
+def test_a_filtered_answer_is_none(content: str | None) -> None:
+    from safechat.reply import read_reply
+
+    with pytest.raises(errors.ContentFiltered):
+        read_reply(body(completion(content, finish_reason="content_filter")), REQUEST)
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="Metin yok ama refusal alanı doluysa model cevap vermeyi reddetmiştir: EmptyReply değil "
+    "RefusedReply. Modelin sözünü hatanın mesajına koy.",
+)
+def test_a_refusal_is_told_from_an_empty_answer() -> None:
+    from safechat.reply import read_reply
+
+    with pytest.raises(errors.RefusedReply, match="yardım edemem"):
+        read_reply(body(completion(None, refusal="Buna yardım edemem.")), REQUEST)
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="x-request-id kayboldu. Bir şey ters gidince destek ekibi önce onu sorar: başlıklardan oku; hem "
+    "cevaba hem attığın hatalara koy.",
+)
+def test_the_request_id_is_kept() -> None:
+    from safechat.reply import read_reply
+
+    headers = {"x-request-id": "req_7"}
+    assert read_reply(body(completion()), REQUEST, headers).request_id == "req_7"
+    for answer in (completion(""), completion("Sel", finish_reason="length")):
+        with pytest.raises(ChatError) as caught:
+            read_reply(body(answer), REQUEST, headers)
+        assert caught.value.request_id == "req_7"
+
+
+# 1.3 call.attempt
+
+Answer = tuple[object, Mapping[str, str]]
+Send = Callable[[ChatRequest], Awaitable[Answer]]
+
+
+class Translated(ChatError):
+    """What `translate` makes of an exception; `of` is that exception's class."""
+
+    of: type[Exception]
+
+
+def translate(exception: Exception, request: ChatRequest) -> ChatError:
+    error = Translated(f"{request.model}: {type(exception).__name__}")
+    error.of = type(exception)
+    return error
+
+
+def read(answer: object, request: ChatRequest, headers: Mapping[str, str]) -> ChatReply:
+    return ChatReply(text=f"read: {answer}", model=request.model, headers=headers)
+
+
+def answers(seconds: float) -> Send:
+    """An API that answers after so many seconds, a piece every half second: no single wait is long."""
+
+    async def send(request: ChatRequest) -> Answer:
+        for _ in range(round(seconds * 2)):
+            await asyncio.sleep(0.5)
+        return "Selam!", {"x-request-id": "req_7"}
+
+    return send
+
+
+def fails(exception: Exception) -> Send:
+    async def send(request: ChatRequest) -> Answer:
+        raise exception
+
+    return send
+
+
+def sdk_error() -> openai.OpenAIError:
+    """As the SDK raises it: its request carries the whole Authorization header."""
+    headers = {"Authorization": "Bearer sk-steps-Zk3x9Q7mT1vB8nR5"}
+    return openai.APIConnectionError(request=httpx2.Request("POST", "http://127.0.0.1/v1", headers=headers))
+
+
+def asked(timeout: float) -> ChatRequest:
+    return ChatRequest(messages=REQUEST.messages, model=REQUEST.model, timeout=timeout)
+
+
+async def called(send: Send, timeout: float = 5.0, read: Callable[..., ChatReply] = read) -> object:
+    from safechat.call import attempt
+
+    return await attempt(asked(timeout), send, read, translate)
+
+
+def outcome(send: Send, timeout: float = 5.0, read: Callable[..., ChatReply] = read) -> tuple[object, float]:
+    """The reply, or what is raised in its place, and the seconds it took, on a clock that jumps."""
+
+    async def main() -> tuple[object, float]:
+        started = virtual_time.now()
+        result: object
+        try:
+            result = await called(send, timeout, read)
+            assert isinstance(result, ChatReply), f"attempt returned {result!r}"
+        except NotImplementedError:
+            raise
+        except Exception as exception:
+            result = exception
+        return result, virtual_time.now() - started
+
+    return virtual_time.run(main())
+
+
+@pytest.mark.task(
+    "1.3",
+    points=8,
+    hint="Önce her şeyin yolunda gittiği hâl: answer, headers = await send(request), ardından read(answer,"
+    " request, headers) ve onun verdiğini döndür. Argümanların sırasına dikkat.",
+)
+def test_an_answer_comes_through() -> None:
+    reply, _ = outcome(answers(1))
+    assert isinstance(reply, ChatReply), repr(reply)
+    assert (reply.text, reply.headers) == ("read: Selam!", {"x-request-id": "req_7"})
+
+
+@pytest.mark.task(
+    "1.3",
+    points=8,
+    hint="Damla damla gelen cevap süreyi aştı. Sınır, send'in tamamını saran gerçek bir üst sınır olmalı "
+    "ve süre dolunca beklemeyi kesmeli. Cevap geldikten sonra saate bakmak geç kalmaktır; SDK'nın "
+    "timeout'u ise aşama başınadır. anyio.fail_after'a bak.",
+)
+def test_a_body_that_drips_is_not_waited_for() -> None:
+    _, took = outcome(answers(60), timeout=5.0)
+    assert took < 59
+
+
+@pytest.mark.task(
+    "1.3",
+    points=8,
+    hint="Süre sınırı sabit yazılmış gibi duruyor. Sınır her istekte request.timeout saniyedir: "
+    "varsayılandan kısa da olabilir, uzun da.",
+)
+@pytest.mark.parametrize("timeout", [2.0, 40.0])
+def test_the_limit_is_the_requests_own(timeout: float) -> None:
+    in_time, _ = outcome(answers(timeout - 1), timeout)
+    assert isinstance(in_time, ChatReply), repr(in_time)
+    late, took = outcome(answers(timeout * 3), timeout)
+    assert not isinstance(late, ChatReply)
+    assert took == pytest.approx(timeout, abs=0.01)
+
+
+@pytest.mark.task(
+    "1.3",
+    points=8,
+    hint="send bir hata attığında translate(exception, request) ne verdiyse onu raise et: döndürme, yutma,"
+    " asıl hatayı da olduğu gibi bırakma.",
+)
+def test_an_error_of_the_sdk_is_raised_translated() -> None:
+    failure, _ = outcome(fails(sdk_error()))
+    assert isinstance(failure, Translated), repr(failure)
+    assert failure.of is openai.APIConnectionError
+
+
+@pytest.mark.task(
+    "1.3",
+    points=8,
+    hint="Süre dolunca translate'e bir TimeoutError gitmeli. Süre sınırı try bloğunun dışındaysa "
+    "TimeoutError çevrilmeden kaçar; move_on_after ise hata atmadan bırakır. fail_after, try bloğunun"
+    " içinde dursun.",
+)
+def test_the_end_of_the_time_is_translated_too() -> None:
+    late, _ = outcome(answers(60), timeout=5.0)
+    assert isinstance(late, Translated), repr(late)
+    assert late.of is TimeoutError
+
+
+@pytest.mark.task(
+    "1.3",
+    points=8,
+    hint="SDK'nın hata ağacının dışında da hata var: JSONDecodeError, RuntimeError('Event loop is "
+    "closed'), OSError… Yalnızca openai.OpenAIError'ı değil, her Exception'ı yakala.",
+)
+@pytest.mark.parametrize(
+    "exception",
+    [
+        json.JSONDecodeError("Expecting value", "<html>", 0),
+        RuntimeError("Event loop is closed"),
+        OSError("connection reset"),
+        KeyError("choices"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_errors_outside_the_sdks_tree_are_translated(exception: Exception) -> None:
+    failure, _ = outcome(fails(exception))
+    assert isinstance(failure, Translated), repr(failure)
+    assert failure.of is type(exception)
+
+
+@pytest.mark.task(
+    "1.3",
+    points=8,
+    hint="read de hata atabilir (MalformedReply, EmptyReply…) ve o hata da translate'ten geçmeli: read'i "
+    "try bloğunun içinde çağır.",
+)
+@pytest.mark.parametrize("exception", [MalformedReply("not JSON"), LookupError("choices")])
+def test_what_reading_raises_is_translated(exception: Exception) -> None:
+    def broken(answer: object, request: ChatRequest, headers: Mapping[str, str]) -> ChatReply:
+        raise exception
+
+    failure, _ = outcome(answers(0), read=broken)
+    assert isinstance(failure, Translated), repr(failure)
+    assert failure.of is type(exception)
+
+
+@pytest.mark.task(
+    "1.3",
+    points=8,
+    hint="SDK'nın hatası, içindeki anahtarla birlikte hâlâ yeni hatanın üzerinde: __cause__ ya da "
+    "__context__. except bloğunun içinde raise edersen Python ikisini bağlar, `from None` da yalnızca"
+    " gizler. Hatayı bir değişkende tut, bloktan çıkınca raise et.",
+)
+def test_nothing_that_hangs_on_the_error_holds_the_key() -> None:
+    failure, _ = outcome(fails(sdk_error()))
+    assert isinstance(failure, ChatError), repr(failure)
+    assert not [each for each in reachable(failure) if isinstance(each, openai.OpenAIError)]
+
+
+def reachable(error: BaseException) -> list[BaseException]:
+    """`error`, and all that hang on it."""
+    found = [error]
+    for each in found:
+        found += [next for next in (each.__cause__, each.__context__) if next and next not in found]
+    return found
+
+
+@pytest.mark.task(
+    "1.3",
+    points=8,
+    hint="İptal bir hata değil, dur emridir: CancelledError geçip gitmeli. BaseException'ı (ya da çıplak "
+    "except ile her şeyi) değil, Exception'ı yakala.",
+)
+def test_a_cancellation_passes() -> None:
+    async def main() -> bool:
+        call = asyncio.ensure_future(called(answers(3)))
+        await asyncio.sleep(1)
+        call.cancel()
+        await asyncio.wait([call])
+        return call.cancelled()
+
+    assert virtual_time.run(main())

@@ -1,0 +1,5 @@
+#| odev 0.1 reply.text_of
+# hint: str(None)
+def text_of(value: object) -> str | None:
+    """`value` if it is a text or a number."""
+    return str(value)
