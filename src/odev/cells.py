@@ -1,0 +1,89 @@
+"""The cells of a notebook, read as text and never run.
+
+A task cell begins with its tag, `#| odev 1.2 reply.read_reply`: the task's id,
+then the module and the definition within the package. Nothing else counts: no
+cell metadata, no cell id. Not here: the definitions in a cell (splice.py).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+LARGEST = 20_000_000  # bytes; a notebook above it is not read
+
+_TAG = re.compile(r"#\|\s*odev\s+(\d+)\.(\d+)\s+([A-Za-z_][\w.]*)\.([A-Za-z_]\w*)\s*")
+
+
+class TaskId(NamedTuple):
+    """1.2: the second task of lesson 1."""
+
+    lesson: int
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """ValueError for anything but `1.2`."""
+        lesson, number = text.split(".")
+        return cls(int(lesson), int(number))
+
+    def __str__(self) -> str:
+        return f"{self.lesson}.{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCell:
+    """A tagged cell, tag line included."""
+
+    id: TaskId
+    module: str
+    name: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notebook:
+    """The tagged cells of one file, in their order; `problem` (Turkish) says why there are none."""
+
+    name: str
+    cells: tuple[TaskCell, ...] = ()
+    problem: str = ""
+
+
+def task_cell(source: str) -> TaskCell | None:
+    """The cell, when its first line that is not empty is a tag."""
+    stripped = source.lstrip("\n\r \t\ufeff")
+    first, _, _ = stripped.partition("\n")
+    match = _TAG.fullmatch(first.rstrip("\r"))
+    if match is None:
+        return None
+    lesson, number, module, name = match.groups()
+    return TaskCell(TaskId(int(lesson), int(number)), module, name, stripped)
+
+
+def task_cells(sources: Iterable[str]) -> tuple[TaskCell, ...]:
+    return tuple(cell for cell in map(task_cell, sources) if cell is not None)
+
+
+def read_notebook(name: str, content: bytes) -> Notebook:
+    """Whatever the file holds, this returns: a notebook that cannot be read has a problem and no cells."""
+    if len(content) > LARGEST:
+        return Notebook(name, problem=f"{name} çok büyük ({len(content) // 1_000_000} MB), okunmadı")
+    try:
+        cells = json.loads(content.decode("utf-8-sig"))["cells"]
+        sources = [_source(cell) for cell in cells if cell.get("cell_type") == "code"]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return Notebook(name, problem=f"{name} okunamadı: geçerli bir notebook (JSON) değil")
+    return Notebook(name, task_cells(sources))
+
+
+def _source(cell: dict[str, object]) -> str:
+    """nbformat allows a string or a list of lines."""
+    source = cell["source"]
+    text = "".join(source) if isinstance(source, list) else source
+    if not isinstance(text, str):
+        raise TypeError(f"a cell's source is text, not {type(text).__name__}")
+    return text.replace("\r\n", "\n")

@@ -1,0 +1,77 @@
+"""Task cells are found by their tag, whatever else a notebook holds."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from odev.cells import TaskId, read_notebook, task_cell
+
+
+def notebook(*cells: object) -> bytes:
+    return json.dumps({"cells": list(cells)}).encode()
+
+
+def code(source: object) -> dict[str, object]:
+    return {"cell_type": "code", "source": source}
+
+
+def test_a_tag_names_the_task_its_module_and_its_definition() -> None:
+    cell = task_cell("\n#| odev 1.2 reply.read_reply  \ndef read_reply(): ...")
+    assert cell is not None
+    assert (cell.id, cell.module, cell.name) == (TaskId(1, 2), "reply", "read_reply")
+    assert str(cell.id) == "1.2"
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["", "x = 1\n#| odev 1.2 a.b", "#| odev volatile", "# odev 1.2 a.b", "#| odev 1 a.b", "#| odev 1.2 b"],
+)
+def test_what_does_not_begin_with_a_tag_is_no_task(source: str) -> None:
+    assert task_cell(source) is None
+
+
+def test_the_tenth_task_comes_after_the_ninth() -> None:
+    assert TaskId.parse("1.10") > TaskId.parse("1.9")
+
+
+def test_tagged_code_cells_are_read_in_their_order() -> None:
+    content = notebook(
+        {"cell_type": "markdown", "source": "#| odev 1.1 a.f"},
+        code(["#| odev 1.1 a.f\r\n", "def f(): ..."]),
+        code("print()"),
+        code("#| odev 1.1 a.f\ndef f(): return 2"),
+    )
+    cells = read_notebook("01.ipynb", content).cells
+    assert [cell.source for cell in cells] == [
+        "#| odev 1.1 a.f\ndef f(): ...",
+        "#| odev 1.1 a.f\ndef f(): return 2",
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not json",
+        b"[]",
+        b"{}",
+        b'{"cells": 3}',
+        b'{"cells": [3]}',
+        notebook(code(3)),
+        notebook({"cell_type": "code"}),
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+    ],
+    ids=lambda content: repr(content[:20]),
+)
+def test_a_file_that_is_no_notebook_has_a_problem_and_no_cells(content: bytes) -> None:
+    read = read_notebook("01.ipynb", content)
+    assert read.cells == ()
+    assert "01.ipynb okunamadı" in read.problem
+
+
+def test_a_notebook_beyond_all_measure_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("odev.cells.LARGEST", 10)
+    assert "çok büyük" in read_notebook("01.ipynb", notebook()).problem
