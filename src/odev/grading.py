@@ -1,0 +1,206 @@
+"""Points for tasks: each task's cell in a process of its own, judged by the tests of that task alone.
+
+A task's points are given when all its tests pass, and not in part. What is
+wrong with one cell costs that task and no other. It is a tripwire, not a
+sandbox: sandbox.py says what that means. Not here: who asks, and how it is
+shown (checking.py, submissions.py, report.py).
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+
+from odev.cells import TaskCell
+from odev.course import Course, CourseError, Task
+from odev.sandbox import Ended, Limits
+from odev.splice import SpliceError
+from odev.steps import Copies, Run, StepTest, collect, run
+
+_TEST_TOOLS = {"pytest", "_pytest", "pluggy", "unittest", "odev"}
+
+
+class State(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    UNWRITTEN = "unwritten"
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    TIME = "time"
+    MEMORY = "memory"
+    PROCESSES = "processes"
+    OUTPUT = "output"
+    DIED = "died"
+    TAMPERED = "tampered"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """`message` and `hint` are Turkish, for the one who wrote the cell."""
+
+    task: str
+    name: str
+    points: int
+    state: State
+    message: str = ""
+    hint: str = ""
+    test: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.state is State.PASSED
+
+    @property
+    def score(self) -> int:
+        return self.points if self.passed else 0
+
+
+def points(tests: Iterable[StepTest]) -> int:
+    """A task's points, as its tests tell. CourseError when they do not agree."""
+    told = {test.points for test in tests}
+    if len(told) != 1:
+        raise CourseError(f"the tests of one task disagree on its points: {sorted(told)}")
+    return told.pop()
+
+
+class Grader:
+    """Judges cells against one state of the course: its package is copied, its tests are listed, once."""
+
+    def __init__(
+        self,
+        course: Course,
+        copies: Copies,
+        tasks: Sequence[Task],
+        tests: Sequence[StepTest],
+        limits: Limits | None = None,
+    ) -> None:
+        self._course = course
+        self._copies = copies
+        self._limits = limits or Limits()
+        self._tests = {task: tuple(each for each in tests if each.task == task.id) for task in tasks}
+        for task, own in self._tests.items():
+            if not own:
+                raise CourseError(f"task {task.id} has no tests in {course.steps}")
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        return tuple(self._tests)
+
+    def judge(self, task: Task, cell: TaskCell | None) -> TaskResult:
+        """The task, with this cell as its answer."""
+        tests = self._tests[task]
+        if cell is None:
+            return self._result(task, State.MISSING, f"{task.id} numaralı görev hücresi yok")
+        if is_stub(cell.source, task):
+            return self._result(task, State.UNWRITTEN, "henüz yazılmadı")
+        try:
+            if _test_tools(cell.source):
+                return self._result(task, State.TAMPERED, _MESSAGES[State.TAMPERED])
+            with self._copies.changed(task, cell.source) as package:
+                return self._read(task, run(self._course, package, tests, self._limits))
+        except SpliceError as error:
+            return self._result(task, State.UNREADABLE, str(error))
+
+    def judge_all(
+        self,
+        cells: Sequence[tuple[Task, TaskCell | None]],
+        jobs: int | None = None,
+        done: Callable[[], None] = lambda: None,
+    ) -> list[TaskResult]:
+        """Several at a time, the results in the order of `cells`."""
+
+        def judge(pair: tuple[Task, TaskCell | None]) -> TaskResult:
+            try:
+                return self.judge(*pair)
+            finally:
+                done()
+
+        with ThreadPoolExecutor(jobs or default_jobs()) as pool:
+            return list(pool.map(judge, cells))
+
+    def _read(self, task: Task, done: Run) -> TaskResult:
+        tests = self._tests[task]
+        failure = done.failure(tests)
+        if done.tampered:
+            return self._result(task, State.TAMPERED, _MESSAGES[State.TAMPERED])
+        if failure is None:
+            return self._result(task, State.PASSED)
+        state, message = _why(done, failure.message, self._limits)
+        if f"ÖDEV {task.id}" in failure.message and "NotImplementedError" in failure.message:
+            state, message = State.UNWRITTEN, "bir parçası henüz yazılmadı"
+        return self._result(task, state, message, failure.test)
+
+    def _result(
+        self, task: Task, state: State, message: str = "", test: StepTest | None = None
+    ) -> TaskResult:
+        hint, name = (test.hint, test.nodeid.partition("::")[2]) if test else ("", "")
+        return TaskResult(
+            str(task.id), f"{task.module}.{task.name}", points(self._tests[task]), state, message, hint, name
+        )
+
+
+def reference_grader(
+    course: Course, copies: Copies, lessons: Sequence[int] = (), limits: Limits | None = None
+) -> Grader:
+    """A grader for these lessons, of all without one. CourseError unless the reference passes every test."""
+    tests = collect(course, *lessons)
+    done = run(course, copies.unchanged, tests, limits or Limits(seconds=120))
+    failure = done.failure(tests)
+    if failure is not None or done.tampered:
+        what = f"{failure.test.nodeid}: {failure.message}" if failure else "a canary passes"
+        raise CourseError(f"the reference in {course.src} does not pass: {what}\n{done.output[-2000:]}")
+    return Grader(course, copies, course.tasks_of(*lessons), tests, limits)
+
+
+def default_jobs() -> int:
+    return max(2, os.cpu_count() or 2)
+
+
+def is_stub(source: str, task: Task) -> bool:
+    """Whether the cell is the lesson's own, comments and blank lines aside."""
+    try:
+        return ast.dump(ast.parse(source)) == ast.dump(ast.parse(task.stub))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+
+
+def _test_tools(source: str) -> bool:
+    """Whether the cell imports what tests are made of; no code of the package has a use for that."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False  # splice says what is wrong with it
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+        if any(name.partition(".")[0] in _TEST_TOOLS for name in names):
+            return True
+    return False
+
+
+def _why(done: Run, message: str, limits: Limits) -> tuple[State, str]:
+    if done.ended is not Ended.ITSELF:
+        state = State(done.ended.value)
+        return state, _MESSAGES[state].format(limits=limits, megabytes=limits.output // 1_000_000)
+    if not done.reported:
+        return State.DIED, _MESSAGES[State.DIED]
+    if message.startswith("MemoryError"):
+        return State.MEMORY, _MESSAGES[State.MEMORY]
+    return State.FAILED, message or "test geçmedi"
+
+
+_MESSAGES = {
+    State.TIME: "{limits.seconds:g} saniyede bitmedi: sonsuz döngü ya da hiç gelmeyen bir cevap olabilir",
+    State.MEMORY: "çok fazla bellek istedi",
+    State.PROCESSES: "çok fazla process başlattı, hepsi kapatıldı",
+    State.OUTPUT: "{megabytes} MB'tan fazla çıktı yazdı",
+    State.DIED: "testler bitmeden process kapandı (os._exit ya da çökme)",
+    State.TAMPERED: "test aracına müdahale var: değiştirilmiş bir pytest ya da her şeye eşit bir nesne",
+}

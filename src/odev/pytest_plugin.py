@@ -1,0 +1,59 @@
+"""What pytest is told about the steps' tests: the mark `task`, and tests of some tasks alone.
+
+`@pytest.mark.task("1.2", points=6, hint="…")`. pyproject.toml loads it
+(`-p odev.pytest_plugin`). Each test's task, points and hint go into the JUnit
+report as properties, where the grading reads them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+MARKER = (
+    'task(id, points, hint): the task that this test is of, all its points, a hint (Turkish): "1.2", 6, "…"'
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("odev", "the course")
+    group.addoption("--odev-task", action="append", metavar="ID", help="only this task's tests, as 1.2")
+    group.addoption("--odev-list", metavar="FILE", help="write the list of the steps' tests (JSON), run none")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not any(line.startswith("task(") for line in config.getini("markers")):
+        config.addinivalue_line("markers", MARKER)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = config.getoption("--odev-task")
+    kept: list[pytest.Item] = []
+    dropped: list[pytest.Item] = []
+    for item in items:
+        mark = item.get_closest_marker("task")
+        if mark is not None:
+            item.user_properties += [("nodeid", item.nodeid), *_told(mark).items()]
+        is_wanted = not wanted or mark is None or _told(mark)["task"] in wanted
+        (kept if is_wanted else dropped).append(item)
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = kept
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    target = session.config.getoption("--odev-list")
+    if target:
+        tests = [dict(item.user_properties) or {"nodeid": item.nodeid} for item in session.items]
+        Path(target).write_text(json.dumps(tests, ensure_ascii=False), encoding="utf-8")
+
+
+def _told(mark: pytest.Mark) -> dict[str, str]:
+    return {
+        "task": str(mark.args[0]) if mark.args else "",
+        "points": str(mark.kwargs.get("points", "")),
+        "hint": str(mark.kwargs.get("hint", "")),
+    }

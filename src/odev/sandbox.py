@@ -1,0 +1,214 @@
+"""One process that may go wrong in any way, within limits, and nothing of it left behind.
+
+A tripwire, not a sandbox: it keeps accidents and the usual tricks of one run
+away from the next. It does not keep hostile code from this user's files or from
+the network; for that, run the whole grading in a container of its own.
+
+Time, output, memory and the number of processes are watched from outside, on
+every system. On POSIX the process also limits itself before it runs anything
+(runner.py): address space, CPU time, file size and, for anyone but root, whom
+the kernel does not count, the user's processes. Not here: what is run (steps.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import psutil
+
+TOKEN = "ODEV_RUN"  # whoever inherits it belongs to the run, in whatever session
+_KEPT = (
+    "PATH",
+    "LANG",
+    "SYSTEMROOT",
+    "WINDIR",
+    "COMSPEC",
+    "PATHEXT",
+    "NUMBER_OF_PROCESSORS",
+    "LD_LIBRARY_PATH",
+)
+_TICK = 0.05  # seconds between two looks
+_TAIL = 20_000  # bytes of output that are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one run: wall-clock seconds; bytes of memory, of output and of one file; processes at once."""
+
+    seconds: float = 20.0
+    memory: int = 2 * 1024**3
+    output: int = 10_000_000
+    file: int = 50_000_000
+    processes: int = 48
+
+
+class Ended(StrEnum):
+    """What ended a run."""
+
+    ITSELF = "itself"
+    TIME = "time"
+    MEMORY = "memory"
+    OUTPUT = "output"
+    PROCESSES = "processes"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    ended: Ended
+    returncode: int
+    output: str  # the last of what it wrote
+
+
+def clean_environment(home: Path, paths: Sequence[Path]) -> dict[str, str]:
+    """No keys, no settings, a home and a temporary folder of its own, modules from `paths` first."""
+    kept = {name: value for name, value in os.environ.items() if name.upper() in _KEPT}
+    own = dict.fromkeys(
+        ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "TMPDIR", "TEMP", "TMP"), str(home)
+    )
+    return {
+        **kept,
+        **own,
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "PYTHONUTF8": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "MALLOC_ARENA_MAX": "2",  # glibc reserves 64 MB of address space a thread otherwise
+    }
+
+
+def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], limits: Limits) -> Outcome:
+    """Run it in `folder` until it ends or breaks a limit; then end everything that it started."""
+    token = secrets.token_hex(16)
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**environment, TOKEN: token},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=os.name == "posix",
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+    )
+    output = _Output(process)
+    try:
+        ended = _watch(process, output, limits)
+    finally:
+        _end_all(process, token)
+    output.join()
+    if output.size > limits.output:
+        ended = Ended.OUTPUT
+    return Outcome(ended, process.wait(), output.text())
+
+
+class _Output(threading.Thread):
+    """Reads all, counts it, keeps the tail."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._stream = process.stdout
+        self._tail = b""
+        self.size = 0
+        self.start()
+
+    def run(self) -> None:
+        assert self._stream is not None
+        with self._stream as stream:
+            while piece := os.read(stream.fileno(), 65536):
+                self.size += len(piece)
+                self._tail = (self._tail + piece)[-_TAIL:]
+
+    def join(self, timeout: float | None = 5.0) -> None:
+        super().join(timeout)
+
+    def text(self) -> str:
+        return self._tail.decode("utf-8", "replace")
+
+
+def _watch(process: subprocess.Popen[bytes], output: _Output, limits: Limits) -> Ended:
+    until = time.monotonic() + limits.seconds
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_TICK)
+            return Ended.ITSELF
+        if time.monotonic() >= until:
+            return Ended.TIME
+        if output.size > limits.output:
+            return Ended.OUTPUT
+        members = _members(process.pid)
+        if len(members) > limits.processes:
+            return Ended.PROCESSES
+        if _memory(members) > limits.memory:
+            return Ended.MEMORY
+
+
+def _members(leader: int) -> list[int]:
+    """The processes of the run: its session on POSIX, the leader's descendants on Windows."""
+    if sys.platform == "win32":
+        with contextlib.suppress(psutil.Error):
+            return [leader, *(each.pid for each in psutil.Process(leader).children(recursive=True))]
+        return []
+    return [pid for pid in psutil.pids() if _session(pid) == leader]
+
+
+def _session(pid: int) -> int:
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            return os.getsid(pid)
+    return -1
+
+
+def _memory(pids: list[int]) -> int:
+    """Bytes of physical memory, shared ones counted for each."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            total += psutil.Process(pid).memory_info().rss
+    return total
+
+
+def _end_all(process: subprocess.Popen[bytes], token: str) -> None:
+    """Kill the group, then whoever left it, until nobody is left.
+
+    The group is killed in one call, which forking cannot outrun. A process that
+    took a session of its own is known by the token in its environment.
+    """
+    if sys.platform == "win32" and process.poll() is None:
+        for child in _members(process.pid):
+            _kill(child)
+    for _ in range(200):
+        if sys.platform != "win32" and (process.poll() is None or _members(process.pid)):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+        left = {*_members(process.pid), *_bearers(token)}
+        if not left:
+            return
+        for pid in left:
+            _kill(pid)
+        time.sleep(0.01)
+
+
+def _bearers(token: str) -> list[int]:
+    found = []
+    for each in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if each.status() != psutil.STATUS_ZOMBIE and each.environ().get(TOKEN) == token:
+                found.append(each.pid)
+    return found
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(psutil.Error):
+        psutil.Process(pid).kill()

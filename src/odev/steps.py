@@ -1,0 +1,268 @@
+"""The steps' tests, run against a copy of the package in which one definition is somebody's.
+
+A run believes no exit code: it reads the JUnit report against the list of tests
+that there are, and against the canaries, which must have failed. Not here: the
+limited process (sandbox.py), points and Turkish (grading.py).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from odev import canary, sandbox
+from odev.cells import TaskId
+from odev.course import Course, CourseError, Task
+from odev.sandbox import Ended, Limits
+from odev.splice import remove, splice
+
+_PLUGINS = {"anyio": "anyio", "pytest_timeout": "timeout", "respx": "respx", "pytest_httpx2": "pytest_httpx2"}
+_LARGEST_REPORT = 5_000_000  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StepTest:
+    """One test: its task, all the points of that task, and its hint (Turkish)."""
+
+    nodeid: str
+    task: TaskId
+    points: int
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The first test, in the tests' order, that did not pass, and its message's first line."""
+
+    test: StepTest
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What became of one run. `passed` holds node ids; `running` is the test during which it ended early."""
+
+    ended: Ended
+    passed: frozenset[str] = frozenset()
+    messages: dict[str, str] = field(default_factory=dict)
+    reported: bool = False
+    tampered: bool = False
+    running: str = ""
+    output: str = ""
+
+    def failure(self, tests: Iterable[StepTest]) -> Failure | None:
+        """The first of these that did not pass; the one that was running when there is no report."""
+        tests = tuple(tests)
+        if not self.reported:
+            at = next((test for test in tests if test.nodeid == self.running), None)
+            return Failure(at or tests[0], "") if tests else None
+        for test in tests:
+            if test.nodeid not in self.passed:
+                return Failure(test, self.messages.get(test.nodeid, ""))
+        return None
+
+
+class Copies:
+    """Copies of the package, each with one definition changed. Made once, handed out many times."""
+
+    def __init__(self, course: Course, folder: Path) -> None:
+        self._course = course
+        self._folder = folder
+        self._base = folder / "base"
+        shutil.copytree(course.src / course.package, self._base / course.package)
+
+    @property
+    def unchanged(self) -> Path:
+        """A folder that holds the package as it is in src."""
+        return self._base
+
+    @contextmanager
+    def changed(self, task: Task, source: str | None) -> Iterator[Path]:
+        """A folder that holds the package with the task's definition from `source`; without it for None.
+
+        SpliceError when the source cannot take its place.
+        """
+        changed = self._base / self._course.package / task.file
+        before = changed.read_text(encoding="utf-8")
+        module = f"{self._course.package}.{task.module}"
+        after = (
+            remove(before, task.name) if source is None else splice(before, task.name, source, module=module)
+        )
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        try:
+            shutil.copytree(self._base / self._course.package, folder / self._course.package)
+            (folder / self._course.package / task.file).write_text(after, encoding="utf-8")
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def copies(course: Course) -> Iterator[Copies]:
+    with tempfile.TemporaryDirectory(prefix="odev-", ignore_cleanup_errors=True) as folder:
+        yield Copies(course, Path(folder).resolve())
+
+
+def collect(course: Course, *lessons: int) -> tuple[StepTest, ...]:
+    """The tests of these lessons, of all without one, in their order. CourseError for one without its mark."""
+    files = _files(course, lessons)
+    if not files:
+        return ()
+    with tempfile.TemporaryDirectory(prefix="odev-", ignore_cleanup_errors=True) as made:
+        folder = Path(made)
+        target = folder / "tests.json"
+        arguments = [*_arguments(course), "--collect-only", "--odev-list", str(target), *map(str, files)]
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "pytest", *arguments],
+            cwd=folder,
+            env=sandbox.clean_environment(folder, [course.src, _odevs_own()]),
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+        if done.returncode or not target.is_file():
+            raise CourseError(f"the steps' tests cannot be collected:\n{done.stdout}{done.stderr}")
+        return tuple(_step_test(told) for told in json.loads(target.read_text(encoding="utf-8")))
+
+
+def run(course: Course, package: Path, tests: Sequence[StepTest], limits: Limits) -> Run:
+    """These tests against the package in this folder, in a limited process of their own."""
+    with tempfile.TemporaryDirectory(prefix="odev-", ignore_cleanup_errors=True) as made:
+        folder = Path(made).resolve()
+        work, control = folder / "work", folder / "control"
+        work.mkdir()
+        control.mkdir()
+        report, started, job = control / "report.xml", control / "started", control / "job.json"
+        tasks = sorted({test.task for test in tests})
+        files = dict.fromkeys(str(course.root / test.nodeid.partition("::")[0]) for test in tests)
+        arguments = [
+            *_arguments(course),
+            f"--junitxml={report}",
+            *(f"--odev-task={task}" for task in tasks),
+            *files,
+            canary.__file__,
+        ]
+        told = {
+            "limits": {
+                "address_space": 2 * limits.memory,
+                "file": limits.file,
+                "processes": 512 + _threads_of_this_user(),
+                "seconds": int(limits.seconds) + 5,
+            },
+            "started": str(started),
+            "package": str(package),
+            "arguments": arguments,
+        }
+        job.write_text(json.dumps(told), encoding="utf-8")
+        outcome = sandbox.run(
+            [sys.executable, "-P", "-m", "odev.runner", str(job)],
+            work,
+            sandbox.clean_environment(work, [package, _odevs_own()]),
+            limits,
+        )
+        return _read(report, started, outcome)
+
+
+def _files(course: Course, lessons: Sequence[int]) -> list[Path]:
+    every = sorted(course.steps.glob("test_[0-9][0-9]_*.py"))
+    return [path for path in every if not lessons or int(path.name[5:7]) in lessons]
+
+
+def _odevs_own() -> Path:
+    """The folder that odev is imported from; it comes after the copy, whose package hides the one here."""
+    return Path(__file__).resolve().parents[1]
+
+
+def _arguments(course: Course) -> list[str]:
+    settings = course.root / "pyproject.toml"
+    plugins = [f"-p{name}" for module, name in _PLUGINS.items() if importlib.util.find_spec(module)]
+    return [
+        "--quiet",
+        f"--rootdir={course.root}",
+        *([f"--config-file={settings}"] if settings.is_file() else []),
+        "--import-mode=importlib",
+        "--capture=no",  # what a test writes is counted by the sandbox, and is kept nowhere
+        "-pno:cacheprovider",
+        "-podev.pytest_plugin",
+        "--disable-plugin-autoload",
+        *plugins,
+        *(["--override-ini=timeout=0"] if "-ptimeout" in plugins else []),
+    ]
+
+
+def _step_test(told: dict[str, str]) -> StepTest:
+    nodeid = told["nodeid"]
+    try:
+        task, points, hint = TaskId.parse(told["task"]), int(told["points"]), told["hint"]
+    except (KeyError, ValueError):
+        raise CourseError(f'{nodeid} needs @pytest.mark.task("1.2", points=6, hint="…")') from None
+    return StepTest(nodeid, task, points, hint)
+
+
+def _threads_of_this_user() -> int:
+    """What RLIMIT_NPROC counts on Linux, about: it is for all of a user's processes together."""
+    if os.name != "posix" or os.getuid() == 0:
+        return 0
+    import psutil
+
+    me = psutil.Process().uids().real
+    found = 0
+    for each in psutil.process_iter(["uids", "num_threads"]):
+        if each.info["uids"] and each.info["uids"].real == me:
+            found += each.info["num_threads"] or 1
+    return found
+
+
+def _read(report: Path, started: Path, outcome: sandbox.Outcome) -> Run:
+    running = started.read_text(encoding="utf-8") if started.is_file() else ""
+    cut = Run(outcome.ended, running=running, output=outcome.output)
+    if outcome.ended is not Ended.ITSELF or not report.is_file() or report.stat().st_size > _LARGEST_REPORT:
+        return cut
+    try:
+        cases = list(ElementTree.parse(report).iter("testcase"))
+    except ElementTree.ParseError:
+        return cut
+    passed: set[str] = set()
+    messages: dict[str, str] = {}
+    canaries: dict[str, bool] = {}
+    for case in cases:
+        wrong = [each for each in case if each.tag in ("failure", "error", "skipped")]
+        nodeid = next(
+            (each.get("value", "") for each in case.iter("property") if each.get("name") == "nodeid"), ""
+        )
+        if case.get("name") in canary.NAMES:
+            canaries[case.get("name", "")] = any(each.tag == "failure" for each in wrong)
+        elif nodeid and wrong:
+            messages.setdefault(nodeid, _one_line(wrong[0]))
+        elif nodeid:
+            passed.add(nodeid)
+    if not canaries:  # pytest was stopped on the way
+        return cut
+    return Run(
+        outcome.ended,
+        frozenset(passed - messages.keys()),
+        messages,
+        reported=True,
+        tampered=not all(canaries.get(name) for name in canary.NAMES),
+        running=running,
+        output=outcome.output,
+    )
+
+
+def _one_line(element: ElementTree.Element) -> str:
+    """The message as a person reads it: an assertion's own words, any other error with its class."""
+    lines = (element.get("message") or "").strip().splitlines() or [""]
+    line = lines[0].removeprefix("AssertionError: ").strip()
+    return line if len(line) <= 300 else line[:299] + "…"

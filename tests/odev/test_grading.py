@@ -1,0 +1,280 @@
+"""What is wrong with one cell costs that task, is named in Turkish, and costs nobody else."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+import mini_course as mini
+from odev.cells import TaskId, task_cell
+from odev.course import Course, CourseError
+from odev.grading import Grader, State, TaskResult, reference_grader
+from odev.sandbox import Limits
+from odev.steps import copies
+
+posix_only = pytest.mark.skipif(
+    sys.platform == "win32", reason="forks, and limits of the kernel's, are POSIX"
+)
+LIMITS = Limits(seconds=20)
+IMPATIENT = replace(LIMITS, seconds=3)
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    return mini.mini_course(tmp_path_factory.mktemp("course"))
+
+
+@pytest.fixture(scope="module")
+def grader(course: Course) -> Iterator[Grader]:
+    with copies(course) as made:
+        yield reference_grader(course, made, limits=LIMITS)
+
+
+@pytest.fixture(scope="module")
+def impatient(course: Course) -> Iterator[Grader]:
+    with copies(course) as made:
+        yield reference_grader(course, made, limits=IMPATIENT)
+
+
+def judge(grader: Grader, source: str | None, id: str = "1.1") -> TaskResult:
+    task = next(each for each in grader.tasks if each.id == TaskId.parse(id))
+    return grader.judge(task, None if source is None else task_cell(source))
+
+
+def greet(body: str, before: str = "") -> str:
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    return f"#| odev 1.1 words.greet\n{before}def greet(name):\n{lines}"
+
+
+def test_a_right_answer_gets_the_tasks_points(grader: Grader) -> None:
+    for source, id, points in ((mini.GOOD_GREET, "1.1", 4), (mini.GOOD_QUEUE, "2.1", 10)):
+        result = judge(grader, source, id)
+        assert (result.state, result.score, result.points) == (State.PASSED, points, points)
+
+
+def test_a_wrong_answer_gets_none_and_the_hint_of_its_first_failing_test(grader: Grader) -> None:
+    result = judge(grader, mini.WRONG["1.1_never_all"])
+    assert (result.state, result.score, result.points) == (State.FAILED, 0, 4)
+    assert result.hint == "isim boşsa herkese selam ver"
+    assert result.message == "assert 'Merhaba ' == 'Merhaba herkes'"
+
+
+def test_an_unchanged_stub_is_not_written_yet(grader: Grader) -> None:
+    result = judge(grader, mini.GREET_STUB + "\n# buraya yaz\n")
+    assert (result.state, result.message) == (State.UNWRITTEN, "henüz yazılmadı")
+
+
+def test_a_half_written_class_is_not_written_yet(grader: Grader) -> None:
+    half = mini.QUEUE_STUB.replace(
+        'raise NotImplementedError("ÖDEV 2.1")', "self.__dict__.setdefault('x', []).append(item)", 1
+    )
+    result = judge(grader, half, "2.1")
+    assert (result.state, result.message) == (State.UNWRITTEN, "bir parçası henüz yazılmadı")
+
+
+def test_a_missing_cell_is_never_the_references(grader: Grader) -> None:
+    result = judge(grader, None)
+    assert (result.state, result.score) == (State.MISSING, 0)
+    assert "görev hücresi yok" in result.message
+
+
+@pytest.mark.parametrize(
+    ("source", "state", "words"),
+    [
+        ("#| odev 1.1 words.greet\ndef greet(name:\n    return 1\n", State.UNREADABLE, "2. satır"),
+        ("#| odev 1.1 words.greet\ndef selam(name): ...\n", State.UNREADABLE, "`greet` tanımı yok"),
+        (greet("return ''", "import yok_boyle_bir_modul\n"), State.FAILED, "ModuleNotFoundError"),
+        (greet("return yok"), State.FAILED, "NameError"),
+        (greet("import os\nos._exit(0)"), State.DIED, "os._exit"),
+        (greet("import sys\nsys.exit(0)"), State.FAILED, "SystemExit"),
+        (greet("raise KeyboardInterrupt"), State.DIED, "process kapandı"),
+        (greet("import sys\nsys.stdout.write('x' * 100_000_000)"), State.OUTPUT, "10 MB'tan fazla"),
+        (greet("import os\nos.write(2, b'x' * 100_000_000)"), State.OUTPUT, "10 MB'tan fazla"),
+    ],
+    ids=[
+        "a syntax error", "another name", "an import error", "a name error", "os._exit", "sys.exit",
+        "an interrupt", "much output", "much output past Python",
+    ],
+)  # fmt: skip
+def test_what_goes_wrong_is_named(grader: Grader, source: str, state: State, words: str) -> None:
+    result = judge(grader, source)
+    assert (result.state, result.score) == (state, 0)
+    assert words in result.message
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        greet("while True: pass"),
+        greet("while True:\n    try:\n        while True: pass\n    except BaseException: pass"),
+        greet("return ''", "@(lambda f: [0 for _ in iter(int, 1)])\n"),
+        greet("import threading\nthreading.Thread(target=threading.Event().wait).start()\nreturn 'x'"),
+    ],
+    ids=["in a call", "that catches everything", "at import", "a thread that never ends"],
+)
+def test_an_endless_loop_ends_at_the_limit_and_its_test_is_known(impatient: Grader, source: str) -> None:
+    result = judge(impatient, source)
+    assert (result.state, result.score) == (State.TIME, 0)
+    assert "3 saniyede bitmedi" in result.message
+    assert result.hint
+
+
+@posix_only
+@pytest.mark.parametrize(
+    "body",
+    [
+        "bytearray(10 * 1024**3)\nreturn f'Merhaba {name or \"herkes\"}'",
+        "kept = []\nwhile True:\n    kept.append(bytearray(50_000_000))",
+    ],
+    ids=["at once", "bit by bit"],
+)
+def test_ten_gigabytes_are_not_given(grader: Grader, body: str) -> None:
+    result = judge(grader, greet(body))
+    assert (result.state, result.score) == (State.MEMORY, 0)
+    assert "bellek" in result.message
+
+
+def test_memory_is_watched_from_outside_too(course: Course) -> None:
+    """As on a system whose kernel sets no limit."""
+    body = "import time\nkept = b'x' * 400_000_000\ntime.sleep(60)"
+    with copies(course) as made:
+        limited = reference_grader(course, made, limits=replace(LIMITS, memory=350_000_000))
+        assert judge(limited, greet(body)).state is State.MEMORY
+
+
+# Each is bounded by itself, should the grader fail to stop it: so many processes, so many seconds.
+BOMB = """import os, time
+until = time.time() + 5
+while time.time() < until:
+    time.sleep(0.02)
+    os.fork()
+return "x"
+"""
+ROW = """import os, sys, time
+for _ in range(300):
+    if os.fork() == 0:
+        {leave}time.sleep(30)
+        os._exit(0)
+return "x"
+"""
+
+
+@posix_only
+@pytest.mark.parametrize(
+    "body",
+    [BOMB, ROW.format(leave=""), ROW.format(leave="os.setsid(); ")],
+    ids=["a bomb", "a row", "a row that leaves the session"],
+)
+def test_a_fork_bomb_is_ended_with_all_its_children(impatient: Grader, body: str) -> None:
+    before = set(psutil.pids())
+    result = judge(impatient, greet(body))
+    assert result.score == 0
+    assert left_over(before) == []
+    if "setsid" not in body:
+        assert (result.state, "process başlattı" in result.message) == (State.PROCESSES, True)
+
+
+@posix_only
+@pytest.mark.parametrize("leave", ["", "os.setsid()"])
+def test_what_a_right_answer_leaves_running_is_ended_too(grader: Grader, leave: str) -> None:
+    body = f"""import os, time
+if os.fork() == 0:
+    {leave or "pass"}
+    time.sleep(60)
+    os._exit(0)
+return f"Merhaba {{name or 'herkes'}}"
+"""
+    before = set(psutil.pids())
+    started = time.monotonic()
+    assert judge(grader, greet(body)).passed
+    assert time.monotonic() - started < 15
+    assert left_over(before) == []
+
+
+def left_over(before: set[int]) -> list[int]:
+    """The processes of a grading run that are new and alive."""
+    found = []
+    for each in psutil.process_iter(["pid", "cmdline", "status"]):
+        if each.info["pid"] not in before and "odev.runner" in (each.info["cmdline"] or []):
+            found.append(each.info["pid"])
+    return found
+
+
+EQUAL = "class Any:\n    def __eq__(self, other): return True\n"
+TAMPERING = {
+    "pytest imported": greet("import pytest\nreturn 'x'"),
+    "mock's ANY": greet("from unittest.mock import ANY\nreturn ANY"),
+    "reports patched": greet(
+        "import sys\nreports = sys.modules['_pytest.reports']\n"
+        "make = reports.TestReport.from_item_and_call.__func__\n"
+        "def good(cls, item, call):\n    call.excinfo = None\n    return make(cls, item, call)\n"
+        "reports.TestReport.from_item_and_call = classmethod(good)\nreturn 'x'"
+    ),
+    "calls patched": greet(
+        "import sys\nsys.modules['_pytest.python'].Function.runtest = lambda self: None\nreturn 'x'"
+    ),
+    "equal to everything": greet("return Any()", EQUAL),
+    "equal to everything, made in the call": greet(EQUAL + "return Any()"),
+    "a text equal to everything": greet(
+        "return type('Any', (str,), {'__eq__': lambda a, b: True, '__hash__': str.__hash__})('x')"
+    ),
+}
+
+
+@pytest.mark.parametrize("source", TAMPERING.values(), ids=TAMPERING.keys())
+def test_a_tampered_run_is_noticed(grader: Grader, source: str) -> None:
+    result = judge(grader, source)
+    assert (result.state, result.score) == (State.TAMPERED, 0)
+    assert "müdahale" in result.message
+
+
+def test_an_honest_class_with_an_equality_of_its_own_is_no_tampering(grader: Grader) -> None:
+    source = greet(
+        "return Text(f\"Merhaba {name or 'herkes'}\")",
+        "class Text(str):\n    def __eq__(self, other): return str.__eq__(self, other)\n"
+        "    def __hash__(self): return str.__hash__(self)\n",
+    )
+    assert judge(grader, source).passed
+
+
+def test_the_process_sees_no_key_an_empty_folder_and_a_home_of_its_own(
+    grader: Grader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-for-you")
+    home = os.environ["HOME"]
+    source = greet(
+        "import os\nassert not [n for n in os.environ if n.startswith('OPENAI')], 'a key'\n"
+        f"assert os.environ['HOME'] != {home!r}\nassert os.listdir() == [], os.listdir()\n"
+        "return f\"Merhaba {name or 'herkes'}\""
+    )
+    result = judge(grader, source)
+    assert result.passed, result.message
+
+
+def test_the_copy_is_tested_and_the_course_is_left_alone(course: Course, grader: Grader) -> None:
+    before = course.module(course.tasks[0]).read_bytes()
+    source = greet("import safechat\nraise LookupError(safechat.__file__)")
+    assert str(course.src) not in judge(grader, source).message
+    assert course.module(course.tasks[0]).read_bytes() == before
+
+
+def test_a_reference_that_fails_is_the_courses_error(tmp_path: Path) -> None:
+    course = mini.mini_course(tmp_path)
+    path = course.module(course.tasks[0])
+    path.write_text(path.read_text("utf-8").replace("herkes", "kimse"), "utf-8")
+    with copies(course) as made, pytest.raises(CourseError, match="test_greets_all"):
+        reference_grader(course, made)
+
+
+def test_a_test_without_its_mark_is_the_courses_error(tmp_path: Path) -> None:
+    course = mini.mini_course(tmp_path)
+    mini.write(course.steps / "test_01_words.py", "def test_it(): pass\n")
+    with copies(course) as made, pytest.raises(CourseError, match=r"test_it needs @pytest\.mark\.task"):
+        reference_grader(course, made, [1])
