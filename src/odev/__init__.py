@@ -1,1 +1,48 @@
-"""The course tool: the classroom's servers, the demo, the checks. It does not ship with safechat."""
+"""The course tool: the classroom's servers, the demo, the checks. It does not ship with safechat.
+
+A notebook begins with
+
+    from odev import check, classroom
+
+    room = classroom.start()
+
+and from then on has `check()`, `check(4)`, `check("4.2")` and the line magic
+`%odev check 4`, `%odev status`. Importing this alone starts nothing and is cheap.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from odev.report import Progress, Report
+
+
+def check(what: object = None) -> Report:
+    """Judge my lesson (4) or my task ("4.2"); without either, the lesson I am working on."""
+    from odev import checking
+
+    return checking.check(what)
+
+
+def _magic(line: str) -> Report | Progress:
+    """%odev check, %odev check 4, %odev check 4.2, %odev status"""
+    from odev import checking
+
+    command, _, argument = line.strip().partition(" ")
+    if command == "status":
+        return checking.status()
+    if command == "check":
+        return checking.check(argument.strip() or None)
+    raise ValueError("%odev check, %odev check 4, %odev check 4.2 ya da %odev status")
+
+
+def _register() -> None:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is not None:
+        shell.register_magic_function(_magic, "line", "odev")
+
+
+_register()

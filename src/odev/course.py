@@ -11,12 +11,13 @@ from __future__ import annotations
 import ast
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from odev.cells import TaskCell, TaskId, read_notebook
+from odev.cells import TaskId, read_notebook
 from odev.splice import definition
 
 STUDENT_MARKER = ".odev-student"  # in the root of what `release` makes; nowhere else
@@ -34,7 +35,6 @@ class Task:
     module: str
     name: str
     notebook: Path
-    stub: str  # the cell in the lesson
 
     @property
     def lesson(self) -> int:
@@ -91,17 +91,43 @@ class Course:
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
-        """Every task, in the order of their ids."""
-        tasks: dict[TaskId, Task] = {}
+        """Every task, in the order of their ids.
+
+        A student works in the lessons' own files, and may have lost a cell: so what
+        the lessons do not name is taken from the marker of a student's copy, else from
+        the solutions.
+        """
+        found: dict[TaskId, tuple[str, str]] = {}
+        if self.is_students:
+            for id, definition_name in _told(self.root)["tasks"].items():
+                module, _, name = definition_name.rpartition(".")
+                found[TaskId.parse(id)] = (module, name)
+        else:
+            for path in (*self.notebooks(), *sorted(self.solutions.glob("[0-9][0-9]_*.ipynb"))):
+                for cell in read_notebook(path.name, path.read_bytes()).cells:
+                    if cell.id.lesson == int(path.name[:2]):
+                        found.setdefault(cell.id, (cell.module, cell.name))
+        files = {int(path.name[:2]): path for path in self.notebooks()}
+        return tuple(
+            Task(id, *found[id], files.get(id.lesson, self.lessons / f"{id.lesson:02}.ipynb"))
+            for id in sorted(found)
+        )
+
+    @cached_property
+    def stubs(self) -> Mapping[TaskId, str]:
+        """Each task's cell as the lesson gives it. CourseError when the lessons are not as they should be."""
+        stubs: dict[TaskId, str] = {}
         for path in self.notebooks():
             notebook = read_notebook(path.name, path.read_bytes())
             if notebook.problem:
                 raise CourseError(f"{path}: {notebook.problem}")
             for cell in notebook.cells:
-                if cell.id in tasks:
+                if cell.id in stubs:
                     raise CourseError(f"{path}: task {cell.id} is there twice")
-                tasks[cell.id] = _task(cell, path)
-        return tuple(tasks[each] for each in sorted(tasks))
+                if cell.id.lesson != int(path.name[:2]):
+                    raise CourseError(f"{path}: task {cell.id} is of another lesson")
+                stubs[cell.id] = cell.source
+        return stubs
 
     def tasks_of(self, *lessons: int) -> tuple[Task, ...]:
         """The tasks of these lessons, of all without one."""
@@ -124,12 +150,6 @@ class Course:
         return found
 
 
-def _task(cell: TaskCell, path: Path) -> Task:
-    if cell.id.lesson != int(path.name[:2]):
-        raise CourseError(f"{path}: task {cell.id} is in another lesson")
-    return Task(cell.id, cell.module, cell.name, path, cell.source)
-
-
 def find_course(start: Path | None = None) -> Course:
     """The course around `start` (the current folder), else the one that odev itself lies in."""
     here = (start or Path.cwd()).resolve()
@@ -141,20 +161,22 @@ def find_course(start: Path | None = None) -> Course:
 
 def landed(course: Course) -> dict[str, list[str]]:
     """For each task that landed in a student's src: the helpers that came with it."""
-    told: dict[str, dict[str, list[str]]] = json.loads((course.root / STUDENT_MARKER).read_text("utf-8"))
-    return told["landed"]
+    landed: dict[str, list[str]] = _told(course.root)["landed"]
+    return landed
 
 
-def mark_students(root: Path, tasks: dict[str, list[str]] | None = None) -> None:
-    """Make `root` a student's own copy in which these tasks have landed."""
-    text = json.dumps({"landed": tasks or {}}, indent=1, ensure_ascii=False, sort_keys=True)
+def mark_students(root: Path, tasks: Iterable[Task], landed: Mapping[str, list[str]] | None = None) -> None:
+    """Make `root` a student's own copy, of a course with these tasks, of which some have landed."""
+    told = {
+        "tasks": {str(task.id): f"{task.module}.{task.name}" for task in tasks},
+        "landed": dict(landed or {}),
+    }
+    text = json.dumps(told, indent=1, ensure_ascii=False)
     temporary = root / f"{STUDENT_MARKER}.new"
     temporary.write_text(text + "\n", encoding="utf-8")
     os.replace(temporary, root / STUDENT_MARKER)
 
 
-def package_files(folder: Path) -> Iterator[Path]:
-    """The files of a package, without what Python makes of them."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            yield path
+def _told(root: Path) -> dict[str, dict[str, Any]]:
+    told: dict[str, dict[str, Any]] = json.loads((root / STUDENT_MARKER).read_text("utf-8"))
+    return told

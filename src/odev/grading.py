@@ -18,7 +18,7 @@ from enum import StrEnum
 from odev.cells import TaskCell
 from odev.course import Course, CourseError, Task
 from odev.sandbox import Ended, Limits
-from odev.splice import SpliceError
+from odev.splice import SpliceError, definition
 from odev.steps import Copies, Run, StepTest, collect, run
 
 _TEST_TOOLS = {"pytest", "_pytest", "pluggy", "unittest", "odev"}
@@ -161,11 +161,21 @@ def default_jobs() -> int:
 
 
 def is_stub(source: str, task: Task) -> bool:
-    """Whether the cell is the lesson's own, comments and blank lines aside."""
+    """Whether nothing is written yet: every function in the definition that is not a dunder
+    raises the stub's NotImplementedError and does nothing else.
+    """
     try:
-        return ast.dump(ast.parse(source)) == ast.dump(ast.parse(task.stub))
+        found = definition(source, task.name)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
+        return False  # splice says what is wrong with it
+    functions = [found] if not isinstance(found, ast.ClassDef) else found.body
+    bodies = [
+        ast.unparse(each.body[-1]) if len(each.body) <= 1 + (ast.get_docstring(each) is not None) else ""
+        for each in functions
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (each is found or not each.name.startswith("__") or "ÖDEV" in ast.unparse(each))
+    ]
+    return bool(bodies) and all(each == f"raise NotImplementedError('ÖDEV {task.id}')" for each in bodies)
 
 
 def _test_tools(source: str) -> bool:

@@ -22,7 +22,7 @@ WATCH = "odev-watch"  # the plugin's name; the canaries ask for it
 
 
 def limit_this_process(address_space: int, file: int, processes: int, seconds: int) -> None:
-    """POSIX: of this process and what it starts. `processes` are all of this user's; root's are not counted."""
+    """POSIX: of this process and what it starts. `processes`: all of this user's; not for root."""
     if sys.platform == "win32":
         return
     import resource

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from odev import canary, sandbox
 from odev.cells import TaskId
-from odev.course import Course, CourseError, Task
+from odev.course import Course, CourseError, Task, landed
 from odev.sandbox import Ended, Limits
 from odev.splice import remove, splice
 
@@ -95,9 +95,11 @@ class Copies:
         changed = self._base / self._course.package / task.file
         before = changed.read_text(encoding="utf-8")
         module = f"{self._course.package}.{task.module}"
-        after = (
-            remove(before, task.name) if source is None else splice(before, task.name, source, module=module)
-        )
+        if source is None:
+            after = remove(before, task.name)
+        else:
+            came_along = landed(self._course).get(str(task.id), ()) if self._course.is_students else ()
+            after = splice(before, task.name, source, module=module, replacing=came_along)
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         try:
             shutil.copytree(self._base / self._course.package, folder / self._course.package)
@@ -114,7 +116,7 @@ def copies(course: Course) -> Iterator[Copies]:
 
 
 def collect(course: Course, *lessons: int) -> tuple[StepTest, ...]:
-    """The tests of these lessons, of all without one, in their order. CourseError for one without its mark."""
+    """The tests of these lessons, of all without one, in their order. CourseError for a wrong mark."""
     files = _files(course, lessons)
     if not files:
         return ()

@@ -1,0 +1,188 @@
+"""`check` judges what was run, saved or not; in a student's copy what passes lands in the package."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from rich.console import Console
+
+import mini_course as mini
+from odev.checking import Session, check, status
+from odev.course import Course, CourseError, landed, mark_students
+from odev.grading import State
+from odev.report import Report
+
+WRONG = mini.WRONG["1.1_never_all"]
+HALF = '#| odev 1.1 words.greet\ndef _all():\n    return "herkes"\n\ndef greet(name):\n'
+HELPED = HALF + '    return f"Merhaba {name or _all()}"\n'
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Course:
+    return mini.mini_course(tmp_path)
+
+
+@pytest.fixture
+def students(course: Course) -> Course:
+    """A student's copy: src holds the stubs."""
+    from odev.splice import splice
+
+    for task in course.tasks:
+        path = course.module(task)
+        path.write_text(splice(path.read_text("utf-8"), task.name, course.stubs[task.id]), "utf-8")
+    mark_students(course.root, course.tasks)
+    return course
+
+
+def states(report: Report) -> dict[str, State]:
+    return {each.task: each.state for each in report.results}
+
+
+def test_the_last_run_version_counts_saved_or_not(course: Course) -> None:
+    session = Session(("x = 1", mini.GOOD_GREET, WRONG, mini.GOOD_COUNT))
+    report = check(1, course=course, session=session)
+    assert states(report) == {"1.1": State.FAILED, "1.2": State.PASSED}
+    assert (report.score, report.points, report.passed) == (6, 10, False)
+    assert states(check(1, course=course, session=Session((WRONG, mini.GOOD_GREET))))["1.1"] is State.PASSED
+
+
+def test_a_cell_that_was_not_run_is_read_from_the_saved_file_with_a_note(course: Course) -> None:
+    mini.write(course.root / "benim.ipynb", mini.notebook(mini.GOOD_GREET, mini.GOOD_COUNT))
+    session = Session((WRONG,), course.root / "benim.ipynb")
+    report = check(course=course, session=session)
+    assert states(report) == {"1.1": State.FAILED, "1.2": State.PASSED}
+    assert report.notes[0].startswith("Bu oturumda çalıştırılmadı, kayıtlı dosyadan okundu: 1.2.")
+
+
+def test_without_a_number_it_is_the_lesson_that_was_run_last(course: Course) -> None:
+    report = check(course=course, session=Session((mini.GOOD_GREET, mini.GOOD_QUEUE)))
+    assert report.title == "Ders 2: queue"
+    report = check(course=course, session=Session((mini.GOOD_QUEUE, mini.GOOD_GREET)))
+    assert report.title == "Ders 1: words"
+
+
+def test_in_a_shell_the_file_is_judged(course: Course) -> None:
+    mini.write(course.lessons / "01_words.ipynb", mini.notebook(WRONG, mini.GOOD_COUNT, mini.GOOD_GREET))
+    report = check(1, course=course, session=Session())
+    assert states(report) == {"1.1": State.PASSED, "1.2": State.PASSED}
+    assert "birden çok kez" in report.notes[0]
+    assert states(check("1.2", course=course, session=Session())) == {"1.2": State.PASSED}
+
+
+def test_a_student_who_loses_a_cell_or_a_file_still_sees_every_task(students: Course) -> None:
+    mini.write(students.lessons / "01_words.ipynb", mini.notebook(mini.GOOD_COUNT))
+    assert states(check(1, course=Course(students.root), session=Session())) == {
+        "1.1": State.MISSING,
+        "1.2": State.PASSED,
+    }
+    mini.write(students.lessons / "01_words.ipynb", "{")
+    report = check(1, course=Course(students.root), session=Session())
+    assert set(states(report).values()) == {State.MISSING}
+    assert "okunamadı" in report.notes[0]
+
+
+def test_what_is_not_there_is_said(course: Course) -> None:
+    assert check("1.7", course=course, session=Session()).notes == ("1.7 numaralı görev yok.",)
+    with pytest.raises(CourseError, match="not 'bir'"):
+        check("bir", course=course, session=Session())
+
+
+def test_one_lesson_takes_under_five_seconds(course: Course) -> None:
+    started = time.monotonic()
+    check(1, course=course, session=Session((WRONG, mini.GOOD_COUNT)))
+    assert time.monotonic() - started < 5
+
+
+def test_the_report_names_points_failure_and_hint_in_every_dress(course: Course) -> None:
+    report = check(1, course=course, session=Session((WRONG, mini.COUNT_STUB)))
+    console = Console(width=120, file=io.StringIO(), record=True)
+    console.print(report)
+    for text in (repr(report), report._repr_html_(), console.export_text()):
+        for word in ("1.1", "words.greet", "0/4", "Merhaba herkes", "isim boşsa herkese selam ver", "0/10"):
+            assert word in text, (word, text)
+        assert "henüz yazılmadı" in text
+
+
+def test_what_a_cell_says_is_not_html(course: Course) -> None:
+    bold = "#| odev 1.1 words.greet\ndef greet(name):\n    raise ValueError('<b>kalın</b>')\n"
+    assert "<b>kalın" not in check("1.1", course=course, session=Session((bold,)))._repr_html_()
+
+
+def test_status_counts_all_lessons_and_names_what_is_next(course: Course) -> None:
+    progress = status(course=course, session=Session((mini.GOOD_GREET,)))
+    assert [(each.score, each.points) for each in progress.lessons] == [(4, 10), (0, 10)]
+    assert "Sıradaki: 1.2 words.count (lessons/01_words.ipynb)" in repr(progress)
+    assert "Toplam 4/20" in progress._repr_html_()
+    done = Session((mini.GOOD_GREET, mini.GOOD_COUNT, mini.GOOD_QUEUE))
+    assert "Hepsi bitti!" in repr(status(course=course, session=done))
+
+
+def test_nothing_lands_in_the_references_src(course: Course) -> None:
+    before = course.module(course.tasks[0]).read_bytes()
+    report = check("1.1", course=course, session=Session((mini.GOOD_GREET,)))
+    assert report.passed
+    assert course.module(course.tasks[0]).read_bytes() == before
+
+
+def test_in_a_students_copy_what_passes_lands_and_what_fails_does_not(students: Course) -> None:
+    report = check(1, course=students, session=Session((HELPED, mini.WRONG["1.2_spaces"])))
+    words = students.module(students.tasks[0]).read_text("utf-8")
+    assert "def _all():" in words
+    assert 'NotImplementedError("ÖDEV 1.1")' not in words
+    assert 'NotImplementedError("ÖDEV 1.2")' in words
+    assert report.notes == ("1.1 artık senin paketinde: src/safechat/words.py",)
+    assert landed(students) == {"1.1": ["_all"]}
+
+
+def test_a_better_answer_lands_over_the_one_before_with_its_helpers(students: Course) -> None:
+    check("1.1", course=students, session=Session((HELPED,)))
+    better = HELPED.replace('"herkes"', "'herkes'")
+    assert check("1.1", course=students, session=Session((better,))).passed
+    words = students.module(students.tasks[0]).read_text("utf-8")
+    assert words.count("def _all") == 1
+    assert "'herkes'" in words
+    assert check("1.1", course=students, session=Session((better,))).notes == ()
+    broken = HELPED.replace('"herkes"', "1 / 0")
+    assert not check("1.1", course=students, session=Session((broken,))).passed
+    assert "1 / 0" not in students.module(students.tasks[0]).read_text("utf-8")
+
+
+def test_importing_odev_is_cheap() -> None:
+    script = (
+        "import sys, odev; print([m for m in ('rich', 'pytest', 'llmock', 'psutil') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_function_stays_a_function_whatever_is_imported() -> None:
+    import odev
+
+    importlib.import_module("odev.checking")
+    assert callable(odev.check)
+
+
+def test_in_a_real_kernel_the_cells_that_were_run_are_judged(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A function call and the magic, with nothing saved; the answer shows itself."""
+    monkeypatch.setenv("IPYTHONDIR", str(course.root / "ipython"))
+    cells = ("from odev import check", WRONG, mini.GOOD_GREET, "check(1.1)", "%odev check", "%odev status")
+    notebook = nbformat.reads(mini.notebook(*cells), as_version=4)
+    client = NotebookClient(notebook, resources={"metadata": {"path": str(course.lessons)}}, timeout=60)
+    client.execute()
+    said = [json.dumps(cell.outputs, ensure_ascii=False) for cell in notebook.cells]
+    assert "4/4" in said[3]
+    assert "text/html" in said[3]
+    assert "4/10" in said[4]
+    assert "henüz yazılmadı" in said[4]
+    assert "4/20" in said[5]
