@@ -8,7 +8,6 @@ them (splice.py, grading.py).
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from odev.cells import TaskId, read_notebook
-from odev.splice import definition
+from odev.splice import Definition, definition
 
 STUDENT_MARKER = ".odev-student"  # in the root of what `release` makes; nowhere else
 
@@ -139,7 +138,7 @@ class Course:
                 return task
         raise CourseError(f"there is no task {id}")
 
-    def definition_in_src(self, task: Task) -> ast.stmt:
+    def definition_in_src(self, task: Task) -> Definition:
         """The reference's definition, or in a student's copy the stub. CourseError when it is not there."""
         path = self.module(task)
         if not path.is_file():

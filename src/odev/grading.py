@@ -17,9 +17,10 @@ from enum import StrEnum
 
 from odev.cells import TaskCell
 from odev.course import Course, CourseError, Task
+from odev.runs import Run, StepTest
 from odev.sandbox import Ended, Limits
 from odev.splice import SpliceError, definition
-from odev.steps import Copies, Run, StepTest, collect, run
+from odev.steps import Copies, collect, run
 
 _TEST_TOOLS = {"pytest", "_pytest", "pluggy", "unittest", "odev"}
 

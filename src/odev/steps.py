@@ -1,8 +1,7 @@
 """The steps' tests, run against a copy of the package in which one definition is somebody's.
 
-A run believes no exit code: it reads the JUnit report against the list of tests
-that there are, and against the canaries, which must have failed. Not here: the
-limited process (sandbox.py), points and Turkish (grading.py).
+Not here: the limited process (sandbox.py), what its report says (runs.py), points
+and Turkish (grading.py).
 """
 
 from __future__ import annotations
@@ -14,62 +13,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from odev import canary, sandbox
 from odev.cells import TaskId
 from odev.course import Course, CourseError, Task, landed
-from odev.sandbox import Ended, Limits
+from odev.runs import Run, StepTest, read
+from odev.sandbox import Limits
 from odev.splice import remove, splice
 
 _PLUGINS = {"anyio": "anyio", "pytest_timeout": "timeout", "respx": "respx", "pytest_httpx2": "pytest_httpx2"}
-_LARGEST_REPORT = 5_000_000  # bytes
-
-
-@dataclass(frozen=True, slots=True)
-class StepTest:
-    """One test: its task, all the points of that task, and its hint (Turkish)."""
-
-    nodeid: str
-    task: TaskId
-    points: int
-    hint: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """The first test, in the tests' order, that did not pass, and its message's first line."""
-
-    test: StepTest
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What became of one run. `passed` holds node ids; `running` is the test during which it ended early."""
-
-    ended: Ended
-    passed: frozenset[str] = frozenset()
-    messages: dict[str, str] = field(default_factory=dict)
-    reported: bool = False
-    tampered: bool = False
-    running: str = ""
-    output: str = ""
-
-    def failure(self, tests: Iterable[StepTest]) -> Failure | None:
-        """The first of these that did not pass; the one that was running when there is no report."""
-        tests = tuple(tests)
-        if not self.reported:
-            at = next((test for test in tests if test.nodeid == self.running), None)
-            return Failure(at or tests[0], "") if tests else None
-        for test in tests:
-            if test.nodeid not in self.passed:
-                return Failure(test, self.messages.get(test.nodeid, ""))
-        return None
 
 
 class Copies:
@@ -174,7 +129,7 @@ def run(course: Course, package: Path, tests: Sequence[StepTest], limits: Limits
             sandbox.clean_environment(work, [package, _odevs_own()]),
             limits,
         )
-        return _read(report, started, outcome)
+        return read(report, started, outcome)
 
 
 def _files(course: Course, lessons: Sequence[int]) -> list[Path]:
@@ -225,46 +180,3 @@ def _threads_of_this_user() -> int:
         if each.info["uids"] and each.info["uids"].real == me:
             found += each.info["num_threads"] or 1
     return found
-
-
-def _read(report: Path, started: Path, outcome: sandbox.Outcome) -> Run:
-    running = started.read_text(encoding="utf-8") if started.is_file() else ""
-    cut = Run(outcome.ended, running=running, output=outcome.output)
-    if outcome.ended is not Ended.ITSELF or not report.is_file() or report.stat().st_size > _LARGEST_REPORT:
-        return cut
-    try:
-        cases = list(ElementTree.parse(report).iter("testcase"))
-    except ElementTree.ParseError:
-        return cut
-    passed: set[str] = set()
-    messages: dict[str, str] = {}
-    canaries: dict[str, bool] = {}
-    for case in cases:
-        wrong = [each for each in case if each.tag in ("failure", "error", "skipped")]
-        nodeid = next(
-            (each.get("value", "") for each in case.iter("property") if each.get("name") == "nodeid"), ""
-        )
-        if case.get("name") in canary.NAMES:
-            canaries[case.get("name", "")] = any(each.tag == "failure" for each in wrong)
-        elif nodeid and wrong:
-            messages.setdefault(nodeid, _one_line(wrong[0]))
-        elif nodeid:
-            passed.add(nodeid)
-    if not canaries:  # pytest was stopped on the way
-        return cut
-    return Run(
-        outcome.ended,
-        frozenset(passed - messages.keys()),
-        messages,
-        reported=True,
-        tampered=not all(canaries.get(name) for name in canary.NAMES),
-        running=running,
-        output=outcome.output,
-    )
-
-
-def _one_line(element: ElementTree.Element) -> str:
-    """The message as a person reads it: an assertion's own words, any other error with its class."""
-    lines = (element.get("message") or "").strip().splitlines() or [""]
-    line = lines[0].removeprefix("AssertionError: ").strip()
-    return line if len(line) <= 300 else line[:299] + "…"

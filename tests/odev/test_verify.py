@@ -1,0 +1,161 @@
+"""`verify` finds nothing wrong with a good course, and names each thing that is wrong with another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import mini_course as mini
+from odev import verifying
+from odev.course import Course
+from odev.inspecting import inspect
+from odev.verifying import verify
+
+LESSON = "01_words.ipynb"
+EASY = STUB = mini.GREET_STUB
+
+
+def test_a_good_course_has_no_problem(tmp_path: Path) -> None:
+    assert verify(mini.mini_course(tmp_path)) == []
+
+
+def lesson(course: Course, *cells: str) -> None:
+    mini.write(course.lessons / LESSON, mini.notebook(*cells))
+
+
+def source(course: Course, old: str, new: str) -> None:
+    path = course.src / "safechat" / "words.py"
+    assert old in path.read_text("utf-8")
+    path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
+
+
+def steps(course: Course, old: str, new: str) -> None:
+    path = course.steps / "test_01_words.py"
+    assert old in path.read_text("utf-8")
+    path.write_text(path.read_text("utf-8").replace(old, new, 1), "utf-8")
+
+
+def wrong(course: Course, name: str, text: str) -> None:
+    mini.write(course.wrong_answers / f"{name}.py", text)
+
+
+def add_a_test(course: Course, mark: str) -> None:
+    path = course.steps / "test_01_words.py"
+    body = f"\n\n@pytest.mark.task({mark})\ndef test_more():\n    from safechat.words import count\n"
+    path.write_text(path.read_text("utf-8") + body, "utf-8")
+
+
+NEEDLESS = """
+
+@pytest.mark.task("1.2", points=6, hint="say")
+def test_needs_the_other_task():
+    from safechat.words import count, greet
+
+    assert count(greet("a")) == 2
+"""
+PASSING_STUB = STUB.replace('raise NotImplementedError("ÖDEV 1.1")', "return f\"Merhaba {name or 'herkes'}\"")
+LOOP = "#| odev 1.1 words.greet\n# hint: f-string\ndef greet(name):\n    while True: pass\n"
+
+PROBLEMS: dict[str, tuple[Callable[[Course], object], str]] = {
+    "a stub passes": (lambda c: lesson(c, PASSING_STUB, mini.COUNT_STUB), "task 1.1: the stub passes"),
+    "a solution fails": (
+        lambda c: source(c, "herkes", "millet"),
+        "task 1.1: the solution fails tests/steps/test_01_words.py::test_greets_all: assert",
+    ),
+    "a wrong answer passes": (
+        lambda c: wrong(c, "1.1_right", mini.GOOD_GREET.replace("\n", "\n# hint: f-string\n", 1)),
+        "1.1_right.py: passes",
+    ),
+    "it fails without its hint": (
+        lambda c: wrong(c, "1.1_no_name", mini.WRONG["1.1_no_name"].replace("f-string", "retry")),
+        "1.1_no_name.py: fails without its hint 'retry'",
+    ),
+    "it fails another task": (
+        lambda c: (c.steps / "test_01_words.py").write_text(mini.STEPS_1 + NEEDLESS, "utf-8"),
+        "1.1_no_name.py: fails task 1.2 too: tests/steps/test_01_words.py::test_needs_the_other_task",
+    ),
+    "it does not fit": (
+        lambda c: wrong(c, "1.1_no_name", "#| odev 1.1 words.greet\n# hint: f\ndef selam(): ...\n"),
+        "1.1_no_name.py: does not fit into src",
+    ),
+    "it has no hint line": (lambda c: wrong(c, "1.1_no_name", mini.GOOD_GREET), "needs a tag line, then"),
+    "its name is of another task": (
+        lambda c: wrong(c, "1.2_x", mini.WRONG["1.1_no_name"]), "1.2_x.py: is of task 1.1",
+    ),
+    "it is of no task": (
+        lambda c: wrong(c, "9.1_x", "#| odev 9.1 words.greet\n# hint: f\ndef greet(): ...\n"),
+        "9.1_x.py: there is no task 9.1",
+    ),
+    "there is none": (lambda c: (c.wrong_answers / "1.2_spaces.py").unlink(), "task 1.2: 0 wrong answers, 1"),
+    "a task without tests": (
+        lambda c: (c.steps / "test_02_queue.py").write_text("", "utf-8"), "task 2.1: has no tests",
+    ),
+    "points that disagree": (
+        lambda c: steps(c, "points=4", "points=5"),
+        "task 1.1: the tests of one task disagree on its points: [4, 5]",
+    ),
+    "no hint": (lambda c: add_a_test(c, '"1.2", points=6'), "test_more: has no hint"),
+    "no such task": (
+        lambda c: add_a_test(c, '"1.9", points=6, hint="x"'), "test_more: there is no task 1.9",
+    ),
+    "no mark": (
+        lambda c: add_a_test(c, '"bir", points=6, hint="x"'), 'test_more needs @pytest.mark.task("1.2"',
+    ),
+    "another signature": (
+        lambda c: lesson(c, STUB.replace("name: str", "name"), mini.COUNT_STUB),
+        "task 1.1: the stub's signature or docstring",
+    ),
+    "another docstring": (
+        lambda c: lesson(c, STUB.replace("to all", "to none"), mini.COUNT_STUB),
+        "task 1.1: the stub's signature or docstring",
+    ),
+    "another method": (
+        lambda c: mini.write(
+            c.lessons / "02_queue.ipynb", mini.notebook(mini.QUEUE_STUB.replace("The oldest", "The newest"))
+        ),
+        "task 2.1: the stub's Queue.get is not that of src",
+    ),
+    "a method too few": (
+        lambda c: mini.write(
+            c.lessons / "02_queue.ipynb", mini.notebook(mini.QUEUE_STUB.partition("    def get")[0])
+        ),
+        "task 2.1: the stub has no Queue.get",
+    ),
+    "a definition too long": (
+        lambda c: source(c, "    return len", "    x = 1\n" * 40 + "    return len"),
+        "task 1.2: count has 42 lines in src, 40 at most",
+    ),
+    "a definition that src does not have": (
+        lambda c: source(c, "def count", "def count_words"), "task 1.2: words.py has no count",
+    ),
+    "a task twice": (lambda c: lesson(c, STUB, STUB, mini.COUNT_STUB), "task 1.1 is there twice"),
+}  # fmt: skip
+
+
+# seen only when the tests are run
+RUN = [expected for _, expected in list(PROBLEMS.values())[:6]]
+
+
+@pytest.mark.parametrize(("change", "expected"), PROBLEMS.values(), ids=PROBLEMS.keys())
+def test_a_problem_is_named(tmp_path: Path, change: Callable[[Course], object], expected: str) -> None:
+    change(mini.mini_course(tmp_path))
+    look = verify if expected in RUN else lambda course: inspect(course).problems
+    problems = look(Course(tmp_path))
+    assert [each for each in problems if expected in each], problems
+
+
+def test_a_wrong_answer_that_never_ends_fails_its_task_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "LIMITS", replace(verifying.LIMITS, seconds=4))
+    course = mini.mini_course(tmp_path)
+    wrong(course, "1.1_no_name", LOOP)
+    assert verify(course, [1]) == []
+
+
+def test_more_wrong_answers_can_be_asked_for(tmp_path: Path) -> None:
+    inspected = inspect(mini.mini_course(tmp_path), [1], wrong_answers=2)
+    assert inspected.problems == ("task 1.2: 1 wrong answers, 2 at least",)
