@@ -1,14 +1,24 @@
-"""`python -m odev`: the course's commands."""
+"""`python -m odev`: the course's commands. Thin: what each does is in a module of its own."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from odev.course import Course, CourseError, find_course
+
 app = typer.Typer(help="Kursun komutları.", no_args_is_help=True, add_completion=False)
+
+_Lessons = Annotated[
+    list[int] | None, typer.Option("--lesson", help="Yalnız bu ders; birden çok verilebilir")
+]
+_Jobs = Annotated[int | None, typer.Option(help="Aynı anda kaç iş; yoksa işlemci sayısı kadar")]
 
 
 class Language(StrEnum):
@@ -16,9 +26,31 @@ class Language(StrEnum):
     en = "en"
 
 
+@contextmanager
+def _course() -> Iterator[Course]:
+    """The course around here; its errors end the command in one line."""
+    try:
+        yield find_course()
+    except CourseError as error:
+        Console(stderr=True).print(str(error), style="red", markup=False)
+        raise typer.Exit(2) from None
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int], None]]:
+    """A bar that moves one step at each call; the call names the total."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(what, total=None)
+        yield lambda total: progress.update(bar, total=total, advance=1)
+
+
 @app.callback()
 def odev() -> None:
-    """Kursun komutları: demo, …"""
+    """Kursun komutları: öğrenci için lab, check, status, package; öğretmen için grade, release;
+    kursu yazan için build, verify."""
 
 
 @app.command()
@@ -29,6 +61,163 @@ def demo(
     from odev.demo import show
 
     show(Console(), lang.value)
+
+
+@app.command()
+def lab(
+    port: Annotated[int, typer.Option(help="JupyterLab'ın portu; 0: boş bir tane bul")] = 8888,
+    browser: Annotated[bool, typer.Option(help="Tarayıcıyı aç")] = True,
+) -> None:
+    """JupyterLab'ı sınıfla (API ve Vault) birlikte aç; Ctrl-C hepsini kapatır."""
+    with _course() as course:
+        from odev.lab import lab as run
+
+        raise typer.Exit(run(course, port=port, browser=browser))
+
+
+@app.command()
+def check(
+    what: Annotated[
+        str | None, typer.Argument(help="Ders (4) ya da görev (4.2); yoksa son kaydedilen ders")
+    ] = None,
+) -> None:
+    """Kaydedilmiş dersimi kontrol et: puanlar, neyin geçmediği, ipucu."""
+    with _course() as course:
+        from odev.checking import Session
+        from odev.checking import check as judge
+
+        report = judge(what, course=course, session=Session())
+        Console().print(report)
+        raise typer.Exit(0 if report.results and report.passed else 1)
+
+
+@app.command()
+def status() -> None:
+    """Ne yaptım, kaç puanım var, sırada ne var."""
+    with _course() as course:
+        from odev.checking import Session
+        from odev.checking import status as judge
+
+        Console().print(judge(course=course, session=Session()))
+
+
+@app.command()
+def package(
+    target: Annotated[Path, typer.Argument(help="Projenin yazılacağı boş klasör")] = Path("benim-paketim"),
+) -> None:
+    """Kendi paketim: yazdığım hücrelerle, pip ile kurulabilen bir proje."""
+    with _course() as course:
+        from odev.packaging import package as make
+
+        own, others = make(course, target)
+        console = Console()
+        console.print(f"{target} hazır. Kurmak için: pip install {target}", markup=False)
+        console.print(f"Senin yazdıkların: {', '.join(own) or 'henüz yok'}", markup=False)
+        if others:
+            console.print(f"Henüz yazılmayanlar (src'deki hâliyle kaldı): {', '.join(others)}", markup=False)
+
+
+@app.command()
+def grade(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Teslimlerin klasörü, ya da tek tek klasörler ve zip'ler")
+    ],
+    out: Annotated[Path, typer.Option(help="Sonuçların yazılacağı klasör")] = Path("grades"),
+    lesson: _Lessons = None,
+    jobs: _Jobs = None,
+    timeout: Annotated[float, typer.Option(help="Bir görevin en uzun süresi, saniye")] = 20.0,
+    gradescope: Annotated[bool, typer.Option("--gradescope", help="Her teslim için results.json")] = False,
+    classroom50: Annotated[bool, typer.Option("--classroom50", help="Her teslim için result.json")] = False,
+) -> None:
+    """Teslimleri puanla: tablo, CSV, JSON.
+
+    Her görev ayrı bir process'te, süre, bellek ve çıktı sınırlarıyla çalışır; bir görevin hatası
+    başka hiçbir puana dokunmaz. Yarıda kesilirse kaldığı yerden sürer. Bu bir sandbox değil, bir
+    tuzak telidir: kazaları ve bilinen hileleri yakalar, ama kötü niyetli kodu dosyalarından ve
+    ağdan uzak tutmaz. Tanımadığın kodu bir container içinde puanla.
+    """
+    with _course() as course:
+        from odev import exports
+        from odev.gradebook import gradebook
+        from odev.sandbox import Limits
+        from odev.submissions import grade as run
+
+        with _progress("puanlanıyor") as done:
+            graded = run(
+                course, paths, out, lessons=lesson or (), jobs=jobs, limits=Limits(seconds=timeout), done=done
+            )
+        exports.write_csv(out / "grades.csv", graded)
+        exports.write_json(out / "grades.json", graded)
+        for each in graded:
+            if gradescope:
+                exports.write_gradescope(out / "gradescope" / each.name / "results.json", each)
+            if classroom50:
+                exports.write_classroom50(out / "classroom50" / each.name / "result.json", each)
+        Console().print(gradebook(graded))
+        Console().print(f"Sonuçlar: {out}", markup=False)
+
+
+@app.command()
+def release(
+    lesson: Annotated[int, typer.Option(help="Bu ders ve sonrası stub olur, öncekiler verilir")] = 0,
+    out: Annotated[Path, typer.Option(help="Yazılacak zip")] = Path("dist/safechat-odev.zip"),
+) -> None:
+    """Öğrenciler için çözümsüz bir zip yap."""
+    with _course() as course:
+        from odev.release import release as make
+
+        stubs = make(course, out, lesson)
+        Console().print(
+            f"{out} hazır. Öğrencinin yazacağı görevler: {', '.join(stubs) or 'yok'}", markup=False
+        )
+
+
+@app.command()
+def build(
+    lessons: Annotated[
+        list[str] | None, typer.Argument(help="Derslerin adları (01_hata_yonetimi); yoksa hepsi")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Yazma; bayat olan varsa adını söyle ve 1 ile çık")
+    ] = False,
+    jobs: Annotated[int, typer.Option(help="Aynı anda kaç notebook")] = 2,
+) -> None:
+    """solutions/ içindeki notebook'ları derslerden ve src'den kur, çalıştır, çıktılarıyla yaz."""
+    with _course() as course:
+        from odev.build import build as make
+        from odev.build import orphans, write
+
+        built = make(course, lessons or (), jobs)
+        stale = [each.path for each in built if each.stale] + orphans(course)
+        if not check:
+            write(built)
+            for path in orphans(course):
+                path.unlink()
+        for path in stale:
+            word = "bayat" if check else "yazıldı"
+            Console().print(f"{word}: {path.relative_to(course.root)}", markup=False)
+        raise typer.Exit(1 if check and stale else 0)
+
+
+@app.command()
+def verify(
+    lesson: _Lessons = None,
+    wrong_answers: Annotated[int, typer.Option(help="Her görev için en az kaç yanlış cevap")] = 1,
+    jobs: _Jobs = None,
+) -> None:
+    """Kursu sına: stub'lar kalır, çözümler geçer, her yanlış cevap yalnız kendi görevinden kalır."""
+    with _course() as course:
+        from odev.verifying import verify as prove
+
+        with _progress("sınanıyor") as done:
+            problems = prove(course, lesson or (), wrong_answers=wrong_answers, jobs=jobs, done=done)
+        for problem in problems:
+            Console().print(f"✗ {problem}", markup=False, style="red")
+        if not problems:
+            Console().print(
+                "✓ Her stub kalıyor, her çözüm geçiyor, her yanlış cevap yalnız kendi görevinden kalıyor."
+            )
+        raise typer.Exit(1 if problems else 0)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -179,3 +179,10 @@ def mark_students(root: Path, tasks: Iterable[Task], landed: Mapping[str, list[s
 def _told(root: Path) -> dict[str, dict[str, Any]]:
     told: dict[str, dict[str, Any]] = json.loads((root / STUDENT_MARKER).read_text("utf-8"))
     return told
+
+
+def package_files(folder: Path) -> Iterator[Path]:
+    """The files of a package, without what Python makes of them."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path

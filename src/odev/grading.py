@@ -93,18 +93,22 @@ class Grader:
 
     def judge(self, task: Task, cell: TaskCell | None) -> TaskResult:
         """The task, with this cell as its answer."""
-        tests = self._tests[task]
+        return self.judge_with_run(task, cell)[0]
+
+    def judge_with_run(self, task: Task, cell: TaskCell | None) -> tuple[TaskResult, Run | None]:
+        """The same, and what became of each test; None when there was nothing to run."""
         if cell is None:
-            return self._result(task, State.MISSING, f"{task.id} numaralı görev hücresi yok")
+            return self._result(task, State.MISSING, f"{task.id} numaralı görev hücresi yok"), None
         if is_stub(cell.source, task):
-            return self._result(task, State.UNWRITTEN, "henüz yazılmadı")
+            return self._result(task, State.UNWRITTEN, "henüz yazılmadı"), None
+        if _test_tools(cell.source):
+            return self._result(task, State.TAMPERED, _MESSAGES[State.TAMPERED]), None
         try:
-            if _test_tools(cell.source):
-                return self._result(task, State.TAMPERED, _MESSAGES[State.TAMPERED])
             with self._copies.changed(task, cell.source) as package:
-                return self._read(task, run(self._course, package, tests, self._limits))
+                done = run(self._course, package, self._tests[task], self._limits)
         except SpliceError as error:
-            return self._result(task, State.UNREADABLE, str(error))
+            return self._result(task, State.UNREADABLE, str(error)), None
+        return self._read(task, done), done
 
     def judge_all(
         self,

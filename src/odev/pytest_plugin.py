@@ -2,7 +2,8 @@
 
 `@pytest.mark.task("1.2", points=6, hint="…")`. pyproject.toml loads it
 (`-p odev.pytest_plugin`). Each test's task, points and hint go into the JUnit
-report as properties, where the grading reads them.
+report as properties, where the grading reads them. With `--submission DIR` (or a
+zip) the same tests are run against a submission; submission_items.py says how.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ MARKER = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("odev", "the course")
+    group.addoption("--submission", metavar="DIR", help="run the steps' tests against this folder or zip")
     group.addoption("--odev-task", action="append", metavar="ID", help="only this task's tests, as 1.2")
     group.addoption("--odev-list", metavar="FILE", help="write the list of the steps' tests (JSON), run none")
 
@@ -26,6 +28,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if not any(line.startswith("task(") for line in config.getini("markers")):
         config.addinivalue_line("markers", MARKER)
+    if config.getoption("--submission") and config.args_source is not pytest.Config.ArgsSource.ARGS:
+        from odev.course import find_course
+
+        config.args[:] = [str(find_course(config.rootpath).steps)]
 
 
 @pytest.hookimpl(trylast=True)
@@ -42,6 +48,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
+    if config.getoption("--submission") and not config.getoption("--odev-list"):
+        _against_submission(config, items)
+
+
+def _against_submission(config: pytest.Config, items: list[pytest.Item]) -> None:
+    from odev.course import CourseError, find_course
+    from odev.steps import step_test
+    from odev.submission_items import against
+
+    course = find_course(config.rootpath)
+    path = (config.invocation_params.dir / config.getoption("--submission")).resolve()
+    if not path.exists():
+        raise pytest.UsageError(f"--submission: there is no {path}")
+    try:
+        steps = [item for item in items if item.get_closest_marker("task") is not None]
+        tests = [step_test({key: str(value) for key, value in item.user_properties}) for item in steps]
+        judged, items[:] = against(course, path, steps, tests)
+    except CourseError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.add_cleanup(judged.close)
+    for warning in judged.warnings:
+        config.issue_config_time_warning(pytest.PytestWarning(f"{path.name}: {warning}"), stacklevel=1)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -91,7 +91,7 @@ def collect(course: Course, *lessons: int) -> tuple[StepTest, ...]:
         )
         if done.returncode or not target.is_file():
             raise CourseError(f"the steps' tests cannot be collected:\n{done.stdout}{done.stderr}")
-        return tuple(_step_test(told) for told in json.loads(target.read_text(encoding="utf-8")))
+        return tuple(step_test(told) for told in json.loads(target.read_text(encoding="utf-8")))
 
 
 def run(course: Course, package: Path, tests: Sequence[StepTest], limits: Limits) -> Run:
@@ -159,7 +159,8 @@ def _arguments(course: Course) -> list[str]:
     ]
 
 
-def _step_test(told: dict[str, str]) -> StepTest:
+def step_test(told: dict[str, str]) -> StepTest:
+    """From the properties of its item. CourseError when its mark is not right."""
     nodeid = told["nodeid"]
     try:
         task, points, hint = TaskId.parse(told["task"]), int(told["points"]), told["hint"]

@@ -1,0 +1,156 @@
+"""The commands, as a person runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import mini_course as mini
+from odev.course import Course
+
+SRC = Path(__file__).parents[2] / "src"
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Course:
+    course = mini.mini_course(tmp_path / "course")
+    mini.write(
+        course.root / "pyproject.toml", '[tool.pytest.ini_options]\naddopts = ["-podev.pytest_plugin"]\n'
+    )
+    return course
+
+
+def odev(course: Course, *arguments: str, module: str = "odev") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=course.root,
+        env={**os.environ, "PYTHONPATH": str(SRC), "PYTHONUTF8": "1", "COLUMNS": "150"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def test_check_shows_points_and_hints_and_its_exit_code_tells(course: Course) -> None:
+    mini.write(course.lessons / "01_words.ipynb", mini.notebook(mini.WRONG["1.1_never_all"], mini.GOOD_COUNT))
+    done = odev(course, "check", "1")
+    assert done.returncode == 1, done.stderr
+    assert "İpucu: isim boşsa herkese selam ver" in done.stdout
+    assert "Toplam 6/10 puan." in done.stdout
+    assert odev(course, "check", "1.2").returncode == 0
+
+
+def test_status_shows_what_is_next(course: Course) -> None:
+    done = odev(course, "status")
+    assert "Toplam 0/20 puan. Sıradaki: 1.1 words.greet" in done.stdout, done.stderr
+
+
+def test_grade_writes_every_file(course: Course) -> None:
+    mini.submission(course.root / "in" / "ayşe", mini.GOOD_GREET)
+    mini.submission(
+        course.root / "in" / "veli", "#| odev 1.1 words.greet\ndef greet(name):\n    import os; os._exit(0)"
+    )
+    done = odev(course, "grade", "in", "--out", "out", "--gradescope", "--classroom50", "--lesson", "1")
+    assert done.returncode == 0, done.stderr
+    assert "4/10" in done.stdout
+    assert "veli, 1.1: testler bitmeden process kapandı" in done.stdout
+    out = course.root / "out"
+    assert [each["score"] for each in json.loads((out / "grades.json").read_text("utf-8"))] == [4, 0]
+    assert (out / "grades.csv").is_file()
+    assert (out / "gradescope" / "ayşe" / "results.json").is_file()
+    assert (out / "classroom50" / "veli" / "result.json").is_file()
+
+
+def test_grade_says_that_it_is_no_sandbox(course: Course) -> None:
+    assert "sandbox değil" in " ".join(odev(course, "grade", "--help").stdout.split())
+
+
+def test_verify_names_each_problem_and_fails(course: Course) -> None:
+    assert odev(course, "verify").returncode == 0
+    (course.wrong_answers / "1.2_spaces.py").unlink()
+    done = odev(course, "verify", "--lesson", "1")
+    assert done.returncode == 1
+    assert "task 1.2: 0 wrong answers, 1 at least" in done.stdout
+
+
+def test_build_check_names_what_is_stale_and_fails(course: Course) -> None:
+    done = odev(course, "build", "--check")
+    assert (done.returncode, done.stdout.splitlines()) == (
+        1, [f"bayat: {Path('solutions') / name}" for name in ("01_words.ipynb", "02_queue.ipynb")],
+    )  # fmt: skip
+    assert not course.solutions.exists()
+    assert odev(course, "build", "01_words").returncode == 0
+    assert (course.solutions / "01_words.ipynb").is_file()
+    assert odev(course, "build", "--check", "01_words").returncode == 0
+
+
+def test_release_and_package_say_what_they_made(course: Course) -> None:
+    done = odev(course, "release", "--lesson", "2", "--out", "r.zip")
+    assert "Öğrencinin yazacağı görevler: 2.1" in done.stdout, done.stderr
+    done = odev(course, "package", "mine")
+    assert "Henüz yazılmayanlar (src'deki hâliyle kaldı): 1.1, 1.2, 2.1" in done.stdout, done.stderr
+
+
+def test_an_error_of_the_courses_is_one_line(course: Course) -> None:
+    done = odev(course, "grade", "yok")
+    assert (done.returncode, done.stderr.strip()) == (2, "there is no yok")
+
+
+def test_pytest_shows_a_submission_test_by_test(course: Course) -> None:
+    mini.submission(course.root / "in", mini.WRONG["1.1_never_all"], mini.GOOD_QUEUE)
+    done = odev(course, "--submission", "in", "-v", "--import-mode=importlib", module="pytest")
+    assert "test_01_words.py::test_greets_by_name PASSED" in done.stdout, done.stdout + done.stderr
+    assert "test_01_words.py::test_greets_all FAILED" in done.stdout
+    assert "test_02_queue.py::test_first_in_first_out PASSED" in done.stdout
+    assert "1.1 words.greet: assert 'Merhaba ' == 'Merhaba herkes'" in done.stdout
+    assert "İpucu: isim boşsa herkese selam ver" in done.stdout
+    assert "1.2 words.count: 1.2 numaralı görev hücresi yok" in done.stdout
+    assert "4 failed, 2 passed" in done.stdout
+
+
+def test_pytest_shows_some_of_it_when_asked(course: Course) -> None:
+    mini.submission(course.root / "in", mini.GOOD_GREET)
+    done = odev(course, "--submission=in", "tests/steps/test_01_words.py", "-kgreets", module="pytest")
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_lab_serves_the_lessons_and_ends_with_everything(course: Course) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(SRC), "JUPYTER_RUNTIME_DIR": str(course.root / "runtime")}
+    command = [sys.executable, "-m", "odev", "lab", "--no-browser", "--port", "0"]
+    flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+    with subprocess.Popen(
+        command, cwd=course.root, env=environment, creationflags=flags,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        try:
+            server = the_server(course.root / "runtime")
+            url = f"http://127.0.0.1:{server['port']}/api/contents?token={server['token']}"
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                names = [each["name"] for each in json.load(answer)["content"]]
+        finally:
+            process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
+            process.wait(30)
+    assert sorted(names) == ["01_words.ipynb", "02_queue.ipynb"]
+    with pytest.raises(OSError, match=r"refused|10061"):
+        urllib.request.urlopen(url, timeout=10)
+
+
+def the_server(folder: Path) -> dict[str, object]:
+    """What JupyterLab writes about itself once it listens, within 60 s."""
+    for _ in range(600):
+        for path in folder.glob("jpserver-*.json"):
+            text = path.read_text("utf-8")
+            if text:
+                told: dict[str, object] = json.loads(text)
+                return told
+        time.sleep(0.1)
+    raise AssertionError("JupyterLab did not start")

@@ -1,0 +1,142 @@
+"""A release holds no solution; in it a student's checks fill the package, which then installs by pip."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import mini_course as mini
+from odev.checking import Session, check
+from odev.course import Course, CourseError
+from odev.packaging import package
+from odev.release import FOLDER, release
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Course:
+    course = mini.mini_course(tmp_path / "course")
+    mini.write(course.solutions / "01_words.ipynb", mini.notebook(mini.GOOD_GREET))
+    mini.write(course.root / "tests" / "conftest.py", "")
+    mini.write(course.root / "tests" / "odev" / "test_x.py", "")
+    mini.write(course.root / "tests" / "safechat" / "test_words.py", "")
+    mini.write(course.root / "tests" / "safechat" / "fakes.py", "")
+    mini.write(course.lessons / "chat_api.log", "x")
+    return course
+
+
+def unpacked(course: Course, folder: Path, lesson: int = 0) -> Course:
+    release(course, folder / "release.zip", lesson)
+    with zipfile.ZipFile(folder / "release.zip") as archive:
+        archive.extractall(folder)
+    return Course(folder / FOLDER)
+
+
+def words(course: Course) -> str:
+    return (course.src / "safechat" / "words.py").read_text("utf-8")
+
+
+def test_a_release_holds_no_solution_and_no_wrong_answer(course: Course, tmp_path: Path) -> None:
+    students = unpacked(course, tmp_path)
+    files = {
+        path.relative_to(students.root).as_posix() for path in students.root.rglob("*") if path.is_file()
+    }
+    assert files == {
+        ".odev-student",
+        "lessons/01_words.ipynb",
+        "lessons/02_queue.ipynb",
+        "src/safechat/__init__.py",
+        "src/safechat/words.py",
+        "tests/conftest.py",
+        "tests/safechat/fakes.py",
+        "tests/steps/test_01_words.py",
+        "tests/steps/test_02_queue.py",
+    }
+    for solved in ("Merhaba herkes", "findall", "pop(0)"):
+        assert solved not in words(students)
+
+
+def test_the_tasks_of_earlier_lessons_are_given(course: Course, tmp_path: Path) -> None:
+    assert release(course, tmp_path / "release.zip", 2) == ["2.1"]
+    students = unpacked(course, tmp_path, 2)
+    assert "Merhaba herkes" in words(students)
+    assert 'NotImplementedError("ÖDEV 2.1")' in words(students)
+
+
+def test_the_same_course_makes_the_same_zip(course: Course, tmp_path: Path) -> None:
+    release(course, tmp_path / "a.zip")
+    release(course, tmp_path / "b.zip")
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+def test_a_package_that_needs_a_task_at_import_is_not_released(course: Course, tmp_path: Path) -> None:
+    path = course.src / "safechat" / "words.py"
+    path.write_text(words(course) + "\nALL = greet('')\n", "utf-8")
+    with pytest.raises(CourseError, match="cannot be imported"):
+        release(course, tmp_path / "release.zip")
+
+
+def test_a_students_copy_is_not_released_again(course: Course, tmp_path: Path) -> None:
+    with pytest.raises(CourseError, match="student's copy"):
+        release(unpacked(course, tmp_path), tmp_path / "again.zip")
+
+
+def test_step_by_step_the_students_package_becomes_whole(course: Course, tmp_path: Path) -> None:
+    students = unpacked(course, tmp_path)
+    for lesson, cells in ((1, (mini.GOOD_GREET, mini.GOOD_COUNT)), (2, (mini.GOOD_QUEUE,))):
+        assert check(lesson, course=Course(students.root), session=Session(cells)).passed
+    assert "NotImplementedError" not in words(students)
+    script = "from safechat import Queue, greet; q = Queue(); q.put(greet('')); print(q.get())"
+    done = subprocess.run([sys.executable, "-c", script], cwd=students.src, capture_output=True, text=True)
+    assert done.stdout.strip() == "Merhaba herkes"
+
+
+def test_the_package_holds_the_students_cells_and_names_what_is_missing(
+    course: Course, tmp_path: Path
+) -> None:
+    students = unpacked(course, tmp_path)
+    mini.write(students.lessons / "01_words.ipynb", mini.notebook(mini.GOOD_GREET, mini.COUNT_STUB))
+    assert package(students, tmp_path / "mine") == (["1.1"], ["1.2", "2.1"])
+    made = (tmp_path / "mine" / "src" / "safechat" / "words.py").read_text("utf-8")
+    assert "name or 'herkes'" in made
+    assert "1.1" in (tmp_path / "mine" / "README.md").read_text("utf-8")
+    with pytest.raises(CourseError, match="not empty"):
+        package(students, tmp_path / "mine")
+
+
+def test_the_package_is_a_project_that_pip_would_build(course: Course, tmp_path: Path) -> None:
+    settings = """[project]
+name = "safechat"
+version = "1.2.3"
+requires-python = ">=3.11"
+dependencies = ["openai>=3,<4"]
+[project.optional-dependencies]
+cli = ["typer>=0.15; python_version < '4'"]
+course = ["jupyter"]
+[project.scripts]
+safechat = "safechat.cli:main"
+"""
+    mini.write(course.root / "pyproject.toml", settings)
+    package(course, tmp_path / "mine")
+    told = tomllib.loads((tmp_path / "mine" / "pyproject.toml").read_text("utf-8"))
+    assert told["project"] == {
+        "name": "safechat",
+        "version": "1.2.3",
+        "requires-python": ">=3.11",
+        "dependencies": ["openai>=3,<4"],
+        "readme": "README.md",
+        "optional-dependencies": {"cli": ["typer>=0.15; python_version < '4'"]},
+        "scripts": {"safechat": "safechat.cli:main"},
+    }
+    assert told["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["src/safechat"]
+
+
+def test_a_cell_that_breaks_the_package_is_said(course: Course, tmp_path: Path) -> None:
+    broken = mini.GOOD_GREET.replace("\n", "\nimport yok_boyle_bir_modul\n", 1)
+    mini.write(course.lessons / "01_words.ipynb", mini.notebook(broken))
+    with pytest.raises(CourseError, match="yok_boyle_bir_modul"):
+        package(course, tmp_path / "mine")

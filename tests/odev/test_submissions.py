@@ -1,0 +1,196 @@
+"""Many submissions: each for itself, whatever one of them does; in files that other programs read."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import zipfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import mini_course as mini
+from odev.course import Course, CourseError
+from odev.exports import write_classroom50, write_csv, write_gradescope, write_json
+from odev.grading import State, TaskResult
+from odev.sandbox import Limits
+from odev.submissions import Graded, find_submissions, grade, read_submission
+
+LOOP = "#| odev 1.1 words.greet\ndef greet(name):\n    while True: pass\n"
+GOOD = (mini.GOOD_GREET, mini.GOOD_COUNT, mini.GOOD_QUEUE)
+LIMITS = Limits(seconds=5)
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Course:
+    return mini.mini_course(tmp_path / "course")
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    return folder
+
+
+def scores(graded: list[Graded]) -> dict[str, int]:
+    return {each.name: each.score for each in graded}
+
+
+def test_each_costs_its_own_tasks_alone(course: Course, inbox: Path, tmp_path: Path) -> None:
+    mini.submission(inbox / "ayşe", *GOOD)
+    mini.submission(inbox / "döngü", LOOP, mini.GOOD_COUNT)
+    mini.submission(inbox / "stub", mini.GREET_STUB, mini.COUNT_STUB, mini.QUEUE_STUB)
+    (inbox / "boş").mkdir()
+    mini.write(inbox / "bozuk" / "01_words.ipynb", "{ not json")
+    mini.write(inbox / "bozuk" / "02_queue.ipynb", mini.notebook(mini.GOOD_QUEUE))
+    mini.submission(inbox / "iki kez", mini.GOOD_GREET, mini.WRONG["1.1_no_name"])
+    with zipfile.ZipFile(inbox / "zipli.zip", "w") as archive:
+        archive.writestr("ödev/lessons/01_words.ipynb", mini.notebook(*GOOD[:2]))
+    (inbox / "değil.zip").write_bytes(b"no zip")
+    graded = grade(course, [inbox], tmp_path / "out", limits=LIMITS)
+    assert scores(graded) == {
+        "ayşe": 20, "boş": 0, "bozuk": 10, "değil": 0, "döngü": 6, "iki kez": 0, "stub": 0, "zipli": 10,
+    }  # fmt: skip
+    by_name = {each.name: each for each in graded}
+    assert all(each.points == 20 for each in graded)
+    assert by_name["boş"].warnings == ("içinde hiç notebook yok",)
+    assert {each.state for each in by_name["boş"].results} == {State.MISSING}
+    assert "01_words.ipynb okunamadı" in by_name["bozuk"].warnings[0]
+    assert "1.1 numaralı görev birden çok kez var, sonuncusu sayıldı" in by_name["iki kez"].warnings[0]
+    assert by_name["döngü"].results[0].state is State.TIME
+    assert "açılamadı" in by_name["değil"].warnings[0]
+
+
+def test_tests_conftests_modules_and_solutions_of_a_submission_are_never_used(
+    course: Course, inbox: Path, tmp_path: Path
+) -> None:
+    cheat = mini.submission(inbox / "kurnaz", mini.WRONG["1.1_no_name"])
+    trap = f"open({str(tmp_path / 'used')!r}, 'w').close()\n"
+    for name in ("conftest.py", "tests/conftest.py", "tests/steps/test_01_words.py", "src/safechat/words.py"):
+        mini.write(cheat / name, trap)
+    mini.write(cheat / "pytest.ini", "[pytest]\naddopts = --co\n")
+    mini.write(cheat / "solutions" / "01_words.ipynb", mini.notebook(*GOOD))
+    mini.write(cheat / ".ipynb_checkpoints" / "01_words.ipynb", mini.notebook(*GOOD))
+    assert scores(grade(course, [inbox], tmp_path / "out", limits=LIMITS)) == {"kurnaz": 0}
+    assert not (tmp_path / "used").exists()
+
+
+def test_a_link_out_of_the_submission_is_not_followed(inbox: Path) -> None:
+    mini.submission(inbox / "ayşe", *GOOD)
+    (inbox / "veli").mkdir()
+    try:
+        os.symlink(inbox / "ayşe" / "01_words.ipynb", inbox / "veli" / "01_words.ipynb")
+        os.symlink(inbox / "ayşe", inbox / "veli" / "lessons")
+    except OSError:
+        pytest.skip("this user may not make links")
+    assert read_submission("veli", inbox / "veli").cells == {}
+
+
+def test_only_what_changed_is_graded_again(course: Course, inbox: Path, tmp_path: Path) -> None:
+    runs: list[int] = []
+    mini.submission(inbox / "ayşe", mini.GOOD_GREET)
+    mini.submission(inbox / "veli", mini.GOOD_GREET)
+
+    def again() -> tuple[dict[str, int], int]:
+        runs.clear()
+        found = scores(grade(course, [inbox], tmp_path / "out", limits=LIMITS, done=runs.append))
+        return found, len(runs)
+
+    assert again() == ({"ayşe": 4, "veli": 4}, 6)
+    assert again() == ({"ayşe": 4, "veli": 4}, 0)
+    mini.submission(inbox / "veli", mini.WRONG["1.1_no_name"])
+    assert again() == ({"ayşe": 4, "veli": 0}, 3)
+    (tmp_path / "out" / "results" / "ayşe.json").write_text("{", "utf-8")
+    assert again() == ({"ayşe": 4, "veli": 0}, 3)
+    mini.write(course.steps / "test_01_words.py", mini.STEPS_1.replace("points=4", "points=3"))
+    assert again() == ({"ayşe": 3, "veli": 0}, 6)
+
+
+def test_one_lesson_can_be_graded(course: Course, inbox: Path, tmp_path: Path) -> None:
+    mini.submission(inbox / "ayşe", *GOOD)
+    (graded,) = grade(course, [inbox], tmp_path / "out", lessons=[2], limits=LIMITS)
+    assert [(each.task, each.score) for each in graded.results] == [("2.1", 10)]
+
+
+def test_thirty_submissions_with_two_endless_loops(course: Course, inbox: Path, tmp_path: Path) -> None:
+    for number in range(30):
+        cells = (LOOP,) if number in (3, 17) else (mini.GOOD_GREET,)
+        mini.submission(inbox / f"öğrenci{number:02}", *cells)
+    graded = grade(course, [inbox], tmp_path / "out", lessons=[1], limits=LIMITS)
+    assert [each.score for each in graded] == [0 if number in (3, 17) else 4 for number in range(30)]
+
+
+def test_names_come_from_folders_and_zips(inbox: Path) -> None:
+    for name in ("ayşe", "veli", ".git", "__MACOSX"):
+        (inbox / name).mkdir()
+    (inbox / "veli.zip").write_bytes(b"")
+    (inbox / "notlar.txt").write_text("", "utf-8")
+    assert sorted(find_submissions([inbox])) == ["ayşe", "veli", "veli.zip"]
+    assert list(find_submissions([inbox / "ayşe"])) == ["ayşe"]
+    mini.submission(inbox / "veli", *GOOD)
+    assert list(find_submissions([inbox / "veli"])) == ["veli"]
+    with pytest.raises(CourseError, match="there is no"):
+        find_submissions([inbox / "yok"])
+
+
+RESULTS = (
+    TaskResult("1.1", "words.greet", 4, State.PASSED),
+    TaskResult("1.2", "words.count", 6, State.FAILED, "assert 1 == 2", "kelimeleri say"),
+)
+GRADED = Graded("=ayşe", "key", RESULTS, ("uyarı",))
+
+
+def test_the_csv_opens_in_a_spreadsheet_and_calculates_nothing(tmp_path: Path) -> None:
+    write_csv(tmp_path / "g.csv", [GRADED])
+    assert (tmp_path / "g.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    header, row = csv.reader((tmp_path / "g.csv").read_text("utf-8-sig").splitlines())
+    assert header == ["name", "score", "points", "1.1", "1.2", "problems", "warnings"]
+    assert row == ["'=ayşe", "4", "10", "4", "0", "1.2: failed", "uyarı"]
+
+
+def test_the_json_holds_every_task(tmp_path: Path) -> None:
+    write_json(tmp_path / "g.json", [GRADED])
+    (told,) = json.loads((tmp_path / "g.json").read_text("utf-8"))
+    assert (told["name"], told["score"], told["points"], told["warnings"]) == ("=ayşe", 4, 10, ["uyarı"])
+    assert [(each["task"], each["state"], each["score"]) for each in told["tasks"]] == [
+        ("1.1", "passed", 4),
+        ("1.2", "failed", 0),
+    ]
+
+
+def test_gradescope_gets_its_fields(tmp_path: Path) -> None:
+    write_gradescope(tmp_path / "results.json", GRADED)
+    told = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert told["tests"] == [
+        {
+            "score": 4, "max_score": 4, "status": "passed", "name": "words.greet", "number": "1.1",
+            "output": "geçti",
+        },
+        {
+            "score": 0, "max_score": 6, "status": "failed", "name": "words.count", "number": "1.2",
+            "output": "assert 1 == 2\nİpucu: kelimeleri say",
+        },
+    ]  # fmt: skip
+
+
+def test_classroom_50_gets_its_fields_in_integers(tmp_path: Path) -> None:
+    environment = {
+        "CLASSROOM": "c", "ASSIGNMENT": "a", "SUBMISSION_TAG": "s", "COMMIT_URL": "co", "RELEASE_URL": "re",
+        "REVIEW_URL": "rv",
+    }  # fmt: skip
+    now = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    write_classroom50(tmp_path / "r.json", replace(GRADED, name="ayşe"), environment=environment, now=now)
+    assert json.loads((tmp_path / "r.json").read_text("utf-8")) == {
+        "schema": "classroom50/result/v1", "classroom": "c", "assignment": "a",
+        "assignment_type": "individual", "owner": "ayşe", "submission": "s", "commit": "co",
+        "release": "re", "review": "rv", "datetime": "2026-11-24T09:00:00+00:00", "score": 4,
+        "max-score": 10,
+        "tests": [
+            {"test-name": "1.1 words.greet", "passed": True, "score": 4, "max-score": 4},
+            {"test-name": "1.2 words.count", "passed": False, "score": 0, "max-score": 6},
+        ],
+    }  # fmt: skip
