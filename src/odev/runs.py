@@ -39,12 +39,15 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What became of one run. `passed` holds node ids; `running` is the test during which it ended early."""
+    """What became of one run. `passed` holds node ids; `running` is the test during which it ended early,
+    `broken` why a file of tests could not even be read: the package cannot be imported.
+    """
 
     ended: Ended
     passed: frozenset[str] = frozenset()
     messages: dict[str, str] = field(default_factory=dict)
     reported: bool = False
+    broken: str = ""
     tampered: bool = False
     running: str = ""
     output: str = ""
@@ -57,7 +60,7 @@ class Run:
             return Failure(at or tests[0], "") if tests else None
         for test in tests:
             if test.nodeid not in self.passed:
-                return Failure(test, self.messages.get(test.nodeid, ""))
+                return Failure(test, self.messages.get(test.nodeid, self.broken))
         return None
 
 
@@ -73,6 +76,7 @@ def read(report: Path, started: Path, outcome: Outcome) -> Run:
     passed: set[str] = set()
     messages: dict[str, str] = {}
     canaries: dict[str, bool] = {}
+    broken = ""
     for case in cases:
         wrong = [each for each in case if each.tag in ("failure", "error", "skipped")]
         nodeid = next(
@@ -80,6 +84,8 @@ def read(report: Path, started: Path, outcome: Outcome) -> Run:
         )
         if case.get("name") in canary.NAMES:
             canaries[case.get("name", "")] = any(each.tag == "failure" for each in wrong)
+        elif wrong and not nodeid:
+            broken = _cause(wrong[0])
         elif nodeid and wrong:
             messages.setdefault(nodeid, _one_line(wrong[0]))
         elif nodeid:
@@ -91,14 +97,24 @@ def read(report: Path, started: Path, outcome: Outcome) -> Run:
         frozenset(passed - messages.keys()),
         messages,
         reported=True,
+        broken=broken,
         tampered=not all(canaries.get(name) for name in canary.NAMES),
         running=running,
         output=outcome.output,
     )
 
 
+def _cause(element: ElementTree.Element) -> str:
+    """The last error of a collection's traceback, as pytest marks it."""
+    lines = [line[1:].strip() for line in (element.text or "").splitlines() if line.startswith("E ")]
+    return _short(lines[-1] if lines else element.get("message") or "")
+
+
 def _one_line(element: ElementTree.Element) -> str:
     """The message as a person reads it: an assertion's own words, any other error with its class."""
     lines = (element.get("message") or "").strip().splitlines() or [""]
-    line = lines[0].removeprefix("AssertionError: ").strip()
+    return _short(lines[0].removeprefix("AssertionError: ").strip())
+
+
+def _short(line: str) -> str:
     return line if len(line) <= 300 else line[:299] + "…"

@@ -244,6 +244,16 @@ def test_an_honest_class_with_an_equality_of_its_own_is_no_tampering(grader: Gra
     assert judge(grader, source).passed
 
 
+def test_a_package_that_no_longer_imports_is_named_where_a_steps_file_imports_it(tmp_path: Path) -> None:
+    course = mini.mini_course(tmp_path)
+    mini.write(course.steps / "test_01_words.py", "from safechat import words\n\n" + mini.STEPS_1)
+    broken = greet("return ''", "import yok_boyle_bir_modul\n")
+    with copies(course) as made:
+        result = judge(reference_grader(course, made, [1]), broken)
+    assert (result.state, result.hint) == (State.FAILED, "f-string ile ismi ekle")
+    assert result.message == "ModuleNotFoundError: No module named 'yok_boyle_bir_modul'"
+
+
 def test_the_process_sees_no_key_an_empty_folder_and_a_home_of_its_own(
     grader: Grader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
