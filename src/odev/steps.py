@@ -150,7 +150,7 @@ def _arguments(course: Course) -> list[str]:
         f"--rootdir={course.root}",
         *([f"--config-file={settings}"] if settings.is_file() else []),
         "--import-mode=importlib",
-        "--continue-on-collection-errors",  # a package that cannot be imported is a test's failure, not an end
+        "--continue-on-collection-errors",  # a package that does not import fails its tests
         "--capture=no",  # what a test writes is counted by the sandbox, and is kept nowhere
         "-pno:cacheprovider",
         "-podev.pytest_plugin",
