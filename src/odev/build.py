@@ -12,6 +12,7 @@ import copy
 import json
 import os
 import re
+import subprocess
 import sysconfig
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -134,7 +135,7 @@ def _run(course: Course, lesson: Path, notebook: Any, home: str) -> None:
         resources={"metadata": {"path": str(course.lessons)}},
     )
     try:
-        client.execute(env=environment)
+        client.execute(env=environment, stderr=subprocess.DEVNULL)  # the kernel talks about itself
     except Exception as error:
         raise CourseError(f"{lesson.name}: the solution does not run: {error}") from error
 

@@ -2,8 +2,12 @@
 
 `@pytest.mark.task("1.2", points=6, hint="…")`. pyproject.toml loads it
 (`-p odev.pytest_plugin`). Each test's task, points and hint go into the JUnit
-report as properties, where the grading reads them. With `--submission DIR` (or a
+report as properties, where the grading reads them. With `--submission=DIR` (or a
 zip) the same tests are run against a submission; submission_items.py says how.
+
+Write the `=`. With a space pytest, which reads its arguments once before it knows
+this option, looks for its settings in DIR's parents: that works for a folder inside
+the project, and for any other only with `tests/steps` before it.
 """
 
 from __future__ import annotations
@@ -20,7 +24,9 @@ MARKER = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("odev", "the course")
-    group.addoption("--submission", metavar="DIR", help="run the steps' tests against this folder or zip")
+    group.addoption(
+        "--submission", metavar="DIR", help="(--submission=DIR) the steps' tests against a folder, a zip"
+    )
     group.addoption("--odev-task", action="append", metavar="ID", help="only this task's tests, as 1.2")
     group.addoption("--odev-list", metavar="FILE", help="write the list of the steps' tests (JSON), run none")
 

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from odev import canary, sandbox
@@ -75,6 +76,15 @@ def collect(course: Course, *lessons: int) -> tuple[StepTest, ...]:
     files = _files(course, lessons)
     if not files:
         return ()
+    written = tuple(
+        (str(path), path.stat().st_mtime_ns) for path in (*files, *course.root.glob("tests/*.py"))
+    )
+    return _collect(course, files, written)
+
+
+@lru_cache(maxsize=8)
+def _collect(course: Course, files: tuple[Path, ...], written: object) -> tuple[StepTest, ...]:
+    """Once for each state of the files: a notebook's second check is a second faster."""
     with tempfile.TemporaryDirectory(prefix="odev-", ignore_cleanup_errors=True) as made:
         folder = Path(made)
         target = folder / "tests.json"
@@ -132,9 +142,9 @@ def run(course: Course, package: Path, tests: Sequence[StepTest], limits: Limits
         return read(report, started, outcome)
 
 
-def _files(course: Course, lessons: Sequence[int]) -> list[Path]:
+def _files(course: Course, lessons: Sequence[int]) -> tuple[Path, ...]:
     every = sorted(course.steps.glob("test_[0-9][0-9]_*.py"))
-    return [path for path in every if not lessons or int(path.name[5:7]) in lessons]
+    return tuple(path for path in every if not lessons or int(path.name[5:7]) in lessons)
 
 
 def _odevs_own() -> Path:

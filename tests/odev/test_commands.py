@@ -117,9 +117,21 @@ def test_pytest_shows_a_submission_test_by_test(course: Course) -> None:
     assert "4 failed, 2 passed" in done.stdout
 
 
-def test_pytest_shows_some_of_it_when_asked(course: Course) -> None:
-    mini.submission(course.root / "in", mini.GOOD_GREET)
-    done = odev(course, "--submission=in", "tests/steps/test_01_words.py", "-kgreets", module="pytest")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--submission=../in", "tests/steps/test_01_words.py"],
+        ["tests/steps/test_01_words.py", "--submission", "../in"],
+        ["--submission=../in"],
+    ],
+)
+def test_pytest_takes_a_submission_from_anywhere_and_never_its_conftest(
+    course: Course, arguments: list[str]
+) -> None:
+    folder = mini.submission(course.root.parent / "in", mini.GOOD_GREET)
+    mini.write(folder / "conftest.py", "raise SystemExit('a conftest of a submission')")
+    mini.write(folder / "test_mine.py", "raise SystemExit('a test of a submission')")
+    done = odev(course, *arguments, "-kgreets", module="pytest")
     assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
