@@ -58,8 +58,11 @@ def demo(
     lang: Annotated[Language, typer.Option(help="Tablonun dili / the table's language")] = Language.tr,
 ) -> None:
     """Bir dakikada asıl iş: güvensiz ve güvenli ask_question.py, aynı hatalarla, ölçülmüş."""
-    from odev.demo import show
+    from odev.demo import ASK, show
 
+    if not ASK[1].is_file():
+        Console(stderr=True).print("Bu kopyada çözümler yok: demo kursun kendi deposunda çalışır.")
+        raise typer.Exit(2)
     show(Console(), lang.value)
 
 

@@ -46,11 +46,14 @@ class TaskCell:
 
 @dataclass(frozen=True, slots=True)
 class Notebook:
-    """The tagged cells of one file, in their order; `problem` (Turkish) says why there are none."""
+    """The tagged cells of one file, in their order, and its first heading; `problem` (Turkish) says why
+    there are none.
+    """
 
     name: str
     cells: tuple[TaskCell, ...] = ()
     problem: str = ""
+    title: str = ""
 
 
 def task_cell(source: str) -> TaskCell | None:
@@ -75,9 +78,11 @@ def read_notebook(name: str, content: bytes) -> Notebook:
     try:
         cells = json.loads(content.decode("utf-8-sig"))["cells"]
         sources = [_source(cell) for cell in cells if cell.get("cell_type") == "code"]
+        prose = [_source(cell) for cell in cells if cell.get("cell_type") == "markdown"]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return Notebook(name, problem=f"{name} okunamadı: geçerli bir notebook (JSON) değil")
-    return Notebook(name, task_cells(sources))
+    headings = (line[2:].strip() for text in prose for line in text.split("\n") if line.startswith("# "))
+    return Notebook(name, task_cells(sources), title=next(headings, ""))
 
 
 def _source(cell: dict[str, object]) -> str:

@@ -195,4 +195,6 @@ def _land(course: Course, results: Mapping[Task, TaskResult], work: Work) -> Non
 
 
 def _title(course: Course, lesson: int) -> str:
-    return f"Ders {lesson}: {course.notebook(lesson).stem[3:].replace('_', ' ')}"
+    """The lesson's own heading; its number when it has none."""
+    path = course.notebook(lesson)
+    return read_notebook(path.name, path.read_bytes()).title or f"Ders {lesson}"

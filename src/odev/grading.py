@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from odev.cells import TaskCell
@@ -22,6 +23,7 @@ from odev.sandbox import Ended, Limits
 from odev.splice import SpliceError, definition
 from odev.steps import Copies, collect, run
 
+_STUB = re.compile(r"NotImplementedError: ÖDEV (\d+\.\d+)")
 _TEST_TOOLS = {"pytest", "_pytest", "pluggy", "unittest", "odev"}
 
 
@@ -135,8 +137,11 @@ class Grader:
         if failure is None:
             return self._result(task, State.PASSED)
         state, message = _why(done, failure.message, self._limits)
-        if f"ÖDEV {task.id}" in failure.message and "NotImplementedError" in failure.message:
+        stub = _STUB.match(failure.message)
+        if stub is not None and stub[1] == str(task.id):
             state, message = State.UNWRITTEN, "bir parçası henüz yazılmadı"
+        elif stub is not None:
+            message = f"bunun için önce {stub[1]} numaralı görev gerekiyor"
         return self._result(task, state, message, failure.test)
 
     def _result(
@@ -153,7 +158,7 @@ def reference_grader(
 ) -> Grader:
     """A grader for these lessons, of all without one. CourseError unless the reference passes every test."""
     tests = collect(course, *lessons)
-    done = run(course, copies.unchanged, tests, limits or Limits(seconds=120))
+    done = run(course, copies.unchanged, tests, replace(limits or Limits(), seconds=120))
     failure = done.failure(tests)
     if failure is not None or done.tampered:
         what = f"{failure.test.nodeid}: {failure.message}" if failure else "a canary passes"

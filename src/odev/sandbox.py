@@ -158,7 +158,7 @@ def _members(leader: int) -> list[int]:
         with contextlib.suppress(psutil.Error):
             return [leader, *(each.pid for each in psutil.Process(leader).children(recursive=True))]
         return []
-    return [pid for pid in psutil.pids() if _session(pid) == leader]
+    return [pid for pid in psutil.pids() if _session(pid) == leader and not _is_dead(pid)]
 
 
 def _session(pid: int) -> int:
@@ -166,6 +166,13 @@ def _session(pid: int) -> int:
         with contextlib.suppress(OSError):
             return os.getsid(pid)
     return -1
+
+
+def _is_dead(pid: int) -> bool:
+    """Ended, and its parent does not ask: in a container nobody may ever."""
+    with contextlib.suppress(psutil.Error):
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    return True
 
 
 def _memory(pids: list[int]) -> int:

@@ -65,9 +65,9 @@ def test_a_cell_that_was_not_run_is_read_from_the_saved_file_with_a_note(course:
 
 def test_without_a_number_it_is_the_lesson_that_was_run_last(course: Course) -> None:
     report = check(course=course, session=Session((mini.GOOD_GREET, mini.GOOD_QUEUE)))
-    assert report.title == "Ders 2: queue"
+    assert report.title == "Kuyruk"
     report = check(course=course, session=Session((mini.GOOD_QUEUE, mini.GOOD_GREET)))
-    assert report.title == "Ders 1: words"
+    assert report.title == "Kelimeler"
 
 
 def test_in_a_shell_the_file_is_judged(course: Course) -> None:
@@ -131,6 +131,12 @@ def test_nothing_lands_in_the_references_src(course: Course) -> None:
     report = check("1.1", course=course, session=Session((mini.GOOD_GREET,)))
     assert report.passed
     assert course.module(course.tasks[0]).read_bytes() == before
+
+
+def test_a_task_that_needs_another_one_says_which(students: Course) -> None:
+    cell = "#| odev 1.2 words.count\ndef count(text):\n    return len(greet(text))\n"
+    (result,) = check("1.2", course=students, session=Session((cell,))).results
+    assert (result.state, result.message) == (State.FAILED, "bunun için önce 1.1 numaralı görev gerekiyor")
 
 
 def test_in_a_students_copy_what_passes_lands_and_what_fails_does_not(students: Course) -> None:
