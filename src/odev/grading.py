@@ -141,7 +141,7 @@ class Grader:
         if stub is not None and stub[1] == str(task.id):
             state, message = State.UNWRITTEN, "bir parçası henüz yazılmadı"
         elif stub is not None:
-            message = f"bunun için önce {stub[1]} numaralı görev gerekiyor"
+            return self._result(task, state, f"bunun için önce {stub[1]} numaralı görev gerekiyor")
         return self._result(task, state, message, failure.test)
 
     def _result(
