@@ -71,27 +71,25 @@ def points(tests: Iterable[StepTest]) -> int:
 
 
 class Grader:
-    """Judges cells against one state of the course: its package is copied, its tests are listed, once."""
+    """Judges cells against one state of the course: its package is copied, its tests are listed, once.
+
+    `tests` is asked when they are needed first, after a cell has run: listing them takes a second too.
+    A task without any is a CourseError then.
+    """
 
     def __init__(
         self,
         course: Course,
         copies: Copies,
         tasks: Sequence[Task],
-        tests: Sequence[StepTest],
+        tests: Callable[[], Sequence[StepTest]],
         limits: Limits | None = None,
     ) -> None:
         self._course = course
         self._copies = copies
         self._limits = limits or Limits()
-        self._tests = {task: tuple(each for each in tests if each.task == task.id) for task in tasks}
-        for task, own in self._tests.items():
-            if not own:
-                raise CourseError(f"task {task.id} has no tests in {course.steps}")
-
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        return tuple(self._tests)
+        self._tests = tests
+        self.tasks = tuple(tasks)
 
     def judge(self, task: Task, cell: TaskCell | None) -> TaskResult:
         """The task, with this cell as its answer."""
@@ -107,7 +105,7 @@ class Grader:
             return self._result(task, State.TAMPERED, _MESSAGES[State.TAMPERED]), None
         try:
             with self._copies.changed(task, cell.source) as package:
-                done = run(self._course, package, self._tests[task], self._limits)
+                done = run(self._course, package, [task.id], self._limits)
         except SpliceError as error:
             return self._result(task, State.UNREADABLE, str(error)), None
         return self._read(task, done), done
@@ -130,8 +128,7 @@ class Grader:
             return list(pool.map(judge, cells))
 
     def _read(self, task: Task, done: Run) -> TaskResult:
-        tests = self._tests[task]
-        failure = done.failure(tests)
+        failure = done.failure(self._of(task))
         if done.tampered:
             return self._result(task, State.TAMPERED, _MESSAGES[State.TAMPERED])
         if failure is None:
@@ -144,12 +141,18 @@ class Grader:
             return self._result(task, state, f"bunun için önce {stub[1]} numaralı görev gerekiyor")
         return self._result(task, state, message, failure.test)
 
+    def _of(self, task: Task) -> list[StepTest]:
+        own = [each for each in self._tests() if each.task == task.id]
+        if not own:
+            raise CourseError(f"task {task.id} has no tests in {self._course.steps}")
+        return own
+
     def _result(
         self, task: Task, state: State, message: str = "", test: StepTest | None = None
     ) -> TaskResult:
         hint, name = (test.hint, test.nodeid.partition("::")[2]) if test else ("", "")
         return TaskResult(
-            str(task.id), f"{task.module}.{task.name}", points(self._tests[task]), state, message, hint, name
+            str(task.id), f"{task.module}.{task.name}", points(self._of(task)), state, message, hint, name
         )
 
 
@@ -158,12 +161,18 @@ def reference_grader(
 ) -> Grader:
     """A grader for these lessons, of all without one. CourseError unless the reference passes every test."""
     tests = collect(course, *lessons)
-    done = run(course, copies.unchanged, tests, replace(limits or Limits(), seconds=120))
+    done = run(
+        course, copies.unchanged, {test.task for test in tests}, replace(limits or Limits(), seconds=120)
+    )
     failure = done.failure(tests)
     if failure is not None or done.tampered:
         what = f"{failure.test.nodeid}: {failure.message}" if failure else "a canary passes"
         raise CourseError(f"the reference in {course.src} does not pass: {what}\n{done.output[-2000:]}")
-    return Grader(course, copies, course.tasks_of(*lessons), tests, limits)
+    tasks = course.tasks_of(*lessons)
+    for task in tasks:
+        if all(test.task != task.id for test in tests):
+            raise CourseError(f"task {task.id} has no tests in {course.steps}")
+    return Grader(course, copies, tasks, lambda: tests, limits)
 
 
 def default_jobs() -> int:

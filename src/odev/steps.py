@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -104,21 +104,20 @@ def _collect(course: Course, files: tuple[Path, ...], written: object) -> tuple[
         return tuple(step_test(told) for told in json.loads(target.read_text(encoding="utf-8")))
 
 
-def run(course: Course, package: Path, tests: Sequence[StepTest], limits: Limits) -> Run:
-    """These tests against the package in this folder, in a limited process of their own."""
+def run(course: Course, package: Path, tasks: Iterable[TaskId], limits: Limits) -> Run:
+    """These tasks' tests against the package in this folder, in a limited process of their own."""
+    tasks = sorted(set(tasks))
     with tempfile.TemporaryDirectory(prefix="odev-", ignore_cleanup_errors=True) as made:
         folder = Path(made).resolve()
         work, control = folder / "work", folder / "control"
         work.mkdir()
         control.mkdir()
         report, started, job = control / "report.xml", control / "started", control / "job.json"
-        tasks = sorted({test.task for test in tests})
-        files = dict.fromkeys(str(course.root / test.nodeid.partition("::")[0]) for test in tests)
         arguments = [
             *_arguments(course),
             f"--junitxml={report}",
             *(f"--odev-task={task}" for task in tasks),
-            *files,
+            *map(str, _files(course, [task.lesson for task in tasks])),
             canary.__file__,
         ]
         told = {

@@ -34,7 +34,7 @@ class Judged:
         wanted = {test.task for test in tests}
         tasks = [task for task in course.tasks if task.id in wanted]
         self._tasks = {task.id: task for task in tasks}
-        self._grader = Grader(course, Copies(course, Path(self._folder.name).resolve()), tasks, tests)
+        self._grader = Grader(course, Copies(course, Path(self._folder.name).resolve()), tasks, lambda: tests)
         self._submission = read_submission(path.name, path)
         self._judged: dict[TaskId, tuple[TaskResult, Run | None]] = {}
         self.warnings = self._submission.warnings

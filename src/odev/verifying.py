@@ -73,7 +73,7 @@ class _Proof:
         """The solution passes, test by test."""
         if not self._tests:
             return []
-        done = run(self._course, self._copies.unchanged, self._tests, LIMITS)
+        done = run(self._course, self._copies.unchanged, {test.task for test in self._tests}, LIMITS)
         if not done.reported:
             return [
                 f"the solutions' run ended early ({done.ended}) in {done.running}:\n{done.output[-2000:]}"
@@ -89,7 +89,7 @@ class _Proof:
         own = self._of(task)
         try:
             with self._copies.changed(task, source) as package:
-                passes = own and run(self._course, package, own, LIMITS).failure(own) is None
+                passes = own and run(self._course, package, [task.id], LIMITS).failure(own) is None
         except (SpliceError, LookupError) as error:
             return [f"task {task.id}: the stub does not fit into src: {error}"]
         return [f"task {task.id}: the stub passes"] if passes else []
@@ -102,16 +102,14 @@ class _Proof:
             return []  # said already
         try:
             with self._copies.changed(task, answer.source) as package:
-                every = [*own, *(test for each in others for test in self._of(each))]
+                every = [task.id, *(each.id for each in others)]
                 done = run(self._course, package, every, LIMITS)
                 if done.reported:
                     return [*self._own(answer, own, done), *self._others(answer, others, lambda _: done)]
-                alone = run(self._course, package, own, LIMITS)
+                alone = run(self._course, package, [task.id], LIMITS)
                 return [
                     *self._own(answer, own, alone),
-                    *self._others(
-                        answer, others, lambda each: run(self._course, package, self._of(each), LIMITS)
-                    ),
+                    *self._others(answer, others, lambda each: run(self._course, package, [each.id], LIMITS)),
                 ]
         except (SpliceError, LookupError) as error:
             return [f"{answer.name}: does not fit into src: {error}"]
