@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from odev.cells import TaskCell, TaskId, read_notebook, task_cells
-from odev.course import Course, CourseError, Task, find_course
+from odev.course import Course, Task, find_course
 from odev.grading import Grader, TaskResult
 from odev.landing import land
 from odev.report import Progress, Report
@@ -68,7 +68,10 @@ def check(what: object = None, *, course: Course | None = None, session: Session
     """
     course = course or find_course()
     session = session if session is not None else this_session()
-    lesson, only = _wanted(what, course, session)
+    try:
+        lesson, only = _wanted(what, course, session)
+    except ValueError as error:
+        return Report("odev check", (), (str(error),))
     tasks = [task for task in course.tasks_of(lesson) if only is None or task.id == only]
     if not tasks:
         what = f"{only} numaralı görev" if only else f"{lesson}. derste görev"
@@ -102,6 +105,7 @@ def status(*, course: Course | None = None, session: Session | None = None) -> P
 
 
 def _wanted(what: object, course: Course, session: Session) -> tuple[int, TaskId | None]:
+    """The lesson, and the task if it is one alone. ValueError, in Turkish, for what is neither."""
     if what is None or what == "":
         return _lesson_at_hand(course, session), None
     text = str(what).strip()
@@ -111,7 +115,7 @@ def _wanted(what: object, course: Course, session: Session) -> tuple[int, TaskId
             return task.lesson, task
         return int(text), None
     except ValueError:
-        raise CourseError(f'a lesson is a number, as 4, and a task is "4.2", not {text!r}') from None
+        raise ValueError(f'{text!r} ne ders ne görev. Ders: check(4). Görev: check("4.2").') from None
 
 
 def _lesson_at_hand(course: Course, session: Session) -> int:
@@ -119,14 +123,12 @@ def _lesson_at_hand(course: Course, session: Session) -> int:
     ran = [id.lesson for id in session.cells()]
     if ran:
         return ran[-1]
-    saved = (
-        [session.path] if session.path else sorted(course.notebooks(), key=lambda each: each.stat().st_mtime)
-    )
-    for path in reversed(saved):
+    by_age = sorted(course.notebooks(), key=lambda each: each.stat().st_mtime)
+    for path in [session.path] if session.path else reversed(by_age):
         cells = _saved(path).cells
         if cells:
             return next(iter(cells)).lesson
-    raise CourseError("which lesson? check(1), or `python -m odev check 1`")
+    raise ValueError("Hangi ders? check(1) gibi yaz.")
 
 
 def _saved(path: Path) -> Work:
@@ -197,5 +199,7 @@ def _land(course: Course, results: Mapping[Task, TaskResult], work: Work) -> Non
 
 def _title(course: Course, lesson: int) -> str:
     """The lesson's own heading; its number when it has none."""
-    path = course.notebook(lesson)
-    return read_notebook(path.name, path.read_bytes()).title or f"Ders {lesson}"
+    for path in course.notebooks():
+        if int(path.name[:2]) == lesson:
+            return read_notebook(path.name, path.read_bytes()).title or f"Ders {lesson}"
+    return f"Ders {lesson}"

@@ -79,12 +79,6 @@ class Course:
     def notebooks(self) -> list[Path]:
         return sorted(self.lessons.glob("[0-9][0-9]_*.ipynb"))
 
-    def notebook(self, lesson: int) -> Path:
-        for path in self.notebooks():
-            if int(path.name[:2]) == lesson:
-                return path
-        raise CourseError(f"there is no lesson {lesson} in {self.lessons}")
-
     def module(self, task: Task) -> Path:
         return self.src / self.package / task.file
 

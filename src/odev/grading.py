@@ -96,7 +96,10 @@ class Grader:
         return self.judge_with_run(task, cell)[0]
 
     def judge_with_run(self, task: Task, cell: TaskCell | None) -> tuple[TaskResult, Run | None]:
-        """The same, and what became of each test; None when there was nothing to run."""
+        """The same, and what became of each test; None when there was nothing to run.
+
+        A missing cell is never run, so the reference never stands in for it.
+        """
         if cell is None:
             return self._result(task, State.MISSING, f"{task.id} numaralı görev hücresi yok"), None
         if is_stub(cell.source, task):

@@ -87,7 +87,7 @@ class Report:
 
     def _total(self) -> str:
         praise = " Eline sağlık!" if self.passed and self.results else ""
-        return f"Toplam {self.score}/{self.points} puan.{praise}"
+        return f"Toplam {self.score}/{self.points} puan.{praise}" if self.results else ""
 
 
 def _said(each: TaskResult) -> str:

@@ -23,7 +23,7 @@ from odev.cells import TaskId
 from odev.course import Course, CourseError, Task, landed
 from odev.runs import Run, StepTest, read
 from odev.sandbox import Limits
-from odev.splice import remove, splice
+from odev.splice import splice
 
 _PLUGINS = {"anyio": "anyio", "pytest_timeout": "timeout", "respx": "respx", "pytest_httpx2": "pytest_httpx2"}
 
@@ -43,19 +43,16 @@ class Copies:
         return self._base
 
     @contextmanager
-    def changed(self, task: Task, source: str | None) -> Iterator[Path]:
-        """A folder that holds the package with the task's definition from `source`; without it for None.
+    def changed(self, task: Task, source: str) -> Iterator[Path]:
+        """A folder that holds the package with the task's definition from `source`.
 
         SpliceError when the source cannot take its place.
         """
         changed = self._base / self._course.package / task.file
         before = changed.read_text(encoding="utf-8")
         module = f"{self._course.package}.{task.module}"
-        if source is None:
-            after = remove(before, task.name)
-        else:
-            came_along = landed(self._course).get(str(task.id), ()) if self._course.is_students else ()
-            after = splice(before, task.name, source, module=module, replacing=came_along)
+        came_along = landed(self._course).get(str(task.id), ()) if self._course.is_students else ()
+        after = splice(before, task.name, source, module=module, replacing=came_along)
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         try:
             shutil.copytree(self._base / self._course.package, folder / self._course.package)

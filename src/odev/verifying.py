@@ -85,14 +85,18 @@ class _Proof:
         ]
 
     def stub(self, task: Task, source: str) -> list[str]:
-        """The stub as the lesson gives it fails."""
+        """The stub as the lesson gives it fails, and passes no test: one that it passes tests nothing."""
         own = self._of(task)
         try:
             with self._copies.changed(task, source) as package:
-                passes = own and run(self._course, package, [task.id], LIMITS).failure(own) is None
+                done = run(self._course, package, [task.id], LIMITS)
         except (SpliceError, LookupError) as error:
             return [f"task {task.id}: the stub does not fit into src: {error}"]
-        return [f"task {task.id}: the stub passes"] if passes else []
+        if own and done.failure(own) is None:
+            return [f"task {task.id}: the stub passes"]
+        return [
+            f"task {task.id}: the stub passes {test.nodeid}" for test in own if test.nodeid in done.passed
+        ]
 
     def wrong(self, answer: WrongAnswer, task: Task, tasks: Sequence[Task]) -> list[str]:
         """It fails its task, shows its hint, and every other task of the lesson passes with it in place."""

@@ -17,7 +17,7 @@ from rich.console import Console
 
 import mini_course as mini
 from odev.checking import Session, check, status
-from odev.course import Course, CourseError, landed, mark_students
+from odev.course import Course, landed, mark_students
 from odev.grading import State
 from odev.report import Report
 
@@ -88,12 +88,16 @@ def test_a_student_who_loses_a_cell_or_a_file_still_sees_every_task(students: Co
     report = check(1, course=Course(students.root), session=Session())
     assert set(states(report).values()) == {State.MISSING}
     assert "okunamadı" in report.notes[0]
+    (students.lessons / "01_words.ipynb").unlink()
+    report = check(1, course=Course(students.root), session=Session())
+    assert (report.title, set(states(report).values())) == ("Ders 1", {State.MISSING})
+    assert "bulunamadı" in report.notes[0]
 
 
 def test_what_is_not_there_is_said(course: Course) -> None:
     assert check("1.7", course=course, session=Session()).notes == ("1.7 numaralı görev yok.",)
-    with pytest.raises(CourseError, match="not 'bir'"):
-        check("bir", course=course, session=Session())
+    assert check(9, course=course, session=Session()).notes == ("9. derste görev yok.",)
+    assert "'bir' ne ders ne görev" in repr(check("bir", course=course, session=Session()))
 
 
 def test_one_lesson_takes_under_five_seconds(course: Course) -> None:

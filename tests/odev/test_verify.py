@@ -42,10 +42,10 @@ def wrong(course: Course, name: str, text: str) -> None:
     mini.write(course.wrong_answers / f"{name}.py", text)
 
 
-def add_a_test(course: Course, mark: str) -> None:
+def add_a_test(course: Course, mark: str, body: str = "from safechat.words import count") -> None:
     path = course.steps / "test_01_words.py"
-    body = f"\n\n@pytest.mark.task({mark})\ndef test_more():\n    from safechat.words import count\n"
-    path.write_text(path.read_text("utf-8") + body, "utf-8")
+    added = f"\n\n@pytest.mark.task({mark})\ndef test_more():\n    {body}\n"
+    path.write_text(path.read_text("utf-8") + added, "utf-8")
 
 
 NEEDLESS = """
@@ -64,6 +64,10 @@ PROBLEMS: dict[str, tuple[Callable[[Course], object], str]] = {
     "a solution fails": (
         lambda c: source(c, "herkes", "millet"),
         "task 1.1: the solution fails tests/steps/test_01_words.py::test_greets_all: assert",
+    ),
+    "a test of something else": (
+        lambda c: add_a_test(c, '"1.2", points=6, hint="x"', "import safechat"),
+        "task 1.2: the stub passes tests/steps/test_01_words.py::test_more",
     ),
     "a wrong answer passes": (
         lambda c: wrong(c, "1.1_right", mini.GOOD_GREET.replace("\n", "\n# hint: f-string\n", 1)),
@@ -136,7 +140,7 @@ PROBLEMS: dict[str, tuple[Callable[[Course], object], str]] = {
 
 
 # seen only when the tests are run
-RUN = [expected for _, expected in list(PROBLEMS.values())[:6]]
+RUN = [expected for _, expected in list(PROBLEMS.values())[:7]]
 
 
 @pytest.mark.parametrize(("change", "expected"), PROBLEMS.values(), ids=PROBLEMS.keys())
