@@ -78,15 +78,15 @@ def check(what: object = None, *, course: Course | None = None, session: Session
         return Report("odev check", (), (f"{what} yok.",))
     work = _work(course, session, tasks)
     results = _judge(course, tasks, work)
+    _land(course, dict(zip(tasks, results, strict=True)), work)
     return Report(_title(course, lesson), tuple(results), tuple(work.notes))
 
 
 def status(*, course: Course | None = None, session: Session | None = None) -> Progress:
-    """Every lesson's points, and the first task that has not passed."""
+    """Every lesson's points, and the first task that has not passed. Nothing lands."""
     course = course or find_course()
     tasks = course.tasks
     work = _work(course, session if session is not None else this_session(), tasks)
-    work.notes.clear()  # of every lesson, they would be too many
     results = dict(zip(tasks, _judge(course, tasks, work), strict=True))
     lessons = [
         Report(
@@ -101,7 +101,7 @@ def status(*, course: Course | None = None, session: Session | None = None) -> P
         if left
         else "Hepsi bitti!"
     )
-    return Progress(tuple(lessons), where, tuple(work.notes))
+    return Progress(tuple(lessons), where)
 
 
 def _wanted(what: object, course: Course, session: Session) -> tuple[int, TaskId | None]:
@@ -185,9 +185,7 @@ def _judge(course: Course, tasks: Iterable[Task], work: Work) -> list[TaskResult
     with copies(course) as made, ThreadPoolExecutor(1) as pool:
         tests = pool.submit(collect, course, *{task.lesson for task in tasks})
         grader = Grader(course, made, tasks, tests.result, LIMITS)
-        results = grader.judge_all([(task, work.cells.get(task.id)) for task in tasks])
-    _land(course, dict(zip(tasks, results, strict=True)), work)
-    return results
+        return grader.judge_all([(task, work.cells.get(task.id)) for task in tasks])
 
 
 def _land(course: Course, results: Mapping[Task, TaskResult], work: Work) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -100,7 +100,6 @@ class Progress:
 
     lessons: tuple[Report, ...]
     next: str
-    notes: tuple[str, ...] = ()
 
     def _lines(self) -> Sequence[tuple[str, str, str]]:
         return [
@@ -119,27 +118,22 @@ class Progress:
         table.add_column("puan", justify="right", no_wrap=True)
         for line in self._lines():
             table.add_row(*line)
-        return Group(table, Text(self._total(), style="bold"), *map(Text, self.notes))
+        return Group(table, Text(self._total(), style="bold"))
 
     def __repr__(self) -> str:
         rows = [f"{points:>7}  {title}  {signs}" for title, signs, points in self._lines()]
-        return "\n".join([*rows, self._total(), *self.notes])
+        return "\n".join([*rows, self._total()])
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f'<tr><td style="text-align:left">{escape(title)}</td><td>{signs}</td><td>{points}</td></tr>'
             for title, signs, points in self._lines()
         )
-        notes = "".join(f"<div>{escape(note)}</div>" for note in self.notes)
         return (
             '<div class="odev-report"><table><thead><tr><th>ders</th><th>görevler</th><th>puan</th></tr>'
-            f"</thead><tbody>{rows}</tbody></table><b>{escape(self._total())}</b>{notes}</div>"
+            f"</thead><tbody>{rows}</tbody></table><b>{escape(self._total())}</b></div>"
         )
 
     def _total(self) -> str:
         score, points = sum(each.score for each in self.lessons), sum(each.points for each in self.lessons)
         return f"Toplam {score}/{points} puan. {self.next}"
-
-
-def show(what: RenderableType) -> None:
-    Console().print(what)

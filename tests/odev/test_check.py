@@ -130,6 +130,12 @@ def test_status_counts_all_lessons_and_names_what_is_next(course: Course) -> Non
     assert "Hepsi bitti!" in repr(status(course=course, session=done))
 
 
+def test_status_lands_nothing(students: Course) -> None:
+    progress = status(course=students, session=Session((mini.GOOD_GREET,)))
+    assert progress.lessons[0].score == 4
+    assert landed(students) == {}
+
+
 def test_nothing_lands_in_the_references_src(course: Course) -> None:
     before = course.module(course.tasks[0]).read_bytes()
     report = check("1.1", course=course, session=Session((mini.GOOD_GREET,)))
