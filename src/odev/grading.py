@@ -73,8 +73,9 @@ def points(tests: Iterable[StepTest]) -> int:
 class Grader:
     """Judges cells against one state of the course: its package is copied, its tests are listed, once.
 
-    `tests` is asked when they are needed first, after a cell has run: listing them takes a second too.
-    A task without any is a CourseError then.
+    `tests` is asked when it is needed: listing them takes a second. With `quick` the list that a run itself
+    makes does, where there is one: for a student's own eyes, not for a grade. A task without tests is a
+    CourseError.
     """
 
     def __init__(
@@ -84,11 +85,13 @@ class Grader:
         tasks: Sequence[Task],
         tests: Callable[[], Sequence[StepTest]],
         limits: Limits | None = None,
+        quick: bool = False,
     ) -> None:
         self._course = course
         self._copies = copies
         self._limits = limits or Limits()
         self._tests = tests
+        self._quick = quick
         self.tasks = tuple(tasks)
 
     def judge(self, task: Task, cell: TaskCell | None) -> TaskResult:
@@ -101,62 +104,56 @@ class Grader:
         A missing cell is never run, so the reference never stands in for it.
         """
         if cell is None:
-            return self._result(task, State.MISSING, f"{task.id} numaralı görev hücresi yok"), None
+            return self._unrun(task, State.MISSING, f"{task.id} numaralı görev hücresi yok"), None
         if is_stub(cell.source, task):
-            return self._result(task, State.UNWRITTEN, "henüz yazılmadı"), None
+            return self._unrun(task, State.UNWRITTEN, "henüz yazılmadı"), None
         if _test_tools(cell.source):
-            return self._result(task, State.TAMPERED, _MESSAGES[State.TAMPERED]), None
+            return self._unrun(task, State.TAMPERED, _MESSAGES[State.TAMPERED]), None
         try:
             with self._copies.changed(task, cell.source) as package:
                 done = run(self._course, package, [task.id], self._limits)
         except SpliceError as error:
-            return self._result(task, State.UNREADABLE, str(error)), None
+            return self._unrun(task, State.UNREADABLE, str(error)), None
         return self._read(task, done), done
 
-    def judge_all(
-        self,
-        cells: Sequence[tuple[Task, TaskCell | None]],
-        jobs: int | None = None,
-        done: Callable[[], None] = lambda: None,
-    ) -> list[TaskResult]:
+    def judge_all(self, cells: Sequence[tuple[Task, TaskCell | None]]) -> list[TaskResult]:
         """Several at a time, the results in the order of `cells`."""
+        with ThreadPoolExecutor(default_jobs()) as pool:
+            return list(pool.map(lambda pair: self.judge(*pair), cells))
 
-        def judge(pair: tuple[Task, TaskCell | None]) -> TaskResult:
-            try:
-                return self.judge(*pair)
-            finally:
-                done()
-
-        with ThreadPoolExecutor(jobs or default_jobs()) as pool:
-            return list(pool.map(judge, cells))
+    def _unrun(self, task: Task, state: State, message: str) -> TaskResult:
+        return _result(task, self._of(task), state, message)
 
     def _read(self, task: Task, done: Run) -> TaskResult:
-        failure = done.failure(self._of(task))
+        tests = self._of(task, done)
+        failure = done.failure(tests)
         if done.tampered:
-            return self._result(task, State.TAMPERED, _MESSAGES[State.TAMPERED])
+            return _result(task, tests, State.TAMPERED, _MESSAGES[State.TAMPERED])
         if failure is None:
-            return self._result(task, State.PASSED)
+            return _result(task, tests, State.PASSED)
         state, message = _why(done, failure.message, self._limits)
         stub = _STUB.match(failure.message)
         if stub is not None and stub[1] == str(task.id):
             state, message = State.UNWRITTEN, "bir parçası henüz yazılmadı"
-        elif stub is not None:
-            return self._result(task, state, f"bunun için önce {stub[1]} numaralı görev gerekiyor")
-        return self._result(task, state, message, failure.test)
+        elif stub is not None:  # the hint is about this task, and would mislead
+            return _result(task, tests, state, f"bunun için önce {stub[1]} numaralı görev gerekiyor")
+        return _result(task, tests, state, message, failure.test)
 
-    def _of(self, task: Task) -> list[StepTest]:
-        own = [each for each in self._tests() if each.task == task.id]
+    def _of(self, task: Task, done: Run | None = None) -> list[StepTest]:
+        own: list[StepTest] = []
+        if self._quick and done is not None and not done.broken:
+            own = [each for each in done.listed if each.task == task.id]
+        own = own or [each for each in self._tests() if each.task == task.id]
         if not own:
             raise CourseError(f"task {task.id} has no tests in {self._course.steps}")
         return own
 
-    def _result(
-        self, task: Task, state: State, message: str = "", test: StepTest | None = None
-    ) -> TaskResult:
-        hint, name = (test.hint, test.nodeid.partition("::")[2]) if test else ("", "")
-        return TaskResult(
-            str(task.id), f"{task.module}.{task.name}", points(self._of(task)), state, message, hint, name
-        )
+
+def _result(
+    task: Task, tests: Sequence[StepTest], state: State, message: str = "", test: StepTest | None = None
+) -> TaskResult:
+    hint, name = (test.hint, test.nodeid.partition("::")[2]) if test else ("", "")
+    return TaskResult(str(task.id), f"{task.module}.{task.name}", points(tests), state, message, hint, name)
 
 
 def reference_grader(

@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--submission", metavar="DIR", help="(--submission=DIR) the steps' tests against a folder, a zip"
     )
     group.addoption("--odev-task", action="append", metavar="ID", help="only this task's tests, as 1.2")
-    group.addoption("--odev-list", metavar="FILE", help="write the list of the steps' tests (JSON), run none")
+    group.addoption("--odev-list", metavar="FILE", help="write the list of the steps' tests here (JSON)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -81,7 +81,8 @@ def _against_submission(config: pytest.Config, items: list[pytest.Item]) -> None
 def pytest_collection_finish(session: pytest.Session) -> None:
     target = session.config.getoption("--odev-list")
     if target:
-        tests = [dict(item.user_properties) or {"nodeid": item.nodeid} for item in session.items]
+        steps = [item for item in session.items if item.path.name != "canary.py"]
+        tests = [dict(item.user_properties) or {"nodeid": item.nodeid} for item in steps]
         Path(target).write_text(json.dumps(tests, ensure_ascii=False), encoding="utf-8")
 
 

@@ -40,7 +40,8 @@ class Failure:
 @dataclass(frozen=True, slots=True)
 class Run:
     """What became of one run. `passed` holds node ids; `running` is the test during which it ended early,
-    `broken` why a file of tests could not even be read: the package cannot be imported.
+    `broken` why a file of tests could not even be read: the package cannot be imported. `listed` are the
+    tests that the run itself found: for a student's own eyes that is enough, for a grade it is not.
     """
 
     ended: Ended
@@ -48,6 +49,7 @@ class Run:
     messages: dict[str, str] = field(default_factory=dict)
     reported: bool = False
     broken: str = ""
+    listed: tuple[StepTest, ...] = ()
     tampered: bool = False
     running: str = ""
     output: str = ""

@@ -13,8 +13,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -76,7 +78,11 @@ def collect(course: Course, *lessons: int) -> tuple[StepTest, ...]:
     written = tuple(
         (str(path), path.stat().st_mtime_ns) for path in (*files, *course.root.glob("tests/*.py"))
     )
-    return _collect(course, files, written)
+    with _collecting:
+        return _collect(course, files, written)
+
+
+_collecting = threading.Lock()  # one at a time: the second finds what the first has found
 
 
 @lru_cache(maxsize=8)
@@ -98,7 +104,7 @@ def _collect(course: Course, files: tuple[Path, ...], written: object) -> tuple[
         )
         if done.returncode or not target.is_file():
             raise CourseError(f"the steps' tests cannot be collected:\n{done.stdout}{done.stderr}")
-        return tuple(step_test(told) for told in json.loads(target.read_text(encoding="utf-8")))
+        return _listed(target)
 
 
 def run(course: Course, package: Path, tasks: Iterable[TaskId], limits: Limits) -> Run:
@@ -110,9 +116,11 @@ def run(course: Course, package: Path, tasks: Iterable[TaskId], limits: Limits) 
         work.mkdir()
         control.mkdir()
         report, started, job = control / "report.xml", control / "started", control / "job.json"
+        listed = control / "tests.json"
         arguments = [
             *_arguments(course),
             f"--junitxml={report}",
+            f"--odev-list={listed}",
             *(f"--odev-task={task}" for task in tasks),
             *map(str, _files(course, [task.lesson for task in tasks])),
             canary.__file__,
@@ -135,7 +143,12 @@ def run(course: Course, package: Path, tasks: Iterable[TaskId], limits: Limits) 
             sandbox.clean_environment(work, [package, _odevs_own()]),
             limits,
         )
-        return read(report, started, outcome)
+        return replace(read(report, started, outcome), listed=_listed(listed))
+
+
+def _listed(path: Path) -> tuple[StepTest, ...]:
+    told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return tuple(step_test(each) for each in told)
 
 
 def _files(course: Course, lessons: Sequence[int]) -> tuple[Path, ...]:
