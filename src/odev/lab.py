@@ -25,6 +25,8 @@ def lab(course: Course, *, port: int = 8888, browser: bool = True) -> int:
     command = [
         *(sys.executable, "-m", "jupyter", "lab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"),
         *(f"--ServerApp.root_dir={course.lessons}", "--ServerApp.answer_yes=True"),
+        # Nothing is asked of the network: no news, no word of updates.
+        *("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
         *([] if browser else ["--ServerApp.open_browser=False"]),
         *(["--allow-root"] if _is_root() else []),  # in a container one often is; it listens on loopback only
     ]

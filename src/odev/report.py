@@ -18,6 +18,7 @@ from odev.grading import State, TaskResult
 
 _SIGNS = {State.PASSED: ("✓", "green", "#2e7d32"), State.UNWRITTEN: ("○", "yellow", "#b26a00")}
 _FAILED = ("✗", "red", "#c62828")
+_LEFT = '<th style="text-align:left">'
 
 
 def sign(state: State) -> Text:
@@ -80,8 +81,8 @@ class Report:
             )
         notes = "".join(f"<div>{escape(note)}</div>" for note in self.notes)
         return (
-            f'<div class="odev-report"><b>{escape(self.title)}</b><table><thead><tr><th></th><th>görev</th>'
-            f"<th>puan</th><th>sonuç</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+            f'<div class="odev-report"><b>{escape(self.title)}</b><table><thead><tr><th></th>'
+            f"{_LEFT}görev</th><th>puan</th>{_LEFT}sonuç</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
             f"<b>{escape(self._total())}</b>{notes}</div>"
         )
 
@@ -130,7 +131,8 @@ class Progress:
             for title, signs, points in self._lines()
         )
         return (
-            '<div class="odev-report"><table><thead><tr><th>ders</th><th>görevler</th><th>puan</th></tr>'
+            '<div class="odev-report"><table><thead><tr>'
+            f"{_LEFT}ders</th><th>görevler</th><th>puan</th></tr>"
             f"</thead><tbody>{rows}</tbody></table><b>{escape(self._total())}</b></div>"
         )
 

@@ -1,4 +1,26 @@
-# need_docker: the Docker engine that answers; else one of our own, until stop_docker. Sourced by run.
+# What some tests need beside Python: a Docker engine, a browser. Where they are not there, root on
+# Debian installs them; else they are missing, and it is said why. Sourced by run.
+
+# Fails with a line where Debian's package cannot be installed.
+install() {
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "only root on Debian can install $1 here"
+        return 1
+    fi
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$1"; } >"$work/apt.log" 2>&1 || {
+        echo "$1 could not be installed: $(tail -n 1 "$work/apt.log")"
+        return 1
+    }
+}
+
+chromium_missing=
+
+need_chromium() {
+    command -v chromium >/dev/null || chromium_missing=$(install chromium)
+}
+
+# need_docker: the Docker engine that answers; else one of our own, until stop_docker.
 
 docker_pid=
 docker_missing=
@@ -8,17 +30,12 @@ engine_answers() { python -c 'from testcontainers.core.docker_client import Dock
 # Fails with a line in docker_missing where there can be none.
 need_docker() {
     if engine_answers; then return 0; fi
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        docker_missing="no Docker engine answers, and only root on Debian can install one: start Docker and run this again"
-        return 1
-    fi
     if ! command -v dockerd >/dev/null; then
-        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y -qq --no-install-recommends docker.io; } >"$work/apt.log" 2>&1 || {
-            docker_missing="docker.io could not be installed: $(tail -n 1 "$work/apt.log")"
-            return 1
-        }
+        docker_missing=$(install docker.io) || return 1
         if engine_answers; then return 0; fi # where systemd runs, the package has started it
+    elif [ "$(id -u)" != 0 ]; then
+        docker_missing="no Docker engine answers, and only root can start one: start Docker and run this again"
+        return 1
     fi
     local dir="$work/docker"
     mkdir "$dir"
