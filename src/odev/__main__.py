@@ -18,7 +18,7 @@ app = typer.Typer(help="Kursun komutları.", no_args_is_help=True, add_completio
 _Lessons = Annotated[
     list[int] | None, typer.Option("--lesson", help="Yalnız bu ders; birden çok verilebilir")
 ]
-_Jobs = Annotated[int | None, typer.Option(help="Aynı anda kaç iş; yoksa işlemci sayısı kadar")]
+_Jobs = Annotated[int | None, typer.Option(help="Aynı anda kaç iş; verilmezse işlemci sayısı kadar")]
 
 
 class Language(StrEnum):
@@ -61,7 +61,7 @@ def demo(
     from odev.demo import ASK, show
 
     if not ASK[1].is_file():
-        Console(stderr=True).print("Bu kopyada çözümler yok: demo kursun kendi deposunda çalışır.")
+        Console(stderr=True).print("Bu kopyada çözümler yok; başlamak için: python -m odev lab")
         raise typer.Exit(2)
     show(Console(), lang.value)
 
@@ -71,7 +71,7 @@ def lab(
     port: Annotated[int, typer.Option(help="JupyterLab'ın portu; 0: boş bir tane bul")] = 8888,
     browser: Annotated[bool, typer.Option(help="Tarayıcıyı aç")] = True,
 ) -> None:
-    """JupyterLab'ı sınıfla (API ve Vault) birlikte aç; Ctrl-C hepsini kapatır."""
+    """JupyterLab'ı derslikle (API ve Vault) birlikte aç; Ctrl-C hepsini kapatır."""
     with _course() as course:
         from odev.lab import lab as run
 
@@ -81,7 +81,7 @@ def lab(
 @app.command()
 def check(
     what: Annotated[
-        str | None, typer.Argument(help="Ders (4) ya da görev (4.2); yoksa son kaydedilen ders")
+        str | None, typer.Argument(help="Ders (4) ya da görev (4.2); verilmezse son kaydedilen ders")
     ] = None,
 ) -> None:
     """Kaydedilmiş dersimi kontrol et: puanlar, neyin geçmediği, ipucu."""
@@ -123,7 +123,7 @@ def package(
 @app.command()
 def grade(
     paths: Annotated[
-        list[Path], typer.Argument(help="Teslimlerin klasörü, ya da tek tek klasörler ve zip'ler")
+        list[Path], typer.Argument(help="Teslimlerin klasörü ya da tek tek klasörler ve zip'ler")
     ],
     out: Annotated[Path, typer.Option(help="Sonuçların yazılacağı klasör")] = Path("grades"),
     lesson: _Lessons = None,
@@ -136,8 +136,8 @@ def grade(
 
     Her görev ayrı bir process'te, süre, bellek ve çıktı sınırlarıyla çalışır; bir görevin hatası
     başka hiçbir puana dokunmaz. Yarıda kesilirse kaldığı yerden sürer. Bu bir sandbox değil, bir
-    tuzak telidir: kazaları ve bilinen hileleri yakalar, ama kötü niyetli kodu dosyalarından ve
-    ağdan uzak tutmaz. Tanımadığın kodu bir container içinde puanla.
+    alarmdır: kazaları ve bilinen hileleri yakalar, ama kötü niyetli kodu dosyalarından ve
+    ağdan uzak tutmaz; çözümü diskten okuyanı da görmez. Tanımadığın kodu bir container içinde puanla.
     """
     with _course() as course:
         from odev import exports
@@ -162,7 +162,9 @@ def grade(
 
 @app.command()
 def release(
-    lesson: Annotated[int, typer.Option(help="Bu ders ve sonrası stub olur, öncekiler verilir")] = 0,
+    lesson: Annotated[
+        int, typer.Option(help="Bu dersin ve sonrakilerin görevleri boş gelir, öncekiler çözülmüş")
+    ] = 0,
     out: Annotated[Path, typer.Option(help="Yazılacak zip")] = Path("dist/safechat-odev.zip"),
 ) -> None:
     """Öğrenciler için çözümsüz bir zip yap."""
@@ -178,10 +180,10 @@ def release(
 @app.command()
 def build(
     lessons: Annotated[
-        list[str] | None, typer.Argument(help="Derslerin adları (01_hata_yonetimi); yoksa hepsi")
+        list[str] | None, typer.Argument(help="Derslerin adları (01_hata_yonetimi); verilmezse hepsi")
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Yazma; bayat olan varsa adını söyle ve 1 ile çık")
+        bool, typer.Option("--check", help="Yazma; güncel olmayan varsa adını söyle ve 1 ile çık")
     ] = False,
     jobs: Annotated[int, typer.Option(help="Aynı anda kaç notebook")] = 2,
 ) -> None:
@@ -197,7 +199,7 @@ def build(
             for path in orphans(course):
                 path.unlink()
         for path in stale:
-            word = "bayat" if check else "yazıldı"
+            word = "güncel değil" if check else "yazıldı"
             Console().print(f"{word}: {path.relative_to(course.root)}", markup=False)
         raise typer.Exit(1 if check and stale else 0)
 

@@ -7,15 +7,18 @@ cell metadata, no cell id. Not here: the definitions in a cell (splice.py).
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-LARGEST = 20_000_000  # bytes; a notebook above it is not read
+LARGEST = 100_000_000  # bytes, outputs included; a notebook above it is not read
 
-_TAG = re.compile(r"#\|\s*odev\s+(\d+)\.(\d+)\s+([A-Za-z_][\w.]*)\.([A-Za-z_]\w*)\s*")
+# A formatter may have put a space into `#|`, and a student a word behind it.
+_TAG = re.compile(r"#\s*\|\s*odev\s+(\d{1,3})\.(\d{1,3})\s+([A-Za-z_][\w.]*)\.([A-Za-z_]\w*)\s*(?:#.*)?")
 
 
 class TaskId(NamedTuple):
@@ -57,14 +60,28 @@ class Notebook:
 
 
 def task_cell(source: str) -> TaskCell | None:
-    """The cell, when its first line that is not empty is a tag."""
+    """The cell, when its first line is a tag; comments, `%%time` and empty lines may stand above it."""
     stripped = source.lstrip("\n\r \t\ufeff")
-    first, _, _ = stripped.partition("\n")
-    match = _TAG.fullmatch(first.rstrip("\r"))
-    if match is None:
-        return None
-    lesson, number, module, name = match.groups()
-    return TaskCell(TaskId(int(lesson), int(number)), module, name, stripped)
+    for line in map(str.strip, stripped.split("\n")):
+        match = _TAG.fullmatch(line)
+        if match is not None:
+            lesson, number, module, name = match.groups()
+            return TaskCell(TaskId(int(lesson), int(number)), module, name, _python(stripped))
+        if line and not line.startswith(("#", "%%")):
+            break
+    return None
+
+
+def _python(source: str) -> str:
+    """Without the lines that only IPython knows (`%timeit …`, `!pip …`); every other line where it was."""
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        ast.parse(source)
+        return source
+    lines = [
+        re.sub(r"\S.*", "pass", line) if line.lstrip().startswith(("%", "!")) else line
+        for line in source.split("\n")
+    ]
+    return "\n".join(lines)
 
 
 def task_cells(sources: Iterable[str]) -> tuple[TaskCell, ...]:

@@ -77,7 +77,8 @@ def check(what: object = None, *, course: Course | None = None, session: Session
         return Report("odev check", (), (f"{what} yok.",))
     work = _work(course, session, tasks)
     results = _judge(course, tasks, work)
-    _land(course, dict(zip(tasks, results, strict=True)), work)
+    if _land(course, dict(zip(tasks, results, strict=True)), work) and session.ran:
+        work.notes.append("Bu notebook paketin eski hâlini görüyor; yenisi için: Kernel → Restart.")
     return Report(_title(course, lesson), tuple(results), tuple(work.notes))
 
 
@@ -167,8 +168,8 @@ def _work(course: Course, session: Session, tasks: Iterable[Task]) -> Work:
         work.notes += saved.notes
     if unrun and session.ran:
         work.notes.append(
-            f"Bu oturumda çalıştırılmadı, kayıtlı dosyadan okundu: {', '.join(unrun)}. "
-            "Hücreyi çalıştırıp tekrar dene."
+            f"Bu oturumda çalıştırılmadı, kayıtlı dosyadan okundu: {', '.join(unrun)}. Hücreyi çalıştır; "
+            "çalıştırdıysan ilk satırı (#| odev …) duruyor mu, bak."
         )
     return work
 
@@ -187,11 +188,15 @@ def _judge(course: Course, tasks: Iterable[Task], work: Work) -> list[TaskResult
         return grader.judge_all([(task, work.cells.get(task.id)) for task in tasks])
 
 
-def _land(course: Course, results: Mapping[Task, TaskResult], work: Work) -> None:
+def _land(course: Course, results: Mapping[Task, TaskResult], work: Work) -> bool:
+    """Whether the student's src has changed."""
+    changed = False
     for task, result in results.items():
         if result.passed and land(course, task, work.cells[task.id].source):
             path = course.module(task).relative_to(course.root).as_posix()
             work.notes.append(f"{task.id} artık senin paketinde: {path}")
+            changed = True
+    return changed
 
 
 def _title(course: Course, lesson: int) -> str:

@@ -149,7 +149,7 @@ def find_course(start: Path | None = None) -> Course:
     for folder in (here, *here.parents, Path(__file__).resolve().parents[2]):
         if (folder / "lessons").is_dir() and (folder / "src" / "safechat").is_dir():
             return Course(folder)
-    raise CourseError(f"there is no course around {here}")
+    raise CourseError(f"Burada kurs yok: {here}. Kursun klasörüne geçip yeniden dene.")
 
 
 def landed(course: Course) -> dict[str, list[str]]:

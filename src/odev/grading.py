@@ -25,6 +25,7 @@ from odev.steps import Copies, collect, run
 
 _STUB = re.compile(r"NotImplementedError: ÖDEV (\d+\.\d+)")
 _TEST_TOOLS = {"pytest", "_pytest", "pluggy", "unittest", "odev"}
+_UNKNOWN = re.compile(r"NameError: name '(\w+)' is not defined")
 
 
 class State(StrEnum):
@@ -137,7 +138,10 @@ class Grader:
             state, message = State.UNWRITTEN, "bir parçası henüz yazılmadı"
         elif stub is not None:  # the hint is about this task, and would mislead
             return _result(task, tests, state, f"bunun için önce {stub[1]} numaralı görev gerekiyor")
-        return _result(task, tests, state, message, failure.test)
+        result = _result(task, tests, state, message, failure.test)
+        if (unknown := _UNKNOWN.match(failure.message)) is not None:  # the hint is of another mistake
+            return replace(result, hint=_CELL_ALONE.format(name=unknown[1]))
+        return result
 
     def _of(self, task: Task, done: Run | None = None) -> list[StepTest]:
         own: list[StepTest] = []
@@ -179,7 +183,7 @@ def default_jobs() -> int:
     return max(2, os.cpu_count() or 2)
 
 
-def is_stub(source: str, task: Task) -> bool:
+def is_stub(source: str, task: Task | TaskCell) -> bool:
     """Whether nothing is written yet: every function in the definition that is not a dunder
     raises the stub's NotImplementedError and does nothing else.
     """
@@ -209,7 +213,10 @@ def _test_tools(source: str) -> bool:
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names = [node.module or ""]
-        if any(name.partition(".")[0] in _TEST_TOOLS for name in names):
+        roots = {name.partition(".")[0] for name in names}
+        if node in tree.body:
+            roots.discard("odev")  # the lesson's own first line: splice leaves it out
+        if roots & _TEST_TOOLS:
             return True
     return False
 
@@ -225,6 +232,10 @@ def _why(done: Run, message: str, limits: Limits) -> tuple[State, str]:
     return State.FAILED, message or "test geçmedi"
 
 
+_CELL_ALONE = (
+    "`{name}` bu hücrede tanımlı değil. Görev hücresi tek başına sınanır: yardımcı fonksiyonu ve import'u "
+    "bu hücreye yaz, sabiti fonksiyonun içine koy."
+)
 _MESSAGES = {
     State.TIME: "{limits.seconds:g} saniyede bitmedi: sonsuz döngü ya da hiç gelmeyen bir cevap olabilir",
     State.MEMORY: "çok fazla bellek istedi",

@@ -10,7 +10,8 @@ import os
 from pathlib import Path
 
 from odev.course import Course, Task, landed, mark_students
-from odev.splice import helpers, remove, splice
+from odev.helpers import of_cell, replaceable
+from odev.splice import splice
 
 
 def land(course: Course, task: Task, source: str) -> bool:
@@ -18,15 +19,11 @@ def land(course: Course, task: Task, source: str) -> bool:
     if not course.is_students:
         return False
     tasks = landed(course)
-    came_along = tasks.get(str(task.id), [])
     path = course.module(task)
     before = path.read_text(encoding="utf-8")
     module = f"{course.package}.{task.module}"
-    after = splice(before, task.name, source, module=module, replacing=came_along)
-    without = before
-    for name in came_along:
-        without = remove(without, name, missing_ok=True)
-    mark_students(course.root, course.tasks, {**tasks, str(task.id): helpers(without, task.name, source)})
+    after = splice(before, task.name, source, module=module, replacing=replaceable(course, task))
+    mark_students(course.root, course.tasks, {**tasks, str(task.id): of_cell(course, task, before, source)})
     if after == before:
         return False
     replace_text(path, after)

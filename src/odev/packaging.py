@@ -1,13 +1,15 @@
 """A student's own package as a project that pip installs: src with the student's cells in it.
 
-The cells are those of the saved lessons. A task that is not written keeps what
-src has. Not here: whether they pass (`check` says that).
+In a student's copy src holds what passed the check. Elsewhere the cells are those of
+the saved lessons; a task that is not written keeps what src has. Not here: whether they
+pass (`check` says that).
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -41,29 +43,51 @@ _KEPT = ("name", "version", "description", "requires-python", "dependencies", "s
 
 
 def package(course: Course, target: Path) -> tuple[list[str], list[str]]:
-    """Make the project in `target`, an empty or a new folder. The ids of the tasks that are the student's
-    own in it, and of those that are not. CourseError when the package cannot be imported.
+    """Make the project in `target`: a new or an empty folder, or that of an earlier time.
+
+    The ids of the tasks that are the student's own in it, and of those that are not. CourseError when the
+    package cannot be imported.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise CourseError(f"{target} is not empty")
+    if target.exists() and not _is_ours(course, target):
+        raise CourseError(f"{target} boş değil ve bir paket de değil: başka bir klasör ver")
+    with tempfile.TemporaryDirectory(prefix="odev-", ignore_cleanup_errors=True) as folder:
+        made = Path(folder) / "made"
+        told = _made(course, made)
+        if target.exists():
+            shutil.rmtree(target)
+        shutil.copytree(made, target)
+    return told
+
+
+def _is_ours(course: Course, target: Path) -> bool:
+    """An empty folder, or the project of an earlier time."""
+    if not target.is_dir():
+        return False
+    return not any(target.iterdir()) or (target / "src" / course.package / "__init__.py").is_file()
+
+
+def _made(course: Course, target: Path) -> tuple[list[str], list[str]]:
     cells = _cells(course)
     src = target / "src" / course.package
     for path in package_files(course.src / course.package):
         copy = src / path.relative_to(course.src / course.package)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-    own, others = [], []
+    own: list[str] = []
+    others: list[str] = []
     for task in course.tasks:
+        if course.is_students:  # its src holds what passed
+            (own if str(task.id) in landed(course) else others).append(str(task.id))
+            continue
         cell = cells.get(task.id)
         if cell is None or is_stub(cell.source, task):
             others.append(str(task.id))
             continue
         path = src / task.file
-        came_along = landed(course).get(str(task.id), ()) if course.is_students else ()
         before = path.read_text(encoding="utf-8")
         module = f"{course.package}.{task.module}"
         try:
-            replace_text(path, splice(before, task.name, cell.source, module=module, replacing=came_along))
+            replace_text(path, splice(before, task.name, cell.source, module=module))
         except SpliceError as error:
             raise CourseError(f"{task.id}: {error}") from None
         own.append(str(task.id))

@@ -17,9 +17,23 @@ from odev.course import Course, CourseError, mark_students
 from odev.splice import splice
 
 FOLDER = "safechat-odev"  # what it unpacks to
+_README = """# ÖDEV: production'a hazır bir LLM istemcisi
+
+```sh
+pip install -c constraints.txt -e ".[course]" && python -m odev lab
+```
+
+JupyterLab açılır; `00_baslangic.ipynb` ile başla. İnternet de API anahtarı da gerekmez. pip
+`externally-managed-environment` derse önce: `python3 -m venv .venv && . .venv/bin/activate`.
+
+- `python -m odev status`: nerede kaldın, kaç puanın var.
+- `python -m odev check 1`: kaydettiğin dersi terminalde kontrol et.
+- `python -m odev package`: bitirince, yazdığın kodla kendi paketin.
+
+Kontrolden geçen her görev `src/safechat` içindeki yerine konur. `tests/steps` puan veren testlerdir;
+okuyabilirsin. `python -m pytest`, yazmadığın görevlerde kalır: doğaldır.
+"""
 _ROOT_FILES = (
-    "README.md",
-    "README.tr.md",
     "LICENSE",
     "pyproject.toml",
     "constraints.txt",
@@ -49,6 +63,7 @@ def release(course: Course, target: Path, lesson: int = 0) -> list[str]:
             copy = root / path.relative_to(course.root)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(texts[path].encode() if path in texts else path.read_bytes())
+        (root / "README.md").write_text(_README, encoding="utf-8", newline="\n")
         mark_students(root, course.tasks)
         import_package(root / "src", course.package)
         _zip(root, target)

@@ -87,8 +87,11 @@ class Report:
         )
 
     def _total(self) -> str:
-        praise = " Eline sağlık!" if self.passed and self.results else ""
-        return f"Toplam {self.score}/{self.points} puan.{praise}" if self.results else ""
+        if not self.results:
+            return ""
+        praise = " Eline sağlık!" if self.passed else ""
+        whole = "Toplam " if len(self.results) > 1 else ""  # of one task it would look like the lesson's
+        return f"{whole}{self.score}/{self.points} puan.{praise}"
 
 
 def _said(each: TaskResult) -> str:

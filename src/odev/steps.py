@@ -22,7 +22,8 @@ from pathlib import Path
 
 from odev import canary, sandbox
 from odev.cells import TaskId
-from odev.course import Course, CourseError, Task, landed
+from odev.course import Course, CourseError, Task
+from odev.helpers import check_helpers, replaceable
 from odev.runs import Run, StepTest, read
 from odev.sandbox import Limits
 from odev.splice import splice
@@ -53,8 +54,8 @@ class Copies:
         changed = self._base / self._course.package / task.file
         before = changed.read_text(encoding="utf-8")
         module = f"{self._course.package}.{task.module}"
-        came_along = landed(self._course).get(str(task.id), ()) if self._course.is_students else ()
-        after = splice(before, task.name, source, module=module, replacing=came_along)
+        check_helpers(self._course, task, before, source)
+        after = splice(before, task.name, source, module=module, replacing=replaceable(self._course, task))
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         try:
             shutil.copytree(self._base / self._course.package, folder / self._course.package)

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from odev.cells import TaskId, read_notebook, task_cell
+from odev.splice import definition
 
 
 def notebook(*cells: object) -> bytes:
@@ -26,10 +27,45 @@ def test_a_tag_names_the_task_its_module_and_its_definition() -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["", "x = 1\n#| odev 1.2 a.b", "#| odev volatile", "# odev 1.2 a.b", "#| odev 1 a.b", "#| odev 1.2 b"],
+    [
+        "",
+        "x = 1\n#| odev 1.2 a.b",
+        "#| odev volatile",
+        "# odev 1.2 a.b",
+        "#| odev 1 a.b",
+        "#| odev 1.2 b",
+        "#| odev 99999999999999999999.1 a.b",
+    ],
 )
 def test_what_does_not_begin_with_a_tag_is_no_task(source: str) -> None:
     assert task_cell(source) is None
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "# | odev 1.2 a.f",
+        "#| odev 1.2 a.f  # bitti",
+        "# benim çözümüm\n#| odev 1.2 a.f",
+        "%%time\n#| odev 1.2 a.f",
+    ],
+    ids=["as black writes it", "a word behind it", "a comment above it", "a cell magic above it"],
+)
+def test_a_tag_is_known_as_people_and_their_tools_leave_it(first: str) -> None:
+    cell = task_cell(f"{first}\ndef f(): ...")
+    assert cell is not None
+    assert (str(cell.id), cell.name) == ("1.2", "f")
+    assert definition(cell.source, "f") is not None
+
+
+def test_lines_that_only_a_notebook_knows_are_no_syntax_error() -> None:
+    cell = task_cell(
+        "#| odev 1.2 a.f\n!pip install x\ndef f():\n    %timeit 1\n    return '%d' % 3\n%odev check 1.2"
+    )
+    assert cell is not None
+    assert definition(cell.source, "f") is not None
+    assert "'%d' % 3" in cell.source
+    assert cell.source.count("\n") == 5
 
 
 def test_the_tenth_task_comes_after_the_ninth() -> None:

@@ -85,7 +85,7 @@ def test_verify_names_each_problem_and_fails(course: Course) -> None:
 def test_build_check_names_what_is_stale_and_fails(course: Course) -> None:
     done = odev(course, "build", "--check")
     assert (done.returncode, done.stdout.splitlines()) == (
-        1, [f"bayat: {Path('solutions') / name}" for name in ("01_words.ipynb", "02_queue.ipynb")],
+        1, [f"güncel değil: {Path('solutions') / name}" for name in ("01_words.ipynb", "02_queue.ipynb")],
     )  # fmt: skip
     assert not course.solutions.exists()
     assert odev(course, "build", "01_words").returncode == 0

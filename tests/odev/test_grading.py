@@ -288,3 +288,14 @@ def test_a_test_without_its_mark_is_the_courses_error(tmp_path: Path) -> None:
     mini.write(course.steps / "test_01_words.py", "def test_it(): pass\n")
     with copies(course) as made, pytest.raises(CourseError, match=r"test_it needs @pytest\.mark\.task"):
         reference_grader(course, made, [1])
+
+
+def test_the_lessons_own_first_line_in_a_cell_is_no_tampering(grader: Grader) -> None:
+    cell = mini.GOOD_GREET.replace("def greet", "from odev import check\n\ndef greet") + "check('1.1')\n"
+    assert judge(grader, cell).passed
+
+
+def test_a_name_that_the_cell_does_not_have_is_told_in_place_of_a_hint(grader: Grader) -> None:
+    result = judge(grader, greet("return SELAM + name"))
+    assert result.state is State.FAILED
+    assert "`SELAM` bu hücrede tanımlı değil" in result.hint

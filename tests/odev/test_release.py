@@ -47,6 +47,7 @@ def test_a_release_holds_no_solution_and_no_wrong_answer(course: Course, tmp_pat
     }
     assert files == {
         ".odev-student",
+        "README.md",
         "lessons/01_words.ipynb",
         "lessons/02_queue.ipynb",
         "src/safechat/__init__.py",
@@ -99,13 +100,28 @@ def test_the_package_holds_the_students_cells_and_names_what_is_missing(
     course: Course, tmp_path: Path
 ) -> None:
     students = unpacked(course, tmp_path)
-    mini.write(students.lessons / "01_words.ipynb", mini.notebook(mini.GOOD_GREET, mini.COUNT_STUB))
+    assert check("1.1", course=students, session=Session((mini.GOOD_GREET,))).passed
+    unchecked = mini.notebook(mini.WRONG["1.1_no_name"], mini.GOOD_COUNT)
+    mini.write(students.lessons / "01_words.ipynb", unchecked)
     assert package(students, tmp_path / "mine") == (["1.1"], ["1.2", "2.1"])
     made = (tmp_path / "mine" / "src" / "safechat" / "words.py").read_text("utf-8")
     assert "name or 'herkes'" in made
     assert "1.1" in (tmp_path / "mine" / "README.md").read_text("utf-8")
-    with pytest.raises(CourseError, match="not empty"):
-        package(students, tmp_path / "mine")
+    assert package(students, tmp_path / "mine") == (["1.1"], ["1.2", "2.1"])  # over that of before
+
+
+def test_a_package_never_takes_the_place_of_something_else(course: Course, tmp_path: Path) -> None:
+    mini.write(tmp_path / "mine" / "roman.txt", "x")
+    with pytest.raises(CourseError, match="başka bir klasör"):
+        package(course, tmp_path / "mine")
+    assert (tmp_path / "mine" / "roman.txt").is_file()
+
+
+def test_a_package_that_fails_leaves_nothing_half_done(course: Course, tmp_path: Path) -> None:
+    mini.write(course.lessons / "01_words.ipynb", mini.notebook("#| odev 1.1 words.greet\ndef greet(:\n"))
+    with pytest.raises(CourseError, match=r"1\.1"):
+        package(course, tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
 
 
 def test_the_package_is_a_project_that_pip_would_build(course: Course, tmp_path: Path) -> None:
@@ -140,3 +156,38 @@ def test_a_cell_that_breaks_the_package_is_said(course: Course, tmp_path: Path) 
     mini.write(course.lessons / "01_words.ipynb", mini.notebook(broken))
     with pytest.raises(CourseError, match="yok_boyle_bir_modul"):
         package(course, tmp_path / "mine")
+
+
+HELPED = "def _all(name):\n    return name or 'herkes'\n\n"
+GREET_WITH_HELPER = mini.GOOD_GREET.replace("def greet", f"{HELPED}def greet").replace(
+    "name or 'herkes'}", "_all(name)}"
+)
+COUNT_WITH_IT = mini.GOOD_COUNT.replace("text.split()", "_all(text).split() if text else []")
+
+
+def test_a_cell_that_leans_on_another_cells_helper_is_told_so(course: Course, tmp_path: Path) -> None:
+    """In the notebook it works, in the grading it would not."""
+    students = unpacked(course, tmp_path)
+    assert check("1.1", course=students, session=Session((GREET_WITH_HELPER,))).passed
+    report = check("1.2", course=students, session=Session((GREET_WITH_HELPER, COUNT_WITH_IT)))
+    assert report.score == 0
+    assert "`_all` 1.1 numaralı görevin hücresinde" in report.results[0].message
+
+
+def test_a_helper_that_two_cells_have_stays_until_both_let_it_go(course: Course, tmp_path: Path) -> None:
+    students = unpacked(course, tmp_path)
+    count = COUNT_WITH_IT.replace("def count", f"{HELPED}def count")
+    for cell in (GREET_WITH_HELPER, count, mini.GOOD_GREET):
+        id = "1.2" if "words.count" in cell else "1.1"
+        assert check(id, course=students, session=Session((cell,))).passed
+    assert words(students).count("def _all") == 1
+    assert check("1.2", course=students, session=Session((mini.GOOD_COUNT,))).passed
+    assert "_all" not in words(students)
+
+
+def test_two_helpers_of_one_name_are_told_apart(course: Course, tmp_path: Path) -> None:
+    students = unpacked(course, tmp_path)
+    assert check("1.1", course=students, session=Session((GREET_WITH_HELPER,))).passed
+    other = COUNT_WITH_IT.replace("def count", "def _all(text):\n    return text\n\ndef count")
+    report = check("1.2", course=students, session=Session((other,)))
+    assert "`_all` 1.1 numaralı görevde de var" in report.results[0].message

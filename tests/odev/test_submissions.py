@@ -65,6 +65,79 @@ def test_each_costs_its_own_tasks_alone(course: Course, inbox: Path, tmp_path: P
     assert "açılamadı" in by_name["değil"].warnings[0]
 
 
+def test_a_broken_file_costs_its_own_student_alone(course: Course, inbox: Path, tmp_path: Path) -> None:
+    mini.submission(inbox / "ayşe", *GOOD)
+    with zipfile.ZipFile(inbox / "kırık.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("01_words.ipynb", mini.notebook(*GOOD) * 20)
+    content = bytearray((inbox / "kırık.zip").read_bytes())
+    content[50:90] = bytes(reversed(content[50:90]))
+    (inbox / "kırık.zip").write_bytes(content)
+    graded = grade(course, [inbox], tmp_path / "out", limits=LIMITS)
+    assert scores(graded) == {"ayşe": 20, "kırık": 0}
+    assert "kırık.zip" in graded[1].warnings[0]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+def test_a_name_from_another_system_is_read_as_well_as_it_can_be(
+    course: Course, inbox: Path, tmp_path: Path
+) -> None:
+    folder = Path(os.fsdecode(os.fsencode(inbox) + b"/\xd6\xf0renci"))
+    mini.submission(folder, *GOOD)
+    (graded,) = grade(course, [inbox], tmp_path / "out", limits=LIMITS)
+    assert graded.score == 20
+    write_csv(tmp_path / "grades.csv", [graded])
+    assert graded.name in (tmp_path / "grades.csv").read_text("utf-8-sig")
+
+
+def test_the_layouts_of_learning_platforms_are_known(course: Course, inbox: Path, tmp_path: Path) -> None:
+    whole = mini.notebook("# Kelimeler", *GOOD)
+    with zipfile.ZipFile(inbox / "iç.zip", "w") as archive:
+        archive.writestr("01_words.ipynb", whole)
+    (inbox / "moodle_assignsubmission_file_").mkdir()
+    (inbox / "iç.zip").rename(inbox / "moodle_assignsubmission_file_" / "odev.zip")
+    with zipfile.ZipFile(inbox / "zipte zip.zip", "w") as archive:
+        archive.write(inbox / "moodle_assignsubmission_file_" / "odev.zip", "odev.zip")
+    mini.write(inbox / "tek.ipynb", whole)
+    mini.write(inbox / "büyük harf" / "01_WORDS.IPYNB", whole)
+    mini.write(inbox / "grades" / "results" / "x.json", "{}")
+    graded = grade(course, [inbox], inbox / "grades", limits=LIMITS)
+    assert scores(graded) == {
+        "moodle_assignsubmission_file_": 20,
+        "zipte zip": 20,
+        "tek": 20,
+        "büyük harf": 20,
+    }
+
+
+def test_loose_notebooks_of_one_task_are_of_several_students(inbox: Path) -> None:
+    for name in ("ali", "veli"):
+        mini.write(inbox / f"{name}.ipynb", mini.notebook(*GOOD))
+    assert set(find_submissions([inbox])) == {"ali", "veli"}
+    assert set(find_submissions([inbox / "ali.ipynb"])) == {"ali"}
+
+
+def test_loose_notebooks_of_several_tasks_are_of_one_student(inbox: Path) -> None:
+    mini.write(inbox / "01.ipynb", mini.notebook(mini.GOOD_GREET))
+    mini.write(inbox / "02.ipynb", mini.notebook(mini.GOOD_QUEUE))
+    assert set(find_submissions([inbox])) == {"inbox"}
+
+
+def test_the_lesson_as_it_was_given_does_not_replace_an_answer(inbox: Path) -> None:
+    mini.write(inbox / "a" / "01_words (1).ipynb", mini.notebook(*GOOD))
+    mini.write(inbox / "a" / "01_words.ipynb", mini.notebook(mini.GREET_STUB, mini.COUNT_STUB))
+    read = read_submission("a", inbox / "a")
+    assert {cell.source for cell in read.cells.values()} == set(GOOD)
+    assert read.warnings == ()
+
+
+def test_what_a_busy_machine_did_not_finish_is_graded_again(
+    course: Course, inbox: Path, tmp_path: Path
+) -> None:
+    mini.submission(inbox / "döngü", LOOP)
+    grade(course, [inbox], tmp_path / "out", limits=LIMITS)
+    assert not list((tmp_path / "out" / "results").iterdir())
+
+
 def test_tests_conftests_modules_and_solutions_of_a_submission_are_never_used(
     course: Course, inbox: Path, tmp_path: Path
 ) -> None:

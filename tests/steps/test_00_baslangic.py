@@ -8,8 +8,8 @@ import pytest
 @pytest.mark.task(
     "0.1",
     points=2,
-    hint="text_of('Merhaba') 'Merhaba' vermeli. NotImplementedError görüyorsan `raise` satırı hâlâ "
-    "duruyor: onu sil, yerine kendi kodunu yaz ve hücreyi yeniden çalıştır.",
+    hint="text_of('Merhaba'), 'Merhaba' döndürmeli (print değil, return). NotImplementedError görüyorsan "
+    "`raise` satırı hâlâ duruyor: onu sil, yerine kendi kodunu yaz ve hücreyi yeniden çalıştır.",
 )
 def test_a_text_is_itself() -> None:
     from safechat.reply import text_of

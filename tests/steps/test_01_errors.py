@@ -20,6 +20,18 @@ from safechat.messages import ChatReply, ChatRequest
 # 1.1 errors.classify
 
 
+def classified(status: int, *, as_: type[ChatError], **said: Any) -> None:
+    """Fails with what was asked and what came, in words."""
+    from safechat.errors import classify
+
+    found = classify(status, **said)
+    asked = ", ".join(
+        [str(status), *(f"{name}={value!r}" for name, value in said.items() if value is not None)]
+    )
+    got = found.__name__ if isinstance(found, type) else repr(found)
+    assert found is as_, f"classify({asked}) → {got}; beklenen: {as_.__name__}"
+
+
 @pytest.mark.task(
     "1.1",
     points=6,
@@ -39,9 +51,7 @@ from safechat.messages import ChatReply, ChatRequest
     ],
 )
 def test_a_status_has_its_class(status: int, name: str) -> None:
-    from safechat.errors import classify
-
-    assert classify(status) is getattr(errors, name)
+    classified(status, as_=getattr(errors, name))
 
 
 @pytest.mark.task(
@@ -52,9 +62,7 @@ def test_a_status_has_its_class(status: int, name: str) -> None:
 )
 @pytest.mark.parametrize("status", [500, 502, 503, 529, 599])
 def test_every_5xx_is_a_server_error(status: int) -> None:
-    from safechat.errors import classify
-
-    assert classify(status) is errors.ServerError
+    classified(status, as_=errors.ServerError)
 
 
 @pytest.mark.task(
@@ -65,21 +73,17 @@ def test_every_5xx_is_a_server_error(status: int) -> None:
 )
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_an_unknown_4xx_is_a_rejected_request(status: int) -> None:
-    from safechat.errors import classify
-
-    assert classify(status) is errors.RequestRejected
+    classified(status, as_=errors.RequestRejected)
 
 
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="Tabloda olmayan bir code gelebilir (invalid_api_key gibi). O zaman KeyError verme, code'a hiç "
-    "bakmamış gibi devam et.",
+    hint="Tabloda olmayan bir code gelebilir (invalid_api_key gibi). Kodun o zaman KeyError vermesin "
+    "(.get kullan ya da in ile bak), code'a hiç bakmamış gibi devam et.",
 )
 def test_a_code_that_no_table_knows_changes_nothing() -> None:
-    from safechat.errors import classify
-
-    assert classify(401, code="invalid_api_key", type="invalid_request_error") is errors.AuthenticationFailed
+    classified(401, code="invalid_api_key", type="invalid_request_error", as_=errors.AuthenticationFailed)
 
 
 @pytest.mark.task(
@@ -89,9 +93,7 @@ def test_a_code_that_no_table_knows_changes_nothing() -> None:
     "fazlasını söyler: önce _BY_CODE'a, sonra _BY_STATUS'a bak.",
 )
 def test_a_code_says_more_than_a_status() -> None:
-    from safechat.errors import classify
-
-    assert classify(429, code="insufficient_quota") is errors.QuotaExhausted
+    classified(429, code="insufficient_quota", as_=errors.QuotaExhausted)
 
 
 @pytest.mark.task(
@@ -102,22 +104,18 @@ def test_a_code_says_more_than_a_status() -> None:
 )
 @pytest.mark.parametrize("code", [None, "quota"])
 def test_the_type_is_looked_at_too(code: str | None) -> None:
-    from safechat.errors import classify
-
-    assert classify(429, code=code, type="insufficient_quota") is errors.QuotaExhausted
+    classified(429, code=code, type="insufficient_quota", as_=errors.QuotaExhausted)
 
 
 @pytest.mark.task(
     "1.1",
     points=6,
     hint="Azure aynı kodu büyük harflerle yazar (DeploymentNotFound), tablodaki adlar ise küçük harf. "
-    "Aramadan önce kelimeyi küçük harfe çevir.",
+    "Aramadan önce kelimeyi küçük harfe çevir; code None da olabilir.",
 )
 @pytest.mark.parametrize("code", ["DeploymentNotFound", "MODEL_NOT_FOUND"])
 def test_capital_letters_change_nothing(code: str) -> None:
-    from safechat.errors import classify
-
-    assert classify(404, code=code) is errors.ModelUnavailable
+    classified(404, code=code, as_=errors.ModelUnavailable)
 
 
 @pytest.mark.task(
@@ -127,9 +125,7 @@ def test_capital_letters_change_nothing(code: str) -> None:
     "için geçerli.",
 )
 def test_a_code_with_a_5xx_is_not_believed() -> None:
-    from safechat.errors import classify
-
-    assert classify(500, code="insufficient_quota") is errors.ServerError
+    classified(500, code="insufficient_quota", as_=errors.ServerError)
 
 
 @pytest.mark.task(
@@ -146,9 +142,7 @@ def test_a_code_with_a_5xx_is_not_believed() -> None:
     ],
 )
 def test_a_server_without_codes_is_known_by_what_it_writes(status: int, message: str, name: str) -> None:
-    from safechat.errors import classify
-
-    assert classify(status, message=message) is getattr(errors, name)
+    classified(status, message=message, as_=getattr(errors, name))
 
 
 @pytest.mark.task(
@@ -159,9 +153,7 @@ def test_a_server_without_codes_is_known_by_what_it_writes(status: int, message:
 )
 @pytest.mark.parametrize(("status", "message"), [(404, "Not Found"), (400, "The model is a required field.")])
 def test_a_text_counts_only_with_its_status(status: int, message: str) -> None:
-    from safechat.errors import classify
-
-    assert classify(status, message=message) is errors.RequestRejected
+    classified(status, message=message, as_=errors.RequestRejected)
 
 
 # 1.2 reply.read_reply
@@ -194,8 +186,8 @@ def body(answer: object) -> bytes:
 @pytest.mark.task(
     "1.2",
     points=8,
-    hint="Önce güzel günü çalıştır: _decoded gövdeyi açar, _first_choice ilk cevabı bulur, content_text "
-    "mesajın metnini verir; metin ve finish_reason bir ChatReply olur.",
+    hint="Önce her şeyin yolunda gittiği hâli yaz: _decoded gövdeyi açar, _first_choice ilk cevabı bulur, "
+    "content_text mesajın metnini verir; metin ve finish_reason bir ChatReply olur. headers None gelebilir.",
 )
 @pytest.mark.parametrize("answer", [body(completion()), body(completion()).decode()], ids=["bytes", "str"])
 def test_an_answer_is_read(answer: bytes | str) -> None:
@@ -385,8 +377,9 @@ def test_a_filtered_answer_is_none(content: str | None) -> None:
 def test_a_refusal_is_told_from_an_empty_answer() -> None:
     from safechat.reply import read_reply
 
-    with pytest.raises(errors.RefusedReply, match="yardım edemem"):
+    with pytest.raises(errors.RefusedReply) as caught:
         read_reply(body(completion(None, refusal="Buna yardım edemem.")), REQUEST)
+    assert "yardım edemem" in str(caught.value)
 
 
 @pytest.mark.task(
@@ -406,6 +399,20 @@ def test_the_request_id_is_kept() -> None:
         assert caught.value.request_id == "req_7"
 
 
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="Başlıklar cevapla birlikte saklanmalı: ChatReply'a headers'ı da ver. headers None da gelebilir, o "
+    "zaman boş bir sözlük say.",
+)
+def test_the_headers_are_kept() -> None:
+    from safechat.reply import read_reply
+
+    headers = {"x-ratelimit-limit-requests": "500"}
+    assert read_reply(body(completion()), REQUEST, headers).headers == headers
+    assert read_reply(body(completion()), REQUEST).headers == {}
+
+
 # 1.3 call.attempt
 
 Answer = tuple[object, Mapping[str, str]]
@@ -419,7 +426,7 @@ class Translated(ChatError):
 
 
 def translate(exception: Exception, request: ChatRequest) -> ChatError:
-    error = Translated(f"{request.model}: {type(exception).__name__}")
+    error = Translated(f"{request.model}: {type(exception).__name__}: {exception}")
     error.of = type(exception)
     return error
 
@@ -470,11 +477,13 @@ def outcome(send: Send, timeout: float = 5.0, read: Callable[..., ChatReply] = r
         result: object
         try:
             result = await called(send, timeout, read)
-            assert isinstance(result, ChatReply), f"attempt returned {result!r}"
         except NotImplementedError:
             raise
         except Exception as exception:
             result = exception
+        else:
+            if not isinstance(result, ChatReply):
+                result = f"raise edilmedi, döndürüldü: {result!r}"
         return result, virtual_time.now() - started
 
     return virtual_time.run(main())
@@ -496,12 +505,12 @@ def test_an_answer_comes_through() -> None:
     "1.3",
     points=8,
     hint="Damla damla gelen cevap süreyi aştı. Sınır, send'in tamamını saran gerçek bir üst sınır olmalı "
-    "ve süre dolunca beklemeyi kesmeli. Cevap geldikten sonra saate bakmak geç kalmaktır; SDK'nın "
+    "ve süre dolunca beklemeyi kesmeli. Cevap geldikten sonra saate bakmak için artık çok geç; SDK'nın "
     "timeout'u ise aşama başınadır. anyio.fail_after'a bak.",
 )
 def test_a_body_that_drips_is_not_waited_for() -> None:
     _, took = outcome(answers(60), timeout=5.0)
-    assert took < 59
+    assert took < 59, f"süre 5 saniyeydi, {took:.0f} saniye beklendi"
 
 
 @pytest.mark.task(
@@ -515,7 +524,7 @@ def test_the_limit_is_the_requests_own(timeout: float) -> None:
     in_time, _ = outcome(answers(timeout - 1), timeout)
     assert isinstance(in_time, ChatReply), repr(in_time)
     late, took = outcome(answers(timeout * 3), timeout)
-    assert not isinstance(late, ChatReply)
+    assert not isinstance(late, ChatReply), f"{timeout:g} saniyelik sınıra rağmen cevap döndü"
     assert took == pytest.approx(timeout, abs=0.01)
 
 
@@ -523,25 +532,13 @@ def test_the_limit_is_the_requests_own(timeout: float) -> None:
     "1.3",
     points=8,
     hint="send bir hata attığında translate(exception, request) ne verdiyse onu raise et: döndürme, yutma,"
-    " asıl hatayı da olduğu gibi bırakma.",
+    " asıl hatayı da olduğu gibi bırakma. UnboundLocalError görüyorsan: `except … as e`'deki e, blok bitince"
+    " silinir; hatayı başka bir değişkende tut.",
 )
 def test_an_error_of_the_sdk_is_raised_translated() -> None:
     failure, _ = outcome(fails(sdk_error()))
     assert isinstance(failure, Translated), repr(failure)
     assert failure.of is openai.APIConnectionError
-
-
-@pytest.mark.task(
-    "1.3",
-    points=8,
-    hint="Süre dolunca translate'e bir TimeoutError gitmeli. Süre sınırı try bloğunun dışındaysa "
-    "TimeoutError çevrilmeden kaçar; move_on_after ise hata atmadan bırakır. fail_after, try bloğunun"
-    " içinde dursun.",
-)
-def test_the_end_of_the_time_is_translated_too() -> None:
-    late, _ = outcome(answers(60), timeout=5.0)
-    assert isinstance(late, Translated), repr(late)
-    assert late.of is TimeoutError
 
 
 @pytest.mark.task(
@@ -564,6 +561,19 @@ def test_errors_outside_the_sdks_tree_are_translated(exception: Exception) -> No
     failure, _ = outcome(fails(exception))
     assert isinstance(failure, Translated), repr(failure)
     assert failure.of is type(exception)
+
+
+@pytest.mark.task(
+    "1.3",
+    points=8,
+    hint="Süre dolunca translate'e bir TimeoutError gitmeli. Süre sınırı try bloğunun dışındaysa "
+    "TimeoutError çevrilmeden kaçar; move_on_after ise hata atmadan bırakır. fail_after, try bloğunun"
+    " içinde dursun.",
+)
+def test_the_end_of_the_time_is_translated_too() -> None:
+    late, _ = outcome(answers(60), timeout=5.0)
+    assert isinstance(late, Translated), repr(late)
+    assert late.of is TimeoutError
 
 
 @pytest.mark.task(
@@ -617,4 +627,4 @@ def test_a_cancellation_passes() -> None:
         await asyncio.wait([call])
         return call.cancelled()
 
-    assert virtual_time.run(main())
+    assert virtual_time.run(main()), "iptal yutuldu"

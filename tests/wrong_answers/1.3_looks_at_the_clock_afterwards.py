@@ -1,5 +1,5 @@
 #| odev 1.3 call.attempt
-# hint: geç kalmaktır
+# hint: artık çok geç
 async def attempt(
     request: ChatRequest,
     send: Callable[[ChatRequest], Awaitable[Answer]],
