@@ -155,7 +155,10 @@ def test_in_a_students_copy_what_passes_lands_and_what_fails_does_not(students: 
     assert "def _all():" in words
     assert 'NotImplementedError("ÖDEV 1.1")' not in words
     assert 'NotImplementedError("ÖDEV 1.2")' in words
-    assert report.notes == ("1.1 artık senin paketinde: src/safechat/words.py",)
+    assert report.notes == (
+        "1.1 artık senin paketinde: src/safechat/words.py",
+        "Bu notebook paketin eski hâlini görüyor; yenisi için: Kernel → Restart.",
+    )
     assert landed(students) == {"1.1": ["_all"]}
 
 
