@@ -7,6 +7,7 @@ report did not pass.
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -113,9 +114,21 @@ def _cause(element: ElementTree.Element) -> str:
 
 
 def _one_line(element: ElementTree.Element) -> str:
-    """The message as a person reads it: an assertion's own words, any other error with its class."""
+    """The message as a person reads it: an assertion's own words; any other error with its class, and
+    the line of the package that raised it."""
     lines = (element.get("message") or "").strip().splitlines() or [""]
-    return _short(lines[0].removeprefix("AssertionError: ").strip())
+    said = lines[0].removeprefix("AssertionError: ").strip()
+    raised_at = _line_of_code(element.text or "")
+    return _short(f"{said} ← {raised_at}" if raised_at else said)
+
+
+def _line_of_code(traceback: str) -> str:
+    """Where pytest's traceback ends, unless that is in a test."""
+    places = re.findall(r"^(\S.*\.py):\d+: \w+$", traceback, re.MULTILINE)
+    if not places or Path(places[-1]).name.startswith("test_"):
+        return ""
+    marked = [line[1:].strip() for line in traceback.splitlines() if line.startswith(">")]
+    return marked[-1] if marked else ""
 
 
 def _short(line: str) -> str:

@@ -299,3 +299,7 @@ def test_a_name_that_the_cell_does_not_have_is_told_in_place_of_a_hint(grader: G
     result = judge(grader, greet("return SELAM + name"))
     assert result.state is State.FAILED
     assert "`SELAM` bu hücrede tanımlı değil" in result.hint
+
+
+def test_an_exception_is_told_with_the_line_that_raised_it(grader: Grader) -> None:
+    assert judge(grader, greet("return name.lowr()")).message.endswith("← return name.lowr()")
