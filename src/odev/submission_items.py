@@ -17,9 +17,9 @@ import pytest
 from odev.cells import TaskId
 from odev.course import Course
 from odev.grading import Grader, TaskResult
+from odev.handed_in import read_submission
 from odev.runs import Run, StepTest
 from odev.steps import Copies
-from odev.submissions import read_submission
 
 
 class NotPassed(Exception):
