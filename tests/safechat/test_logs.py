@@ -113,7 +113,7 @@ def test_many_lines_need_little_memory() -> None:
         return peak
 
     read(1)  # the price list, which is loaded once
-    assert read(40_000) < 2 * read(4_000) + 200_000
+    assert read(10_000) < 2 * read(1_000) + 200_000
 
 
 def test_following_goes_on_over_a_file_that_turns_over(tmp_path: Path) -> None:
