@@ -204,14 +204,19 @@ class CachedKeys(ABC):
                     self._key = None
                     flight.failure = self._failure = result.with_traceback(None)
                     self._failed_until = now + _TRY_AGAIN_EMPTY_HANDED
-        flight.done.set_result(None)
+        try:
+            self._tell(result, stale, flight, now)
+        finally:
+            flight.done.set_result(None)
+
+    def _tell(self, result: Key | ChatError, stale: bool, flight: _Flight, now: float) -> None:
+        about: dict[str, object] = {"source": self.source, "path": self.path}
         if isinstance(result, Key):
             took = round((now - flight.started) * 1000, 1)
-            about = {"source": self.source, "path": self.path, "version": result.version}
-            event(logging.INFO, "keys.read", **about, latency_ms=took)
+            event(logging.INFO, "keys.read", **about, version=result.version, latency_ms=took)
         elif stale:
-            about = {"source": self.source, "path": self.path, "kind": result.kind}
-            event(logging.WARNING, "keys.stale", **about, age_s=round(now - self._read_at), error=str(result))
+            age = round(now - self._read_at)
+            event(logging.WARNING, "keys.stale", **about, kind=result.kind, age_s=age, error=str(result))
 
     async def _landed(self, flight: _Flight, seconds: float) -> None:
         """Wait for a read, but no longer than that. A waiter that is cancelled harms nobody."""
