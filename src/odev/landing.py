@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from odev.course import Course, Task, landed, mark_students
-from odev.helpers import of_cell, replaceable
+from odev.ownership import of_cell, replaceable
 from odev.splice import splice
 
 

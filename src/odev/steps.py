@@ -23,7 +23,7 @@ from pathlib import Path
 from odev import canary, sandbox
 from odev.cells import TaskId
 from odev.course import Course, CourseError, Task
-from odev.helpers import check_helpers, replaceable
+from odev.ownership import check_helpers, replaceable
 from odev.runs import Run, StepTest, read
 from odev.sandbox import Limits
 from odev.splice import splice

@@ -58,15 +58,13 @@ class Layers:
         for each in (client, *(other for other, _ in fallbacks)):
             if id(each) not in calls:
                 call: Handler
-                keyed = keys is not None and each is client
-                call = calls[id(each)] = OpenAICall(each, keyed=keyed)
+                own = keys if each is client else None
+                call = calls[id(each)] = OpenAICall(each, keyed=own is not None)
                 if telemetry is not None:
                     call = telemetry.measured(call, calls[id(each)].base_url)
+                if own is not None:  # after the limiter: a call that waits there takes the newest key
+                    call = Keyed(call, own)
                 allowed = limits if each is client else RateLimits(concurrency=limits.concurrency)
-                if keyed and keys is not None:
-                    call = Keyed(
-                        call, keys
-                    )  # innermost: a key that was rotated while a call waited is of no use
                 reached[id(each)] = Retried(RateLimited(call, allowed), retry)
         targets = [Target(reached[id(other)], model) for other, model in fallbacks]
         whole: Handler = Logged(Deadline(Fallback(reached[id(client)], targets, breaker)))

@@ -13,6 +13,7 @@ event, its data are in `extra`, and what belongs to a call has its `call_id`:
     chat.parameter_dropped  what a model does not take
     keys.read               a key that was read from its source
     keys.stale              a source that is down, and the key in hand goes on
+    telemetry.off           an OpenTelemetry that cannot be used
 
 Prompts and answers are not logged unless asked for (content.py). Not here: the file (logfile.py), taking
 secrets out (redact.py), OpenTelemetry (telemetry.py), which listens to the same events.
