@@ -16,19 +16,19 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from odev.report import Progress, Report
+    from odev.student.report import Progress, Report
 
 
 def check(what: object = None) -> Report:
     """Judge my lesson (4) or my task ("4.2"); without either, the lesson I am working on."""
-    from odev import checking
+    from odev.student.check import check
 
-    return checking.check(what)
+    return check(what)
 
 
 def _magic(line: str) -> Report | Progress:
     """%odev check, %odev check 4, %odev check 4.2, %odev status"""
-    from odev import checking
+    from odev.student import check as checking
 
     command, _, argument = line.strip().partition(" ")
     if command == "status":

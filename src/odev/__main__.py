@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from odev.course import Course, CourseError, find_course
+from odev.course.course import Course, CourseError, find_course
 
 app = typer.Typer(help="Kursun komutları.", no_args_is_help=True, add_completion=False)
 
@@ -58,7 +58,7 @@ def demo(
     lang: Annotated[Language, typer.Option(help="Tablonun dili / the table's language")] = Language.tr,
 ) -> None:
     """Bir dakikada asıl iş: güvensiz ve güvenli ask_question.py, aynı hatalarla, ölçülmüş."""
-    from odev.demo import ASK, show
+    from odev.demo.demo import ASK, show
 
     if not ASK[1].is_file():
         Console(stderr=True).print("Bu kopyada çözümler yok; başlamak için: python -m odev lab")
@@ -73,7 +73,7 @@ def lab(
 ) -> None:
     """JupyterLab'ı derslikle (API ve Vault) birlikte aç; Ctrl-C hepsini kapatır."""
     with _course() as course:
-        from odev.lab import lab as run
+        from odev.student.lab import lab as run
 
         raise typer.Exit(run(course, port=port, browser=browser))
 
@@ -86,8 +86,8 @@ def check(
 ) -> None:
     """Kaydedilmiş dersimi kontrol et: puanlar, neyin geçmediği, ipucu."""
     with _course() as course:
-        from odev.checking import Session
-        from odev.checking import check as judge
+        from odev.student.check import Session
+        from odev.student.check import check as judge
 
         report = judge(what, course=course, session=Session())
         Console().print(report)
@@ -98,8 +98,8 @@ def check(
 def status() -> None:
     """Ne yaptım, kaç puanım var, sırada ne var."""
     with _course() as course:
-        from odev.checking import Session
-        from odev.checking import status as judge
+        from odev.student.check import Session
+        from odev.student.check import status as judge
 
         Console().print(judge(course=course, session=Session()))
 
@@ -110,7 +110,7 @@ def package(
 ) -> None:
     """Kendi paketim: yazdığım hücrelerle, pip ile kurulabilen bir proje."""
     with _course() as course:
-        from odev.packaging import package as make
+        from odev.student.package import package as make
 
         own, others = make(course, target)
         console = Console()
@@ -140,10 +140,10 @@ def grade(
     ağdan uzak tutmaz; çözümü diskten okuyanı da görmez. Tanımadığın kodu bir container içinde puanla.
     """
     with _course() as course:
-        from odev import exports
-        from odev.gradebook import gradebook
-        from odev.sandbox import Limits
-        from odev.submissions import grade as run
+        from odev.grading.limited_process import Limits
+        from odev.instructor import exports
+        from odev.instructor.grade import grade as run
+        from odev.instructor.gradebook import gradebook
 
         with _progress("puanlanıyor") as done:
             graded = run(
@@ -169,7 +169,7 @@ def release(
 ) -> None:
     """Öğrenciler için çözümsüz bir zip yap."""
     with _course() as course:
-        from odev.release import release as make
+        from odev.instructor.release import release as make
 
         stubs = make(course, out, lesson)
         Console().print(
@@ -189,8 +189,8 @@ def build(
 ) -> None:
     """solutions/ içindeki notebook'ları derslerden ve src'den kur, çalıştır, çıktılarıyla yaz."""
     with _course() as course:
-        from odev.build import build as make
-        from odev.build import orphans, write
+        from odev.author.build import build as make
+        from odev.author.build import orphans, write
 
         built = make(course, lessons or (), jobs)
         stale = [each.path for each in built if each.stale] + orphans(course)
@@ -212,7 +212,7 @@ def verify(
 ) -> None:
     """Kursu sına: stub'lar kalır, çözümler geçer, her yanlış cevap yalnız kendi görevinden kalır."""
     with _course() as course:
-        from odev.verifying import verify as prove
+        from odev.author.verify import verify as prove
 
         with _progress("sınanıyor") as done:
             problems = prove(course, lesson or (), wrong_answers=wrong_answers, jobs=jobs, done=done)

@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not any(line.startswith("task(") for line in config.getini("markers")):
         config.addinivalue_line("markers", MARKER)
     if config.getoption("--submission") and config.args_source is not pytest.Config.ArgsSource.ARGS:
-        from odev.course import find_course
+        from odev.course.course import find_course
 
         config.args[:] = [str(find_course(config.rootpath).steps)]
 
@@ -59,9 +59,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _against_submission(config: pytest.Config, items: list[pytest.Item]) -> None:
-    from odev.course import CourseError, find_course
-    from odev.steps import step_test
-    from odev.submission_items import against
+    from odev.course.course import CourseError, find_course
+    from odev.grading.steps import step_test
+    from odev.instructor.pytest_items import against
 
     course = find_course(config.rootpath)
     path = (config.invocation_params.dir / config.getoption("--submission")).resolve()

@@ -2,8 +2,11 @@
 
 import logging
 
-from safechat.client import ChatClientWrapper
-from safechat.env_keys import EnvKeys
+from safechat.breaker import BreakerPolicy
+from safechat.client.queue import ChatQueue
+from safechat.client.stream import AsyncChatStream, ChatStream
+from safechat.client.workers import QueueStats
+from safechat.client.wrapper import ChatClientWrapper
 from safechat.errors import (
     AuthenticationFailed,
     BadReply,
@@ -32,17 +35,15 @@ from safechat.errors import (
     VaultSealed,
     VaultUnreachable,
 )
-from safechat.fallback import BreakerPolicy
-from safechat.keys import Key, KeySource
-from safechat.limits import RateLimits
-from safechat.log import configure_logging, log_context
+from safechat.keys.env import EnvKeys
+from safechat.keys.source import Key, KeySource
+from safechat.keys.vault.auth import AppRole, Token
+from safechat.keys.vault.keys import VaultKeys
+from safechat.limits.quota import RateLimits
+from safechat.log.events import log_context
+from safechat.log.file import configure_logging
 from safechat.messages import ChatReply, ChatRequest, Handler, Usage
-from safechat.queue import ChatQueue
 from safechat.retry import RetryPolicy
-from safechat.stream import AsyncChatStream, ChatStream
-from safechat.vault_auth import AppRole, Token
-from safechat.vault_keys import VaultKeys
-from safechat.workers import QueueStats
 
 # A library leaves logging to the application: https://docs.python.org/3/howto/logging.html#library-config
 logging.getLogger("safechat").addHandler(logging.NullHandler())

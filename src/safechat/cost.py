@@ -6,27 +6,73 @@ same model name at another address has another price, or none.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from safechat.messages import Usage
+from typing import Any
 
 
-def cost_usd(usage: Usage | None, model: str, base_url: str | None) -> float | None:
-    """US dollars. None without usage, without the price list, or where it knows no price."""
+def cost_usd(
+    model: str, base_url: str | None, *, prompt_tokens: int, completion_tokens: int, cached_tokens: int
+) -> float | None:
+    """US dollars. None without the price list, or where it knows no price."""
     prices = _price_list()
-    if usage is None or base_url is None or prices is None:
+    if base_url is None or prices is None:
         return None
-    counted = prices.Usage(
-        input_tokens=usage.prompt_tokens,
-        cache_read_tokens=usage.cached_tokens,
-        output_tokens=usage.completion_tokens,
+    usage = prices.Usage(
+        input_tokens=prompt_tokens, cache_read_tokens=cached_tokens, output_tokens=completion_tokens
     )
     try:
-        return float(prices.calc_price(counted, model_ref=model, provider_api_url=base_url).total_price)
+        return float(prices.calc_price(usage, model_ref=model, provider_api_url=base_url).total_price)
     except (LookupError, ValueError):  # no price, or counts that cannot be: more cached than there were
         return None
+
+
+class CostSum:
+    """What many calls cost together. Pricing one takes 70 µs, so where a price grows evenly with the
+    tokens (few have steps), only the sum is priced."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[tuple[str, str], list[int]] = {}
+        self._stepped: dict[tuple[str, str], float | None] = {}
+
+    def add(self, host: str, model: str, prompt: int, completion: int, cached: int) -> None:
+        """One call that `model` at `host` answered."""
+        where = (host, model)
+        if where not in self._tokens and where not in self._stepped:
+            if _is_even(host, model):
+                self._tokens[where] = [0, 0, 0]
+            else:
+                self._stepped[where] = None
+        if where in self._tokens:
+            sums = self._tokens[where]
+            for index, count in enumerate((prompt, completion, cached)):
+                sums[index] += count
+        elif (cost := _priced(host, model, prompt, completion, cached)) is not None:
+            self._stepped[where] = (self._stepped[where] or 0.0) + cost
+
+    def total(self) -> float | None:
+        """US dollars; None where nothing has a price."""
+        costs = [_priced(*where, *sums) for where, sums in self._tokens.items()]
+        known = [cost for cost in (*costs, *self._stepped.values()) if cost is not None]
+        return sum(known) if known else None
+
+
+def _is_even(host: str, model: str) -> bool:
+    """Whether a thousand times the tokens cost a thousand times as much; also where neither has a price."""
+    little, much = (_priced(host, model, count, count, count // 2) for count in (1_000, 1_000_000))
+    if little is None or much is None:
+        return little is much
+    return math.isclose(little * 1000, much, rel_tol=1e-9)
+
+
+def _priced(host: str, model: str, prompt: int, completion: int, cached: int) -> float | None:
+    return cost_usd(
+        model,
+        f"https://{host}/",
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cached_tokens=cached,
+    )
 
 
 @lru_cache(maxsize=1)

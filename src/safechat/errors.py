@@ -38,6 +38,8 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
+NO_FIT = "schema_mismatch"  # the `code` of such an error
+
 
 class ChatError(Exception):
     """A call failed. Raised itself only for a failure that no class below names.

@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Self
 
 import anyio
 
-from safechat.call import OpenAICall
+from safechat.breaker import BreakerPolicy
+from safechat.call.layer import OpenAICall
+from safechat.client.workers import Stop
 from safechat.deadline import Deadline
-from safechat.fallback import BreakerPolicy, Fallback, Target
-from safechat.keyed import Keyed
-from safechat.keys import KeySource
-from safechat.limits import RateLimited, RateLimits
-from safechat.log import Logged, event
+from safechat.fallback import Fallback, Target
+from safechat.keys.layer import Keyed
+from safechat.keys.source import KeySource
+from safechat.limits.layer import Limited
+from safechat.limits.quota import RateLimits
+from safechat.log.events import event
+from safechat.log.layer import Logged
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.retry import Retried, RetryPolicy
-from safechat.workers import Stop
 
 if TYPE_CHECKING:
     from safechat.telemetry import Telemetry
@@ -65,7 +68,7 @@ class Layers:
                 if own is not None:  # after the limiter: a call that waits there takes the newest key
                     call = Keyed(call, own)
                 allowed = limits if each is client else RateLimits(concurrency=limits.concurrency)
-                reached[id(each)] = Retried(RateLimited(call, allowed), retry)
+                reached[id(each)] = Retried(Limited(call, allowed), retry)
         targets = [Target(reached[id(other)], model) for other, model in fallbacks]
         whole: Handler = Logged(Deadline(Fallback(reached[id(client)], targets, breaker)))
         if telemetry is not None:

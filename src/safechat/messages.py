@@ -6,7 +6,6 @@ answered (reply.py).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -19,8 +18,6 @@ from safechat.errors import ChatError
 Message = Mapping[str, object]
 OnPiece = Callable[[str], Awaitable[None]]
 Messages = str | Sequence[Message]
-
-ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -89,93 +86,19 @@ class ChatReply:
     @property
     def cost_usd(self) -> float | None:
         """US dollars by the price list of the extra `[cost]`; None where that has no price."""
-        return cost_usd(self.usage, self.model, self.base_url)
+        usage = self.usage
+        if usage is None:
+            return None
+        return cost_usd(
+            self.model,
+            self.base_url,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cached_tokens=usage.cached_tokens,
+        )
 
     def __str__(self) -> str:
         return self.text
 
 
 Handler = Callable[[ChatRequest], Awaitable[ChatReply]]
-
-
-def check_messages(messages: object) -> tuple[Message, ...]:
-    """`messages` as the API wants them; a str is one message of the user.
-
-    Raises TypeError or ValueError that says which message is wrong, and how.
-    """
-    if isinstance(messages, str):
-        if not messages.strip():
-            raise ValueError(f"the prompt is empty: {messages!r}")
-        _check_encodable("the prompt", messages)
-        return ({"role": "user", "content": messages},)
-    if not isinstance(messages, Sequence) or isinstance(messages, bytes | bytearray):
-        raise TypeError(
-            f"messages must be a str or a list of messages, not {_type_name(messages)}: {_short(messages)}"
-        )
-    if not messages:
-        raise ValueError("messages is an empty list: there is nothing to ask")
-    return tuple(_check_message(number, message) for number, message in enumerate(messages))
-
-
-def _check_message(number: int, message: object) -> Message:
-    where = f"messages[{number}]"
-    if not isinstance(message, Mapping):
-        raise TypeError(
-            f"{where} must be a dict with role and content, not {_type_name(message)}: {_short(message)}"
-        )
-    role = message.get("role")
-    if role is None:
-        raise ValueError(f"{where} has no role: {_short(message)}")
-    if not isinstance(role, str) or role not in ROLES:
-        raise ValueError(f"{where} has an unknown role {role!r}; the API knows {', '.join(sorted(ROLES))}")
-    content = message.get("content")
-    calls_tools = role == "assistant" and (message.get("tool_calls") or message.get("function_call"))
-    if content is None and not calls_tools:
-        raise ValueError(f"{where} has no content: {_short(message)}")
-    if content is not None and not isinstance(content, str | list | tuple):
-        raise TypeError(
-            f"{where} has a content of {_type_name(content)}; it must be a str or a list of parts: "
-            f"{_short(content)}"
-        )
-    if role == "user" and not (content.strip() if isinstance(content, str) else content):
-        raise ValueError(f"{where} is from the user and empty: {_short(message)}")
-    if isinstance(content, str):
-        _check_encodable(where, content)
-    return message
-
-
-def _check_encodable(where: str, text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"{where} holds half of a surrogate pair at position {error.start} "
-            f"({text[error.start]!r}), which is no text that can be sent"
-        ) from None
-
-
-def check_seconds(name: str, seconds: object) -> float:
-    """`seconds` as a float, if it is a number above 0 (infinity is one: no limit)."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"{name} must be a number of seconds, not {_type_name(seconds)}: {_short(seconds)}")
-    if math.isnan(seconds) or seconds <= 0:
-        raise ValueError(f"{name} must be above 0 seconds, not {seconds!r}")
-    return float(seconds)
-
-
-def check_model(model: object) -> str:
-    """`model`, if it is a name."""
-    if not isinstance(model, str):
-        raise TypeError(f"model must be a str, not {_type_name(model)}: {_short(model)}")
-    if not model.strip():
-        raise ValueError(f"model is empty: {model!r}")
-    return model
-
-
-def _type_name(value: object) -> str:
-    return type(value).__name__
-
-
-def _short(value: object, limit: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 
 from tenacity import AsyncRetrying, RetryCallState
 
-from safechat import errors, waiting
+from safechat import errors
 from safechat.errors import ChatError
-from safechat.log import event
+from safechat.log.events import event
 from safechat.messages import ChatReply, ChatRequest, Handler
+from safechat.runtime import clock
 
 _LONGEST_JITTER = 0.25  # seconds on top of a Retry-After, and at most a tenth of it
 
@@ -127,7 +128,7 @@ class Retried:
             wait=self._wait,
             stop=lambda state: self._is_over(state, request, budget),
             before_sleep=lambda state: self._tell(state, request),
-            sleep=waiting.sleep,
+            sleep=clock.sleep,
             reraise=True,
         )
 

@@ -32,7 +32,7 @@ from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 
 from safechat.errors import ChatError
-from safechat.log import UNLOGGED, listen, log_context, log_fields
+from safechat.log.events import UNLOGGED, listen, log_context, log_fields
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.redact import redact, redacted_name
 

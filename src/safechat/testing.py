@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 
-from safechat import waiting
 from safechat.messages import ChatReply, ChatRequest
+from safechat.runtime import clock
 
 Outcome = str | ChatReply | Exception
 
@@ -25,11 +25,11 @@ def no_waiting() -> Iterator[None]:
     Limits are still kept, and decisions are the same: a Retry-After past the
     deadline still fails at once.
     """
-    before, waiting.enabled = waiting.enabled, False
+    before, clock.enabled = clock.enabled, False
     try:
         yield
     finally:
-        waiting.enabled = before
+        clock.enabled = before
 
 
 class ScriptedHandler:

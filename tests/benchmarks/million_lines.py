@@ -19,7 +19,7 @@ from rich.table import Table
 
 READ = """
 import resource, sys
-from safechat.cli import main
+from safechat.cli.main import main
 sys.argv = ["safechat", "logs", sys.argv[1], "--json"]
 try:
     main()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from odev.course import Course
+from odev.course.course import Course
 
 MODULE = '''"""Polite words."""
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import mini_course as mini
-from odev import build as building
-from odev.build import build, orphans, write
-from odev.cells import task_cells
-from odev.course import Course, CourseError
+from odev.author import build as building
+from odev.author.build import build, orphans, write
+from odev.course.cells import task_cells
+from odev.course.course import Course, CourseError
 
 PROSE = "# Kelimeler"
 NOISY = """import os, sys, time

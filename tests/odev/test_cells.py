@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from odev.cells import TaskId, read_notebook, task_cell
-from odev.splice import definition
+from odev.course.cells import TaskId, read_notebook, task_cell
+from odev.course.splice import definition
 
 
 def notebook(*cells: object) -> bytes:
@@ -19,7 +19,7 @@ def code(source: object) -> dict[str, object]:
 
 
 def test_a_tag_names_the_task_its_module_and_its_definition() -> None:
-    cell = task_cell("\n#| odev 1.2 reply.read_reply  \ndef read_reply(): ...")
+    cell = task_cell("\n#| odev 1.2 call.reply.read_reply  \ndef read_reply(): ...")
     assert cell is not None
     assert (cell.id, cell.module, cell.name) == (TaskId(1, 2), "reply", "read_reply")
     assert str(cell.id) == "1.2"

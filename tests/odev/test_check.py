@@ -16,10 +16,11 @@ from nbclient import NotebookClient
 from rich.console import Console
 
 import mini_course as mini
-from odev.checking import Session, check, status
-from odev.course import Course, landed, mark_students
-from odev.grading import State
-from odev.report import Report
+from odev.course.course import Course
+from odev.course.students_copy import landed, mark_students
+from odev.grading.result import State
+from odev.student.check import Session, check, status
+from odev.student.report import Report
 
 WRONG = mini.WRONG["1.1_never_all"]
 HALF = '#| odev 1.1 words.greet\ndef _all():\n    return "herkes"\n\ndef greet(name):\n'
@@ -34,7 +35,7 @@ def course(tmp_path: Path) -> Course:
 @pytest.fixture
 def students(course: Course) -> Course:
     """A student's copy: src holds the stubs."""
-    from odev.splice import splice
+    from odev.course.splice import splice
 
     for task in course.tasks:
         path = course.module(task)

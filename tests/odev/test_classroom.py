@@ -16,9 +16,10 @@ import hvac
 import openai
 import pytest
 
-from odev.classroom import Classroom, ClassroomAPI
-from odev.faults import Fault
-from odev.vault import KEY_FIELD, KEY_PATH, POLICY
+from odev.classroom.api import ClassroomAPI
+from odev.classroom.faults import Fault
+from odev.classroom.room import Classroom
+from odev.classroom.vault import KEY_FIELD, KEY_PATH, POLICY
 from safechat import ChatClientWrapper, ConnectionFailed, MalformedReply, RequestTimedOut, RetryPolicy
 
 
@@ -197,7 +198,7 @@ def test_a_proxy_in_the_environment_does_not_come_between(tmp_path: Path) -> Non
     script = """
 import os
 from openai import OpenAI
-from odev.classroom import start
+from odev.classroom.room import start
 room = start()
 reply = OpenAI().chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Merhaba"}])
 print(reply.choices[0].message.content)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import mini_course as mini
-from odev.course import Course
+from odev.course.course import Course
 
 SRC = Path(__file__).parents[2] / "src"
 

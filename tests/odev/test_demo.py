@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from odev import demo
+from odev.demo import demo
 
 
 @pytest.fixture(scope="module")

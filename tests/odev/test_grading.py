@@ -13,11 +13,12 @@ import psutil
 import pytest
 
 import mini_course as mini
-from odev.cells import TaskId, task_cell
-from odev.course import Course, CourseError
-from odev.grading import Grader, State, TaskResult, reference_grader
-from odev.sandbox import Limits
-from odev.steps import copies
+from odev.course.cells import TaskId, task_cell
+from odev.course.course import Course, CourseError
+from odev.grading.grader import Grader, reference_grader
+from odev.grading.limited_process import Limits
+from odev.grading.result import State, TaskResult
+from odev.grading.steps import copies
 
 posix_only = pytest.mark.skipif(
     sys.platform == "win32", reason="forks, and limits of the kernel's, are POSIX"

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import mini_course as mini
-from odev.checking import Session, check
-from odev.course import Course, CourseError
-from odev.packaging import package
-from odev.release import FOLDER, release
+from odev.course.course import Course, CourseError
+from odev.instructor.release import FOLDER, release
+from odev.student.check import Session, check
+from odev.student.package import package
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ dependencies = ["openai>=3,<4"]
 cli = ["typer>=0.15; python_version < '4'"]
 course = ["jupyter"]
 [project.scripts]
-safechat = "safechat.cli:main"
+safechat = "safechat.cli.main:main"
 """
     mini.write(course.root / "pyproject.toml", settings)
     package(course, tmp_path / "mine")
@@ -146,7 +146,7 @@ safechat = "safechat.cli:main"
         "dependencies": ["openai>=3,<4"],
         "readme": "README.md",
         "optional-dependencies": {"cli": ["typer>=0.15; python_version < '4'"]},
-        "scripts": {"safechat": "safechat.cli:main"},
+        "scripts": {"safechat": "safechat.cli.main:main"},
     }
     assert told["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["src/safechat"]
 

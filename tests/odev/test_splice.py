@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from odev.splice import SpliceError, definition_source, helpers, remove, splice
+from odev.course.splice import SpliceError, definition_source, helpers, remove, splice
 
 MODULE = '''"""Greets."""
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 import mini_course as mini
-from odev.course import Course, CourseError
-from odev.exports import write_classroom50, write_csv, write_gradescope, write_json
-from odev.grading import State, TaskResult
-from odev.handed_in import find_submissions, read_submission
-from odev.sandbox import Limits
-from odev.submissions import Graded, grade
+from odev.course.course import Course, CourseError
+from odev.grading.limited_process import Limits
+from odev.grading.result import State, TaskResult
+from odev.instructor.exports import write_classroom50, write_csv, write_gradescope, write_json
+from odev.instructor.grade import Graded, grade
+from odev.instructor.handed_in import find_submissions, read_submission
 
 LOOP = "#| odev 1.1 words.greet\ndef greet(name):\n    while True: pass\n"
 GOOD = (mini.GOOD_GREET, mini.GOOD_COUNT, mini.GOOD_QUEUE)

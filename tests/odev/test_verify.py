@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import mini_course as mini
-from odev import verifying
-from odev.course import Course
-from odev.inspecting import inspect
-from odev.verifying import verify
+from odev.author import verify as verifying
+from odev.author.inspection import inspect
+from odev.author.verify import verify
+from odev.course.course import Course
 
 LESSON = "01_words.ipynb"
 EASY = STUB = mini.GREET_STUB

@@ -25,7 +25,8 @@ from safechat import (
     RetryPolicy,
     ServerError,
 )
-from safechat.fallback import CircuitBreaker, Fallback, Target
+from safechat.breaker import CircuitBreaker
+from safechat.fallback import Fallback, Target
 from safechat.messages import Handler
 from safechat.testing import ScriptedClient, ScriptedHandler
 from virtual_time import now, run

@@ -29,8 +29,9 @@ from generated import around, fewer, literal, shaped
 from safechat import BreakerPolicy, ChatReply, ChatRequest, RateLimits, RetryPolicy, ServerError, Usage
 from safechat.errors import ChatError
 from safechat.fallback import Fallback, Target
-from safechat.limits import RateLimited
-from safechat.log import UNLOGGED, Logged, event
+from safechat.limits.layer import Limited
+from safechat.log.events import UNLOGGED, event
+from safechat.log.layer import Logged
 from safechat.messages import Handler
 from safechat.redact import remember
 from safechat.retry import Retried
@@ -53,7 +54,7 @@ class Seen:
 
         def reached(handler: Handler) -> Handler:
             measured = self.telemetry.measured(handler, None)
-            return Retried(RateLimited(measured, RateLimits(concurrency=1)), RetryPolicy(attempts=2))
+            return Retried(Limited(measured, RateLimits(concurrency=1)), RetryPolicy(attempts=2))
 
         first = reached(ScriptedHandler(*outcomes))
         others = [Target(reached(ScriptedHandler(fallback)), "b")] if fallback is not None else []

@@ -26,11 +26,11 @@ def test_no_waiting_changes_no_decision() -> None:
 
 
 def test_no_waiting_ends_with_its_block() -> None:
-    from safechat import waiting
+    from safechat.runtime import clock
 
     with no_waiting():
-        assert waiting.seconds(5) == 0
-    assert waiting.seconds(5) == 5
+        assert clock.seconds(5) == 0
+    assert clock.seconds(5) == 5
 
 
 async def test_a_scripted_handler_says_what_it_is_told_and_keeps_what_it_was_asked() -> None:

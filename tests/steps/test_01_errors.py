@@ -156,7 +156,7 @@ def test_a_text_counts_only_with_its_status(status: int, message: str) -> None:
     classified(status, message=message, as_=errors.RequestRejected)
 
 
-# 1.2 reply.read_reply
+# 1.2 call.reply.read_reply
 
 REQUEST = ChatRequest(messages=({"role": "user", "content": "Merhaba"},), model="gpt-5-mini")
 TAKES_A_CUT_ONE = ChatRequest(messages=REQUEST.messages, model=REQUEST.model, allow_truncated=True)
@@ -191,7 +191,7 @@ def body(answer: object) -> bytes:
 )
 @pytest.mark.parametrize("answer", [body(completion()), body(completion()).decode()], ids=["bytes", "str"])
 def test_an_answer_is_read(answer: bytes | str) -> None:
-    from safechat.reply import read_reply
+    from safechat.call.reply import read_reply
 
     reply = read_reply(answer, REQUEST)
     assert isinstance(reply, ChatReply)
@@ -205,7 +205,7 @@ def test_an_answer_is_read(answer: bytes | str) -> None:
     "TypeError verir. field(değer, 'ad') ikisini de okur.",
 )
 def test_a_client_may_have_made_an_object_of_it() -> None:
-    from safechat.reply import read_reply
+    from safechat.call.reply import read_reply
 
     answer = json.loads(body(completion()), object_hook=lambda pairs: SimpleNamespace(**pairs))
     assert read_reply(answer, REQUEST).text == "Selam!"
@@ -218,7 +218,7 @@ def test_a_client_may_have_made_an_object_of_it() -> None:
     "_usage(field(completion, 'usage')) hepsini okur, ChatReply'a ver.",
 )
 def test_the_tokens_are_counted() -> None:
-    from safechat.reply import read_reply
+    from safechat.call.reply import read_reply
 
     usage = read_reply(body(completion()), REQUEST).usage
     assert usage is not None
@@ -233,7 +233,7 @@ def test_the_tokens_are_counted() -> None:
     "cevaplar: adı cevaptan oku; cevapta yoksa request.model.",
 )
 def test_the_model_is_the_one_that_answered() -> None:
-    from safechat.reply import read_reply
+    from safechat.call.reply import read_reply
 
     assert read_reply(body(completion()), REQUEST).model == "gpt-5-mini-2025-08-07"
     nameless = {name: value for name, value in completion().items() if name != "model"}
@@ -250,7 +250,7 @@ def test_the_model_is_the_one_that_answered() -> None:
     "answer", [b"<html><h1>Proxy</h1></html>", body(completion())[:60], b""], ids=["html", "half", "nothing"]
 )
 def test_what_is_not_json_is_malformed(answer: bytes) -> None:
-    from safechat.reply import read_reply
+    from safechat.call.reply import read_reply
 
     with pytest.raises(MalformedReply):
         read_reply(answer, REQUEST)
@@ -268,7 +268,7 @@ def test_what_is_not_json_is_malformed(answer: bytes) -> None:
     ids=["an error", "no choice", "a list", "null"],
 )
 def test_a_200_without_a_choice_is_malformed(answer: object) -> None:
-    from safechat.reply import read_reply
+    from safechat.call.reply import read_reply
 
     with pytest.raises(MalformedReply):
         read_reply(body(answer), REQUEST)
@@ -282,7 +282,7 @@ def test_a_200_without_a_choice_is_malformed(answer: object) -> None:
 )
 @pytest.mark.parametrize("content", ["", None, " \n"], ids=["empty", "none", "white space"])
 def test_an_answer_without_text_is_empty(content: str | None) -> None:
-    from safechat.reply import read_reply
+    from safechat.call.reply import read_reply
 
     with pytest.raises(errors.EmptyReply):
         read_reply(body(completion(content)), REQUEST)
@@ -295,7 +295,7 @@ def test_an_answer_without_text_is_empty(content: str | None) -> None:
     "_tool_calls(message) ile oku; EmptyReply'dan önce ona da bak.",
 )
 def test_a_tool_call_needs_no_text() -> None:
-    from safechat.reply import read_reply
+    from safechat.call.reply import read_reply
 
     call = {"id": "call_1", "type": "function", "function": {"name": "ara", "arguments": "{}"}}
     answer = completion(None, finish_reason="tool_calls", tool_calls=[call])
@@ -309,7 +309,7 @@ def test_a_tool_call_needs_no_text() -> None:
     "TruncatedReply at.",
 )
 def test_an_answer_cut_at_the_limit_is_truncated() -> None:
-    from safechat.reply import read_reply
+    from safechat.call.reply import read_reply
 
     with pytest.raises(errors.TruncatedReply):
         read_reply(body(completion("Sel", finish_reason="length")), REQUEST)
@@ -321,7 +321,7 @@ def test_an_answer_cut_at_the_limit_is_truncated() -> None:
     hint="Kesilen cevabın eldeki kısmı kayboldu: TruncatedReply'a partial_text olarak metni de ver.",
 )
 def test_what_there_is_of_a_cut_answer_is_kept() -> None:
-    from safechat.reply import read_reply
+    from safechat.call.reply import read_reply
 
     with pytest.raises(errors.TruncatedReply) as caught:
         read_reply(body(completion("Sel", finish_reason="length")), REQUEST)
@@ -335,7 +335,7 @@ def test_what_there_is_of_a_cut_answer_is_kept() -> None:
     "olarak döndür.",
 )
 def test_a_cut_answer_may_be_asked_for() -> None:
-    from safechat.reply import read_reply
+    from safechat.call.reply import read_reply
 
     answer = body(completion("Sel", finish_reason="length"))
     assert read_reply(answer, TAKES_A_CUT_ONE).text == "Sel"
@@ -348,7 +348,7 @@ def test_a_cut_answer_may_be_asked_for() -> None:
     "token'ı düşünmeye harcarsa metin boş kalır; çare beklemek değil, sınırı yükseltmektir.",
 )
 def test_an_answer_cut_before_its_first_word_is_truncated_too() -> None:
-    from safechat.reply import read_reply
+    from safechat.call.reply import read_reply
 
     with pytest.raises(errors.TruncatedReply):
         read_reply(body(completion("", finish_reason="length")), REQUEST)
@@ -362,7 +362,7 @@ def test_an_answer_cut_before_its_first_word_is_truncated_too() -> None:
 )
 @pytest.mark.parametrize("content", ["Sel", None])
 def test_a_filtered_answer_is_none(content: str | None) -> None:
-    from safechat.reply import read_reply
+    from safechat.call.reply import read_reply
 
     with pytest.raises(errors.ContentFiltered):
         read_reply(body(completion(content, finish_reason="content_filter")), REQUEST)
@@ -375,7 +375,7 @@ def test_a_filtered_answer_is_none(content: str | None) -> None:
     "RefusedReply. Modelin sözünü hatanın mesajına koy.",
 )
 def test_a_refusal_is_told_from_an_empty_answer() -> None:
-    from safechat.reply import read_reply
+    from safechat.call.reply import read_reply
 
     with pytest.raises(errors.RefusedReply) as caught:
         read_reply(body(completion(None, refusal="Buna yardım edemem.")), REQUEST)
@@ -389,7 +389,7 @@ def test_a_refusal_is_told_from_an_empty_answer() -> None:
     "cevaba hem attığın hatalara koy.",
 )
 def test_the_request_id_is_kept() -> None:
-    from safechat.reply import read_reply
+    from safechat.call.reply import read_reply
 
     headers = {"x-request-id": "req_7"}
     assert read_reply(body(completion()), REQUEST, headers).request_id == "req_7"
@@ -406,14 +406,14 @@ def test_the_request_id_is_kept() -> None:
     "zaman boş bir sözlük say.",
 )
 def test_the_headers_are_kept() -> None:
-    from safechat.reply import read_reply
+    from safechat.call.reply import read_reply
 
     headers = {"x-ratelimit-limit-requests": "500"}
     assert read_reply(body(completion()), REQUEST, headers).headers == headers
     assert read_reply(body(completion()), REQUEST).headers == {}
 
 
-# 1.3 call.attempt
+# 1.3 call.layer.attempt
 
 Answer = tuple[object, Mapping[str, str]]
 Send = Callable[[ChatRequest], Awaitable[Answer]]
@@ -464,7 +464,7 @@ def asked(timeout: float) -> ChatRequest:
 
 
 async def called(send: Send, timeout: float = 5.0, read: Callable[..., ChatReply] = read) -> object:
-    from safechat.call import attempt
+    from safechat.call.layer import attempt
 
     return await attempt(asked(timeout), send, read, translate)
 

@@ -25,7 +25,7 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 
-from odev.bao import free_port, is_up
+from odev.classroom.bao import free_port, is_up
 
 DEFAULT_IMAGE = "hashicorp/vault:1.21"
 BUILT_IMAGE = "safechat-test-openbao"

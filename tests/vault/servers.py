@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import hvac
 import psutil
 
-from odev.bao import BaoServer
+from odev.classroom.bao import BaoServer
 from safechat import AppRole, VaultKeys
 
 API_KEY = "sk-proj-first0000000000000000"

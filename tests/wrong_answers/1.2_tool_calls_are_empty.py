@@ -1,4 +1,4 @@
-#| odev 1.2 reply.read_reply
+#| odev 1.2 call.reply.read_reply
 # hint: tool_calls
 def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str] | None = None) -> ChatReply:
     """The answer in `response`: bytes or str of JSON, a dict, or an object with the same attributes.

@@ -1,4 +1,4 @@
-#| odev 1.3 call.attempt
+#| odev 1.3 call.layer.attempt
 # hint: request.timeout
 async def attempt(
     request: ChatRequest,

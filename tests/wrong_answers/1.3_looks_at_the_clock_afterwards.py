@@ -1,4 +1,4 @@
-#| odev 1.3 call.attempt
+#| odev 1.3 call.layer.attempt
 # hint: artık çok geç
 async def attempt(
     request: ChatRequest,

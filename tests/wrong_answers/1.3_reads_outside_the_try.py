@@ -1,4 +1,4 @@
-#| odev 1.3 call.attempt
+#| odev 1.3 call.layer.attempt
 # hint: read'i try
 async def attempt(
     request: ChatRequest,

@@ -1,0 +1,8 @@
+"""The classroom: an OpenAI-compatible API and a Vault, both real servers on this machine."""
+
+from odev.classroom.api import APIServer, ClassroomAPI
+from odev.classroom.faults import Fault
+from odev.classroom.room import Classroom, start
+from odev.classroom.vault import VaultInfo, VaultServer
+
+__all__ = ["APIServer", "Classroom", "ClassroomAPI", "Fault", "VaultInfo", "VaultServer", "start"]

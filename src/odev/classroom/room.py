@@ -1,0 +1,93 @@
+"""The classroom: an OpenAI-compatible API and a Vault, both real servers on this machine.
+
+    with Classroom() as room:          # started, and stopped for certain
+        OpenAI(base_url=room.api.base_url, api_key=room.api.key)
+
+    classroom = start()                # a notebook's first cell: until the kernel ends
+
+Nothing leaves the machine and no key is needed. A classroom that already runs
+(`python -m odev lab` starts one for all notebooks) is attached to: it is named
+in the variable ODEV_CLASSROOM.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import secrets
+from typing import Self
+
+from odev.classroom.api import APIServer, ClassroomAPI
+from odev.classroom.loopback import without_proxy
+from odev.classroom.vault import VaultInfo, VaultServer
+
+VARIABLE = "ODEV_CLASSROOM"
+
+
+class Classroom:
+    """Both servers. Started by `with`, or attached to when ODEV_CLASSROOM names running ones."""
+
+    def __init__(self) -> None:
+        self.attached = False
+        self._servers: list[APIServer | VaultServer] = []
+
+    def __enter__(self) -> Self:
+        if not self._attach():
+            try:
+                self._start()
+            except BaseException:
+                self.stop()
+                raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop what this object started; what it attached to stays."""
+        while self._servers:
+            self._servers.pop().stop()
+
+    def environment(self) -> dict[str, str]:
+        """The variables with which a program finds the classroom, in place of OpenAI and a real Vault."""
+        whole = {"url": self.api.url, "key": self.api.key, "vault": self.vault.to_dict()}
+        return {
+            "OPENAI_BASE_URL": self.api.base_url,
+            "OPENAI_API_KEY": self.api.key,
+            **without_proxy(os.environ),
+            **self.vault.environment(),
+            VARIABLE: json.dumps(whole),
+        }
+
+    def _attach(self) -> bool:
+        try:
+            named = json.loads(os.environ.get(VARIABLE, "{}"))
+            api = ClassroomAPI(named["url"], named["key"])
+            vault = VaultInfo(**named["vault"])
+        except (ValueError, LookupError, TypeError):
+            return False
+        if not (api.is_up() and vault.is_up()):
+            return False
+        self.api, self.vault, self.attached = api, vault, True
+        return True
+
+    def _start(self) -> None:
+        key = f"sk-classroom-{secrets.token_hex(12)}"
+        api_server, vault_server = APIServer(key), VaultServer()
+        self._servers += [api_server, vault_server]
+        self.api = api_server.start()
+        self.vault = vault_server.start(key)
+
+
+_current: Classroom | None = None
+
+
+def start() -> Classroom:
+    """The classroom of this process, started at the first call; programs run from here find it too."""
+    global _current
+    if _current is None:
+        _current = Classroom().__enter__()
+        atexit.register(_current.stop)
+        os.environ.update(_current.environment())
+    return _current

@@ -1,0 +1,1 @@
+"""What a course, a task cell and a student's copy are."""

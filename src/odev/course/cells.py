@@ -1,0 +1,111 @@
+"""The cells of a notebook, read as text and never run.
+
+A task cell begins with its tag, `#| odev 1.2 call.reply.read_reply`: the task's id,
+then the module and the definition within the package. Nothing else counts: no
+cell metadata, no cell id. Not here: the definitions in a cell (splice.py).
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+LARGEST = 100_000_000  # bytes, outputs included; a notebook above it is not read
+
+# A formatter may have put a space into `#|`, and a student a word behind it.
+_TAG = re.compile(r"#\s*\|\s*odev\s+(\d{1,3})\.(\d{1,3})\s+([A-Za-z_][\w.]*)\.([A-Za-z_]\w*)\s*(?:#.*)?")
+
+
+class TaskId(NamedTuple):
+    """1.2: the second task of lesson 1."""
+
+    lesson: int
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """ValueError for anything but `1.2`."""
+        lesson, number = text.split(".")
+        return cls(int(lesson), int(number))
+
+    def __str__(self) -> str:
+        return f"{self.lesson}.{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCell:
+    """A tagged cell, tag line included."""
+
+    id: TaskId
+    module: str
+    name: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notebook:
+    """The tagged cells of one file, in their order, and its first heading; `problem` (Turkish) says why
+    there are none.
+    """
+
+    name: str
+    cells: tuple[TaskCell, ...] = ()
+    problem: str = ""
+    title: str = ""
+
+
+def task_cell(source: str) -> TaskCell | None:
+    """The cell, when its first line is a tag; comments, `%%time` and empty lines may stand above it."""
+    stripped = source.lstrip("\n\r \t\ufeff")
+    for line in map(str.strip, stripped.split("\n")):
+        match = _TAG.fullmatch(line)
+        if match is not None:
+            lesson, number, module, name = match.groups()
+            return TaskCell(TaskId(int(lesson), int(number)), module, name, _python(stripped))
+        if line and not line.startswith(("#", "%%")):
+            break
+    return None
+
+
+def _python(source: str) -> str:
+    """Without the lines that only IPython knows (`%timeit …`, `!pip …`); every other line where it was."""
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        ast.parse(source)
+        return source
+    lines = [
+        re.sub(r"\S.*", "pass", line) if line.lstrip().startswith(("%", "!")) else line
+        for line in source.split("\n")
+    ]
+    return "\n".join(lines)
+
+
+def task_cells(sources: Iterable[str]) -> tuple[TaskCell, ...]:
+    return tuple(cell for cell in map(task_cell, sources) if cell is not None)
+
+
+def read_notebook(name: str, content: bytes) -> Notebook:
+    """Whatever the file holds, this returns: a notebook that cannot be read has a problem and no cells."""
+    if len(content) > LARGEST:
+        return Notebook(name, problem=f"{name} çok büyük ({len(content) // 1_000_000} MB), okunmadı")
+    try:
+        cells = json.loads(content.decode("utf-8-sig"))["cells"]
+        sources = [_source(cell) for cell in cells if cell.get("cell_type") == "code"]
+        prose = [_source(cell) for cell in cells if cell.get("cell_type") == "markdown"]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return Notebook(name, problem=f"{name} okunamadı: geçerli bir notebook (JSON) değil")
+    headings = (line[2:].strip() for text in prose for line in text.split("\n") if line.startswith("# "))
+    return Notebook(name, task_cells(sources), title=next(headings, ""))
+
+
+def _source(cell: dict[str, object]) -> str:
+    """nbformat allows a string or a list of lines."""
+    source = cell["source"]
+    text = "".join(source) if isinstance(source, list) else source
+    if not isinstance(text, str):
+        raise TypeError(f"a cell's source is text, not {type(text).__name__}")
+    return text.replace("\r\n", "\n")

@@ -1,0 +1,1 @@
+"""The demo: the unsafe program and the safe one, on the same faults."""

@@ -1,0 +1,1 @@
+"""What an instructor runs: grade, release, and the files of learning platforms."""

@@ -1,0 +1,90 @@
+"""`pytest --submission DIR`: the steps' tests against a submission, as pytest shows tests.
+
+A submission has no one package: each task is tested with the student's cell in a
+copy of its own. So a task's tests are run together in one limited process, as
+`grade` runs them, and what became of each is shown as that test's outcome here.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from odev.course.cells import TaskId
+from odev.course.course import Course
+from odev.grading.grader import Grader
+from odev.grading.junit import Run, StepTest
+from odev.grading.result import TaskResult
+from odev.grading.steps import Copies
+from odev.instructor.handed_in import read_submission
+
+
+class NotPassed(Exception):
+    """A test that did not pass; its text is for the instructor, without a traceback of ours."""
+
+
+class Judged:
+    """The submission's tasks, each judged when its first test is asked for."""
+
+    def __init__(self, course: Course, path: Path, tests: Sequence[StepTest]) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="odev-", ignore_cleanup_errors=True)
+        wanted = {test.task for test in tests}
+        tasks = [task for task in course.tasks if task.id in wanted]
+        self._tasks = {task.id: task for task in tasks}
+        self._grader = Grader(course, Copies(course, Path(self._folder.name).resolve()), tasks, lambda: tests)
+        self._submission = read_submission(path.name, path)
+        self._judged: dict[TaskId, tuple[TaskResult, Run | None]] = {}
+        self.warnings = self._submission.warnings
+
+    def message(self, test: StepTest) -> str:
+        """Why this test did not pass; empty when it did."""
+        id = test.task
+        if id not in self._judged:
+            self._judged[id] = self._grader.judge_with_run(self._tasks[id], self._submission.cells.get(id))
+        result, run = self._judged[id]
+        if result.passed or (run is not None and not run.tampered and test.nodeid in run.passed):
+            return ""
+        message = run.messages.get(test.nodeid, "") if run is not None and not run.tampered else ""
+        return f"{result.task} {result.name}: {message or result.message}\nİpucu: {test.hint}"
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+
+class SubmissionItem(pytest.Item):
+    """One test of the steps, with the outcome that it had in its task's own process."""
+
+    def __init__(self, *, test: StepTest, judged: Judged, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._test = test
+        self._judged = judged
+
+    def runtest(self) -> None:
+        message = self._judged.message(self._test)
+        if message:
+            raise NotPassed(message)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, NotPassed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, 0, self.name
+
+
+def against(
+    course: Course, path: Path, items: Sequence[pytest.Item], tests: Sequence[StepTest]
+) -> tuple[Judged, list[pytest.Item]]:
+    """The same tests, in the same order, to be judged by the submission."""
+    judged = Judged(course, path, tests)
+    made: list[pytest.Item] = [
+        SubmissionItem.from_parent(item.parent, name=item.name, test=test, judged=judged)
+        for item, test in zip(items, tests, strict=True)
+        if item.parent is not None
+    ]
+    return judged, made

@@ -1,0 +1,208 @@
+"""`check` and `status`: a student's own work, judged as it stands, from a notebook or from a shell.
+
+In a notebook what was run last counts, saved or not; a task whose cell was not
+run in this session is read from the saved file. Not here: the judging
+(grading.py), how it looks (report.py), many students (submissions.py).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from odev.course.cells import TaskCell, TaskId, read_notebook, task_cells
+from odev.course.course import Course, Task, find_course
+from odev.course.students_copy import land
+from odev.grading.grader import Grader
+from odev.grading.limited_process import Limits
+from odev.grading.result import TaskResult
+from odev.grading.steps import collect, copies
+from odev.student.report import Progress, Report
+
+LIMITS = Limits(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a notebook's kernel knows: the sources that were run, in their order, and the file, if known."""
+
+    ran: tuple[str, ...] = ()
+    path: Path | None = None
+
+    def cells(self) -> dict[TaskId, TaskCell]:
+        """The last run version of each task's cell; the one that was run last is the last."""
+        found: dict[TaskId, TaskCell] = {}
+        for cell in task_cells(self.ran):
+            found.pop(cell.id, None)
+            found[cell.id] = cell
+        return found
+
+
+def this_session() -> Session:
+    """Of the notebook that this is called in; an empty one in a shell or a script."""
+    ipython = sys.modules.get("IPython")
+    shell: Any = ipython.get_ipython() if ipython else None
+    if shell is None:
+        return Session()
+    told = (shell.user_ns.get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME"))
+    path = next((Path(each) for each in told if each and Path(each).is_file()), None)
+    return Session(tuple(map(str, shell.user_ns.get("In", ()))), path)
+
+
+@dataclass(slots=True)
+class Work:
+    """The cells that are to be judged, and what is to be said about them."""
+
+    cells: dict[TaskId, TaskCell] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def check(what: object = None, *, course: Course | None = None, session: Session | None = None) -> Report:
+    """Judge a lesson (4) or a task ("4.2"); without either, the lesson that is being worked on.
+
+    In a student's copy, what passes lands in src.
+    """
+    course = course or find_course()
+    session = session if session is not None else this_session()
+    try:
+        lesson, only = _wanted(what, course, session)
+    except ValueError as error:
+        return Report("odev check", (), (str(error),))
+    tasks = [task for task in course.tasks_of(lesson) if only is None or task.id == only]
+    if not tasks:
+        what = f"{only} numaralı görev" if only else f"{lesson}. derste görev"
+        return Report("odev check", (), (f"{what} yok.",))
+    work = _work(course, session, tasks)
+    results = _judge(course, tasks, work)
+    if _land(course, dict(zip(tasks, results, strict=True)), work) and session.ran:
+        work.notes.append("Bu notebook paketin eski hâlini görüyor; yenisi için: Kernel → Restart.")
+    return Report(_title(course, lesson), tuple(results), tuple(work.notes))
+
+
+def status(*, course: Course | None = None, session: Session | None = None) -> Progress:
+    """Every lesson's points, and the first task that has not passed. Nothing lands."""
+    course = course or find_course()
+    tasks = course.tasks
+    work = _work(course, session if session is not None else this_session(), tasks)
+    results = dict(zip(tasks, _judge(course, tasks, work), strict=True))
+    lessons = [
+        Report(
+            _title(course, int(path.name[:2])),
+            tuple(results[each] for each in tasks if each.notebook == path),
+        )
+        for path in course.notebooks()
+    ]
+    left = next((task for task, result in results.items() if not result.passed), None)
+    where = (
+        f"Sıradaki: {left.id} {left.module}.{left.name} (lessons/{left.notebook.name})"
+        if left
+        else "Hepsi bitti!"
+    )
+    return Progress(tuple(lessons), where)
+
+
+def _wanted(what: object, course: Course, session: Session) -> tuple[int, TaskId | None]:
+    """The lesson, and the task if it is one alone. ValueError, in Turkish, for what is neither."""
+    if what is None or what == "":
+        return _lesson_at_hand(course, session), None
+    text = str(what).strip()
+    try:
+        if "." in text:
+            task = TaskId.parse(text)
+            return task.lesson, task
+        return int(text), None
+    except ValueError:
+        raise ValueError(f'{text!r} ne ders ne görev. Ders: check(4). Görev: check("4.2").') from None
+
+
+def _lesson_at_hand(course: Course, session: Session) -> int:
+    """Of the task cell that was run last; of the open file; of the file that was saved last."""
+    ran = [id.lesson for id in session.cells()]
+    if ran:
+        return ran[-1]
+    by_age = sorted(course.notebooks(), key=lambda each: each.stat().st_mtime)
+    for path in [session.path] if session.path else reversed(by_age):
+        cells = _saved(path).cells
+        if cells:
+            return next(iter(cells)).lesson
+    raise ValueError("Hangi ders? check(1) gibi yaz.")
+
+
+def _saved(path: Path) -> Work:
+    notebook = read_notebook(path.name, path.read_bytes()) if path.is_file() else None
+    if notebook is None:
+        return Work(notes=[f"{path.name} bulunamadı."])
+    work = Work({cell.id: cell for cell in notebook.cells})
+    if notebook.problem:
+        work.notes.append(notebook.problem + ".")
+    for id in _repeated(notebook.cells):
+        work.notes.append(f"{id} numaralı görev {path.name} içinde birden çok kez var: sonuncusu sayıldı.")
+    return work
+
+
+def _repeated(cells: Iterable[TaskCell]) -> list[TaskId]:
+    ids = [cell.id for cell in cells]
+    return sorted({id for id in ids if ids.count(id) > 1})
+
+
+def _work(course: Course, session: Session, tasks: Iterable[Task]) -> Work:
+    ran = session.cells()
+    work = Work()
+    files: dict[Path, Work] = {}
+    unrun: list[str] = []
+    for task in tasks:
+        if task.id in ran:
+            work.cells[task.id] = ran[task.id]
+            continue
+        path = task.notebook
+        if session.path is not None and task.id in _once(files, session.path).cells:
+            path = session.path  # a copy of the lesson, under a name of the student's own
+        saved = _once(files, path)
+        if task.id in saved.cells:
+            work.cells[task.id] = saved.cells[task.id]
+            unrun.append(str(task.id))
+    for saved in files.values():
+        work.notes += saved.notes
+    if unrun and session.ran:
+        work.notes.append(
+            f"Bu oturumda çalıştırılmadı, kayıtlı dosyadan okundu: {', '.join(unrun)}. Hücreyi çalıştır; "
+            "çalıştırdıysan ilk satırı (#| odev …) duruyor mu, bak."
+        )
+    return work
+
+
+def _once(files: dict[Path, Work], path: Path) -> Work:
+    if path not in files:
+        files[path] = _saved(path)
+    return files[path]
+
+
+def _judge(course: Course, tasks: Iterable[Task], work: Work) -> list[TaskResult]:
+    tasks = tuple(tasks)
+    lessons = {task.lesson for task in tasks}
+    with copies(course) as made:
+        grader = Grader(course, made, tasks, lambda: collect(course, *lessons), LIMITS, quick=True)
+        return grader.judge_all([(task, work.cells.get(task.id)) for task in tasks])
+
+
+def _land(course: Course, results: Mapping[Task, TaskResult], work: Work) -> bool:
+    """Whether the student's src has changed."""
+    changed = False
+    for task, result in results.items():
+        if result.passed and land(course, task, work.cells[task.id].source):
+            path = course.module(task).relative_to(course.root).as_posix()
+            work.notes.append(f"{task.id} artık senin paketinde: {path}")
+            changed = True
+    return changed
+
+
+def _title(course: Course, lesson: int) -> str:
+    """The lesson's own heading; its number when it has none."""
+    for path in course.notebooks():
+        if int(path.name[:2]) == lesson:
+            return read_notebook(path.name, path.read_bytes()).title or f"Ders {lesson}"
+    return f"Ders {lesson}"

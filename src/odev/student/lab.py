@@ -1,0 +1,69 @@
+"""JupyterLab with the classroom running, until Ctrl-C.
+
+One classroom for all notebooks, which find it in their environment. Everything
+listens on this machine's loopback alone, and ends with this process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from odev.classroom.room import Classroom
+from odev.course.course import Course
+
+_PATIENCE = 15  # seconds for JupyterLab to end its kernels
+
+
+def lab(course: Course, *, port: int = 8888, browser: bool = True) -> int:
+    """Run until JupyterLab ends or Ctrl-C; its exit code, 0 after Ctrl-C."""
+    command = [
+        *(sys.executable, "-m", "jupyter", "lab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"),
+        *(f"--ServerApp.root_dir={course.lessons}", "--ServerApp.answer_yes=True"),
+        # Nothing is asked of the network: no news, no word of updates.
+        *("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
+        *([] if browser else ["--ServerApp.open_browser=False"]),
+        *(["--allow-root"] if _is_root() else []),  # in a container one often is; it listens on loopback only
+    ]
+    with Classroom() as room, _terminated_like_interrupted():
+        process = subprocess.Popen(command, env={**os.environ, **room.environment()})
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            _end(process)
+
+
+def _is_root() -> bool:
+    return sys.platform != "win32" and os.getuid() == 0
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C has reached it too, from the terminal; anything else has not."""
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM ends the servers as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

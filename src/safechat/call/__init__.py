@@ -1,0 +1,1 @@
+"""The call itself: the only room that knows the openai SDK."""

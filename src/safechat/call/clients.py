@@ -1,0 +1,129 @@
+"""The openai SDK's clients: made, checked, copied for a loop, and given the key of each request.
+
+Not here: how they are called (sdk.py), where keys come from (keys.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import openai
+
+from safechat.errors import ChatError, KeyUnavailable
+from safechat.redact import remember
+
+SDKClient = openai.OpenAI | openai.AsyncOpenAI
+
+_SDK_POOLS = ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
+_key_in_use: ContextVar[str] = ContextVar("safechat_key")
+
+
+def key_in_use() -> str:
+    """The key of the request that is being made here."""
+    return _key_in_use.get()
+
+
+@contextmanager
+def using_key(key: str) -> Iterator[None]:
+    """Within it, requests are made with `key`."""
+    token = _key_in_use.set(key)
+    try:
+        yield
+    finally:
+        _key_in_use.reset(token)
+
+
+def check_keyed(client: object) -> None:
+    """Raise TypeError if `client` cannot be given another key."""
+    if not isinstance(client, SDKClient):
+        raise TypeError(f"keys is for clients of the openai SDK; a {type(client).__name__} has its own key")
+    own = {name.lower() for name in getattr(client, "_custom_headers", {})} & {"authorization", "api-key"}
+    if own or getattr(client, "workload_identity", None) is not None:
+        raise ValueError(
+            "keys would not be used: the client logs in by itself (its headers, or its identity)"
+        )
+
+
+def key_header(client: SDKClient) -> tuple[str, str]:
+    """The header that carries the key, and what goes before the key in it."""
+    azure = isinstance(client, openai.AzureOpenAI | openai.AsyncAzureOpenAI)
+    return ("api-key", "") if azure else ("Authorization", "Bearer ")
+
+
+def new_client(*, base_url: str | None, organization: str | None, project: str | None) -> openai.AsyncOpenAI:
+    """A client of the SDK, for a wrapper that is given none. Its key is that of each request."""
+    return openai.AsyncOpenAI(
+        api_key=_current_key, base_url=base_url, organization=organization, project=project
+    )
+
+
+def has_own_pool(client: object) -> bool:
+    """Whether the SDK made the client's connections: those of an http_client made by hand are shared with
+    the copy, and stay open."""
+    return type(getattr(client, "_client", None)).__name__ in _SDK_POOLS
+
+
+def copied(client: SDKClient, keyed: bool) -> SDKClient:
+    """`client` without retries, and with connections of its own unless they were made by hand."""
+    provider: Callable[[], Any] | None = getattr(client, "_api_key_provider", None)
+    options: dict[str, Any] = {"max_retries": 0}
+    own_pool = has_own_pool(client)
+    if isinstance(client, openai.AsyncOpenAI):
+        if own_pool:
+            options["http_client"] = openai.DefaultAsyncHttpxClient()
+        if keyed:
+            options["api_key"] = _current_key
+        elif provider is not None:
+            options["api_key"] = _guarded_async(provider)
+    else:
+        if own_pool:
+            options["http_client"] = openai.DefaultHttpxClient()
+        if keyed:
+            options["api_key"] = key_in_use
+        elif provider is not None:
+            options["api_key"] = _guarded(provider)
+    return client.copy(**options)
+
+
+async def _current_key() -> str:
+    return key_in_use()
+
+
+def _guarded(provider: Callable[[], str]) -> Callable[[], str]:
+    def key() -> str:
+        failure: KeyUnavailable
+        try:
+            return _remembered(provider())
+        except ChatError:
+            raise
+        except Exception as exception:
+            failure = _no_key(exception)
+        raise failure
+
+    return key
+
+
+def _guarded_async(provider: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[str]]:
+    async def key() -> str:
+        failure: KeyUnavailable
+        try:
+            return _remembered(await provider())
+        except ChatError:
+            raise
+        except Exception as exception:
+            failure = _no_key(exception)
+        raise failure
+
+    return key
+
+
+def _remembered(key: str) -> str:
+    remember(key)
+    return key
+
+
+def _no_key(exception: Exception) -> KeyUnavailable:
+    return KeyUnavailable(f"the client's api_key callable failed: {type(exception).__name__}: {exception}")

@@ -1,0 +1,223 @@
+"""The openai SDK, as the innermost handler needs it: one client, ready in whatever loop runs.
+
+An SDK client with the SDK's own connection pool is called through a copy whose
+pool belongs to the running event loop, so it does not matter where it was used
+before. The SDK's own retries are off: retries multiply. A synchronous client
+runs in threads. Not here: the copy (sdk_clients.py), time limits, and what its exceptions
+mean (call.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import inspect
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Protocol, cast
+
+import httpx2
+import openai
+from pydantic import BaseModel
+
+from safechat.call.clients import SDKClient, copied, has_own_pool, key_header, key_in_use
+from safechat.redact import remember
+from safechat.runtime.threads import in_thread
+
+Arguments = Mapping[str, object]
+Answer = tuple[object, Mapping[str, str]]  # the body, or the object made of it; the HTTP headers
+
+
+class ChunkStream(Protocol):
+    """Chunks as they come; `aclose` lets go of the connection."""
+
+    def __aiter__(self) -> AsyncIterator[object]: ...
+
+    async def aclose(self) -> None: ...
+
+
+Chunks = tuple[ChunkStream, Mapping[str, str]]
+
+_PARAMETERS = frozenset(inspect.signature(openai.resources.chat.Completions.create).parameters) - {
+    "self", "model", "messages", "stream", "stream_options", "timeout",
+}  # fmt: skip
+_END = object()
+
+
+def strict_schema(model: type[BaseModel]) -> Mapping[str, object]:
+    """The JSON schema of `model` in the strict form that the API asks for."""
+    return openai.pydantic_function_tool(model)["function"]["parameters"]
+
+
+class Endpoint:
+    """A client of any kind: the SDK's, or an object with `.chat.completions.create`.
+
+    `keyed`: each request has a key of its own (keyed.py), not the client's.
+    """
+
+    def __init__(self, client: object, *, keyed: bool = False) -> None:
+        self._client = client
+        self._keyed = keyed
+        self._copy: tuple[asyncio.AbstractEventLoop, SDKClient] | None = None
+
+    async def exchange(self, arguments: Arguments, seconds: float) -> Answer:
+        """One request, one answer. A thread that nobody waits for any more ends after `seconds`."""
+        client = self._here()
+        if isinstance(client, openai.AsyncOpenAI):
+            response = await client.chat.completions.with_raw_response.create(**cast(Any, arguments))
+            return response.http_response.content, _lowered(response.http_response.headers)
+        if isinstance(client, openai.OpenAI):
+            expires = time.monotonic() + seconds
+            return await in_thread(lambda: _read_whole(client, arguments, expires))
+        return await _called(client, arguments), {}
+
+    async def stream(self, arguments: Arguments) -> Chunks:
+        """One request, its answer in chunks. Closing the iterator closes the connection."""
+        client = self._here()
+        if isinstance(client, openai.AsyncOpenAI):
+            stream: Any = await client.chat.completions.create(**cast(Any, arguments))
+            return _Chunks(stream, stream.close), _lowered(stream.response.headers)
+        if isinstance(client, openai.OpenAI):
+            blocking: Any = await in_thread(
+                lambda: client.chat.completions.create(**cast(Any, arguments)),
+                unwanted=lambda stream: stream.close(),
+            )
+            return _ThreadChunks(blocking, blocking.close), _lowered(blocking.response.headers)
+        chunks = await _called(client, arguments)
+        if isinstance(chunks, AsyncIterable):
+            return _Chunks(chunks, getattr(chunks, "aclose", None)), {}
+        if isinstance(chunks, Iterable) and not isinstance(chunks, str | bytes | Mapping):
+            return _ThreadChunks(iter(chunks), getattr(chunks, "close", None)), {}
+        raise TypeError(f"a {type(chunks).__name__} in place of a stream")
+
+    async def models(self) -> list[str]:
+        """The names of the models that an SDK client's API lists."""
+        client = self._here()
+        if isinstance(client, openai.AsyncOpenAI):
+            return [model.id async for model in client.models.list()]
+        listing = cast(openai.OpenAI, client).models
+        return await in_thread(lambda: [model.id for model in listing.list()])
+
+    def check_parameters(self, params: Arguments) -> None:
+        """Raise TypeError for one that the SDK does not know."""
+        if not isinstance(self._client, SDKClient):
+            return
+        for name in params:
+            if name not in _PARAMETERS:
+                near = difflib.get_close_matches(name, _PARAMETERS, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ";"
+                raise TypeError(
+                    f"unknown parameter {name!r}{hint} "
+                    "a parameter that only your server knows goes into extra_body={…}"
+                )
+
+    def base_url(self) -> str | None:
+        """Where the client's requests go; None for one that is not the SDK's."""
+        return str(self._client.base_url) if isinstance(self._client, SDKClient) else None
+
+    def keys(self) -> list[str]:
+        """The literal keys in use, for them to be taken out of texts."""
+        clients = (self._client, self._copy[1] if self._copy else None)
+        keys = [getattr(client, name, None) for client in clients for name in ("api_key", "_azure_ad_token")]
+        return [key for key in keys if isinstance(key, str)]
+
+    async def aclose(self) -> None:
+        """Close the connections that this object opened; those of the client it was given stay open."""
+        copy, self._copy = self._copy, None
+        if copy is not None and copy[0] is asyncio.get_running_loop() and has_own_pool(self._client):
+            closing = copy[1].close()
+            if closing is not None:
+                await closing
+
+    def _here(self) -> object:
+        """The client for this event loop. One whose `create` a test or a tracing tool has replaced
+        is used as it is."""
+        client = self._client
+        if not isinstance(client, SDKClient):
+            return client
+        if "create" in vars(client.chat.completions):
+            return _Plain(client, self._keyed)
+        loop = asyncio.get_running_loop()
+        if self._copy is None or self._copy[0] is not loop:
+            self._copy = (loop, copied(client, self._keyed))
+            remember(self._copy[1].api_key)
+        return self._copy[1]
+
+
+class _Plain:
+    """An SDK client to be called like any other object, by its `create`."""
+
+    def __init__(self, client: SDKClient, keyed: bool) -> None:
+        self.chat = client.chat if not keyed else self
+        self.completions = self
+        self._create = client.chat.completions.create
+        self._header, self._prefix = key_header(client)
+
+    def create(self, **arguments: Any) -> object:
+        """With the key of this request, in the one way that is left."""
+        headers = dict(arguments.get("extra_headers") or {})
+        headers[self._header] = self._prefix + key_in_use()
+        return self._create(**{**arguments, "extra_headers": headers})
+
+
+async def _called(client: object, arguments: Arguments) -> object:
+    create = cast(Any, client).chat.completions.create
+    if inspect.iscoroutinefunction(create) or asyncio.iscoroutinefunction(create):
+        answer = create(**arguments)
+    else:
+        answer = await in_thread(lambda: create(**arguments))
+    return await answer if isinstance(answer, Awaitable) else answer
+
+
+def _read_whole(client: openai.OpenAI, arguments: Arguments, expires: float) -> Answer:
+    """The body, read piece by piece, so that a body that drips does not hold the thread for ever."""
+    create = client.chat.completions.with_streaming_response.create
+    with create(**cast(Any, arguments)) as response:
+        pieces: list[bytes] = []
+        for piece in response.iter_bytes():
+            pieces.append(piece)
+            if time.monotonic() > expires:
+                raise TimeoutError
+        return b"".join(pieces), _lowered(response.headers)
+
+
+class _Chunks:
+    """The chunks of one answer, and the way to let go of its connection, also before the first one."""
+
+    def __init__(self, chunks: AsyncIterable[object], close: Callable[[], Awaitable[object]] | None) -> None:
+        self._chunks = aiter(chunks)
+        self._close = close
+
+    def __aiter__(self) -> AsyncIterator[object]:
+        return self._chunks
+
+    async def aclose(self) -> None:
+        if self._close is not None:
+            await self._close()
+
+
+class _ThreadChunks:
+    """The same of a synchronous client: each chunk is awaited in a thread."""
+
+    def __init__(self, chunks: Iterator[object], close: Callable[[], object] | None) -> None:
+        self._chunks = chunks
+        self._close = close
+
+    def __aiter__(self) -> AsyncIterator[object]:
+        return self
+
+    async def __anext__(self) -> object:
+        chunk = await in_thread(lambda: next(self._chunks, _END))
+        if chunk is _END:
+            raise StopAsyncIteration
+        return chunk
+
+    async def aclose(self) -> None:
+        if self._close is not None:
+            with suppress(ValueError):  # a generator that a thread is still in
+                self._close()
+
+
+def _lowered(headers: httpx2.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

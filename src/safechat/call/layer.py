@@ -1,0 +1,157 @@
+"""The innermost handler: one request to the API, one reply or one ChatError.
+
+It sets a true total time limit (the SDK's is per phase: a body that drips never
+ends, nor does a stream of keep-alives), and turns whatever goes wrong into a
+ChatError that holds nothing of the SDK. Not here: how the SDK is called
+(sdk.py), waiting, trying again, other models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TypeVar
+
+import anyio
+import openai
+
+from safechat.call.chunks import Chunked
+from safechat.call.endpoint import Answer, Endpoint
+from safechat.call.parameters import ParameterMemory
+from safechat.call.reply import read_reply
+from safechat.call.schema import parsed, response_format
+from safechat.call.translate import translate
+from safechat.errors import (
+    ChatError,
+)
+from safechat.messages import ChatReply, ChatRequest
+
+T = TypeVar("T")
+
+
+class OpenAICall:
+    """Sends a request through `client` and reads the answer, whole or, with `on_piece`, as a stream.
+
+    `client` is OpenAI, AsyncOpenAI, one of their Azure kin, or any object with
+    `.chat.completions.create`; a synchronous one runs in a thread. `keyed`: under Keyed.
+    """
+
+    def __init__(self, client: object, *, keyed: bool = False) -> None:
+        self._endpoint = Endpoint(client, keyed=keyed)
+        self._parameters = ParameterMemory()
+
+    async def __call__(self, request: ChatRequest) -> ChatReply:
+        """The answer, within `request.timeout` seconds. Raises ChatError, and nothing reachable from it
+        holds the key; TypeError for a parameter that the SDK does not know."""
+        self._endpoint.check_parameters(request.params)
+        if request.on_piece is not None:
+            return await self._streamed(request)
+        return await attempt(request, self._exchanged, self._read, self._translated)
+
+    @property
+    def base_url(self) -> str | None:
+        """Where its requests go; None for a client that is not the SDK's."""
+        return self._endpoint.base_url()
+
+    async def models(self, timeout: float) -> list[str]:
+        """The models that the API lists, by name. Raises ChatError."""
+        request = ChatRequest((), "models", timeout=timeout)
+        try:
+            with anyio.fail_after(timeout):
+                return await self._endpoint.models()
+        except Exception as exception:
+            failure = self._translated(exception, request)
+        raise failure.with_traceback(None)
+
+    async def aclose(self) -> None:
+        """Close the connections that this object opened; those of the client it was given stay open."""
+        await self._endpoint.aclose()
+
+    async def _exchanged(self, request: ChatRequest) -> Answer:
+        return await self._adapted(
+            request, lambda arguments: self._endpoint.exchange(arguments, request.timeout)
+        )
+
+    def _read(self, answer: object, request: ChatRequest, headers: Mapping[str, str]) -> ChatReply:
+        reply = replace(read_reply(answer, request, headers), base_url=self.base_url)
+        return reply if request.parse is None else parsed(reply, request.parse)
+
+    async def _streamed(self, request: ChatRequest) -> ChatReply:
+        """The clock runs while the next piece is awaited, and rests while the consumer takes one."""
+        loop = asyncio.get_running_loop()
+        chunked = Chunked(request)
+        try:
+            async with asyncio.timeout(request.timeout) as limit:
+                chunks, headers = await self._adapted(request, self._endpoint.stream)
+                async with aclosing(chunks):
+                    chunked.check_headers(headers)
+                    async for chunk in chunks:
+                        if not chunked.add(chunk):
+                            continue  # a keep-alive, or one in disguise: the clock runs on
+                        limit.reschedule(None)
+                        await chunked.deliver()
+                        limit.reschedule(loop.time() + request.timeout)
+            return self._read(chunked.completion(), request, headers)
+        except Exception as exception:
+            failure = self._translated(exception, request)
+        raise chunked.final(failure).with_traceback(None)
+
+    async def _adapted(self, request: ChatRequest, send: Callable[[Mapping[str, object]], Awaitable[T]]) -> T:
+        """What `send` gives, once more without each parameter that the API says this model does not take."""
+        while True:
+            params = self._parameters.adapted(request.model, request.params)
+            refused: ChatError
+            try:
+                return await send(_arguments(request, params))
+            except openai.APIStatusError as exception:
+                refused = self._translated(exception, request)
+            if not self._parameters.learn(request.model, params, refused):
+                raise refused
+
+    def _translated(self, exception: Exception, request: ChatRequest) -> ChatError:
+        return translate(exception, request, self._endpoint.keys())
+
+
+async def attempt(
+    request: ChatRequest,
+    send: Callable[[ChatRequest], Awaitable[Answer]],
+    read: Callable[[object, ChatRequest, Mapping[str, str]], ChatReply],
+    translate: Callable[[Exception, ChatRequest], ChatError],
+) -> ChatReply:
+    """One request and its answer, within `request.timeout` seconds in all, however the bytes come.
+
+    `await send(request)` gives the answer and its headers; `read(answer, request, headers)` makes a
+    reply of them, or raises. Whatever Exception the two raise, the SDK's own or not, and a TimeoutError
+    when the time is over: what `translate(exception, request)` makes of it is raised in its place, and
+    the exception, whose request may hold the key, is nowhere on it, as `__cause__` or as `__context__`.
+    """
+
+    async def answered() -> ChatReply:
+        """In a frame of its own: an answer may quote the key, and this frame is in the traceback below."""
+        answer, headers = await send(request)
+        return read(answer, request, headers)
+
+    failure: ChatError
+    try:
+        with anyio.fail_after(request.timeout):
+            return await answered()
+    except Exception as exception:
+        failure = translate(exception, request)
+    # Outside the except block: inside, Python would hang the exception on failure.__context__.
+    raise failure.with_traceback(None)
+
+
+def _arguments(request: ChatRequest, params: Mapping[str, object]) -> dict[str, object]:
+    arguments = {
+        **params,
+        "model": request.model,
+        "messages": list(request.messages),
+        "timeout": request.timeout if request.timeout != float("inf") else None,
+    }
+    if request.parse is not None:
+        arguments["response_format"] = response_format(request.parse)
+    if request.on_piece is not None:
+        arguments |= {"stream": True, "stream_options": {"include_usage": True}}
+    return arguments

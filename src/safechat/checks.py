@@ -1,0 +1,134 @@
+"""The checks of what a caller gives: one function for each rule, before anything is sent.
+
+Each raises TypeError or ValueError that says what is wrong, and how it should be. Not here: what only
+the SDK can tell of its clients (call/clients.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel
+
+from safechat.messages import Message
+
+
+def check_fallbacks(
+    client: object, fallbacks: Sequence[str | tuple[object, str]]
+) -> list[tuple[object, str]]:
+    """`fallbacks` as pairs of a client and a model."""
+    if isinstance(fallbacks, str):
+        raise TypeError(f"fallbacks must be a list of models, not a str: {fallbacks!r}")
+    targets = []
+    for each in fallbacks:
+        if isinstance(each, str):
+            targets.append((client, check_model(each)))
+        elif isinstance(each, tuple) and len(each) == 2:
+            check_client(each[0])
+            targets.append((each[0], check_model(each[1])))
+        else:
+            raise TypeError(
+                f"a fallback must be a model or a pair (client, model), not {type(each).__name__}"
+            )
+    return targets
+
+
+def check_client(client: object) -> None:
+    """Raise TypeError, which does not show it, if `client` has no `.chat.completions.create`."""
+    completions = getattr(getattr(client, "chat", None), "completions", None)
+    if not callable(getattr(completions, "create", None)):
+        raise TypeError(f"client must have .chat.completions.create; {type(client).__name__} has not")
+
+
+def check_parse(model: object) -> type[BaseModel]:
+    """`model`, if it is a pydantic model."""
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise TypeError(f"parse must be a pydantic model, not {model!r}")
+    return model
+
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+
+
+def check_messages(messages: object) -> tuple[Message, ...]:
+    """`messages` as the API wants them; a str is one message of the user.
+
+    Raises TypeError or ValueError that says which message is wrong, and how.
+    """
+    if isinstance(messages, str):
+        if not messages.strip():
+            raise ValueError(f"the prompt is empty: {messages!r}")
+        _check_encodable("the prompt", messages)
+        return ({"role": "user", "content": messages},)
+    if not isinstance(messages, Sequence) or isinstance(messages, bytes | bytearray):
+        raise TypeError(
+            f"messages must be a str or a list of messages, not {_type_name(messages)}: {_short(messages)}"
+        )
+    if not messages:
+        raise ValueError("messages is an empty list: there is nothing to ask")
+    return tuple(_check_message(number, message) for number, message in enumerate(messages))
+
+
+def _check_message(number: int, message: object) -> Message:
+    where = f"messages[{number}]"
+    if not isinstance(message, Mapping):
+        raise TypeError(
+            f"{where} must be a dict with role and content, not {_type_name(message)}: {_short(message)}"
+        )
+    role = message.get("role")
+    if role is None:
+        raise ValueError(f"{where} has no role: {_short(message)}")
+    if not isinstance(role, str) or role not in ROLES:
+        raise ValueError(f"{where} has an unknown role {role!r}; the API knows {', '.join(sorted(ROLES))}")
+    content = message.get("content")
+    calls_tools = role == "assistant" and (message.get("tool_calls") or message.get("function_call"))
+    if content is None and not calls_tools:
+        raise ValueError(f"{where} has no content: {_short(message)}")
+    if content is not None and not isinstance(content, str | list | tuple):
+        raise TypeError(
+            f"{where} has a content of {_type_name(content)}; it must be a str or a list of parts: "
+            f"{_short(content)}"
+        )
+    if role == "user" and not (content.strip() if isinstance(content, str) else content):
+        raise ValueError(f"{where} is from the user and empty: {_short(message)}")
+    if isinstance(content, str):
+        _check_encodable(where, content)
+    return message
+
+
+def _check_encodable(where: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{where} holds half of a surrogate pair at position {error.start} "
+            f"({text[error.start]!r}), which is no text that can be sent"
+        ) from None
+
+
+def check_seconds(name: str, seconds: object) -> float:
+    """`seconds` as a float, if it is a number above 0 (infinity is one: no limit)."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{name} must be a number of seconds, not {_type_name(seconds)}: {_short(seconds)}")
+    if math.isnan(seconds) or seconds <= 0:
+        raise ValueError(f"{name} must be above 0 seconds, not {seconds!r}")
+    return float(seconds)
+
+
+def check_model(model: object) -> str:
+    """`model`, if it is a name."""
+    if not isinstance(model, str):
+        raise TypeError(f"model must be a str, not {_type_name(model)}: {_short(model)}")
+    if not model.strip():
+        raise ValueError(f"model is empty: {model!r}")
+    return model
+
+
+def _type_name(value: object) -> str:
+    return type(value).__name__
+
+
+def _short(value: object, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

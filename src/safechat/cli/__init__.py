@@ -1,0 +1,1 @@
+"""The `safechat` command. The package does not import it: it needs the extra `[cli]`."""

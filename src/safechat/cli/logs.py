@@ -1,0 +1,200 @@
+"""Reads a log that configure_logging wrote: a summary for an operator, and one call's story.
+
+In bounded memory, whatever the file's size. A line that is torn, or another
+program's, is counted and passed over. Not here: the screen (cli.py).
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from safechat.cost import CostSum
+
+_SLOWEST = 5
+_STEP = math.log(1.01)  # a bucket of latencies is so wide: percentiles are right to within 1 %
+
+Line = dict[str, Any]
+
+
+class Latencies:
+    """Milliseconds, in buckets."""
+
+    def __init__(self) -> None:
+        self._buckets: Counter[int] = Counter()
+        self.count = 0
+
+    def add(self, milliseconds: float) -> None:
+        self._buckets[math.floor(math.log(max(milliseconds, 0.01)) / _STEP)] += 1
+        self.count += 1
+
+    def percentile(self, percent: float) -> float | None:
+        """The latency that `percent` of the calls did not exceed; None without calls."""
+        left = math.ceil(self.count * percent / 100)
+        for bucket in sorted(self._buckets):
+            left -= self._buckets[bucket]
+            if left <= 0:
+                return math.exp((bucket + 0.5) * _STEP)
+        return None
+
+
+@dataclass
+class LogSummary:
+    """What a log says of its calls. Times are in milliseconds."""
+
+    lines: int = 0
+    foreign: int = 0
+    calls: int = 0
+    answered: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    latencies: Latencies = field(default_factory=Latencies)
+    retries: int = 0
+    fallbacks: int = 0
+    waited_ms: float = 0.0
+    tokens: Counter[str] = field(default_factory=Counter)
+    costs: CostSum = field(default_factory=CostSum)
+    errors: Counter[str] = field(default_factory=Counter)
+    slowest: list[tuple[float, str, str]] = field(default_factory=list)
+    first: str | None = None
+    last: str | None = None
+
+    def add(self, text: str) -> None:
+        """One line of the file."""
+        self.lines += 1
+        line = parsed(text)
+        if line is None:
+            self.foreign += 1
+            return
+        self.first = self.first or line.get("time")
+        self.last = line.get("time") or self.last
+        match line["event"]:
+            case "chat.call":
+                self._add_call(line)
+            case "chat.attempt_failed":
+                status = f" {line['status']}" if line.get("status") else ""
+                self.errors[f"{line.get('model')}: {line.get('kind')}{status}"] += 1
+            case "keys.stale":
+                self.errors[f"{line.get('source')}: {line.get('kind')}"] += 1
+            case "chat.retry":
+                self.retries += 1
+            case "chat.fallback":
+                self.fallbacks += 1
+            case "chat.limited":
+                self.waited_ms += _number(line.get("wait_ms"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a program: plain values."""
+        percentiles = {f"p{each}_ms": self.latencies.percentile(each) for each in (50, 95, 99)}
+        return {
+            "first": self.first,
+            "last": self.last,
+            "calls": self.calls,
+            "answered": self.answered,
+            "success_rate": self.answered / self.calls if self.calls else None,
+            **{name: round(value, 1) if value is not None else None for name, value in percentiles.items()},
+            "retries": self.retries,
+            "fallbacks": self.fallbacks,
+            "waited_ms": self.waited_ms,
+            "tokens": dict(self.tokens),
+            "cost_usd": self.costs.total(),
+            "outcomes": dict(self.outcomes),
+            "errors": dict(self.errors.most_common(10)),
+            "slowest": [
+                {"latency_ms": latency, "call_id": call_id, "model": model}
+                for latency, call_id, model in sorted(self.slowest, reverse=True)
+            ],
+            "lines": self.lines,
+            "foreign": self.foreign,
+        }
+
+    def _add_call(self, line: Line) -> None:
+        self.calls += 1
+        outcome = str(line.get("outcome"))
+        self.outcomes[outcome] += 1
+        self.answered += outcome == "ok"
+        latency = _number(line.get("latency_ms"))
+        self.latencies.add(latency)
+        for name in ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"):
+            self.tokens[name] += int(_number(line.get(name)))
+        counted = (
+            int(_number(line.get(name))) for name in ("prompt_tokens", "completion_tokens", "cached_tokens")
+        )
+        self.costs.add(str(line.get("host")), str(line.get("answered_by")), *counted)
+        slow = (latency, str(line.get("call_id")), str(line.get("model")))
+        if len(self.slowest) < _SLOWEST:
+            heapq.heappush(self.slowest, slow)
+        else:
+            heapq.heappushpop(self.slowest, slow)
+
+
+def parsed(text: str) -> Line | None:
+    """A line of ours; None for any other."""
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and isinstance(line.get("event"), str) else None
+
+
+def story(lines: Iterable[str], call_id: str) -> list[tuple[float, Line]]:
+    """The records of one call, each with the seconds since the first."""
+    found: list[tuple[float, Line]] = []
+    begun: datetime | None = None
+    for text in lines:
+        if call_id not in text:
+            continue
+        line = parsed(text)
+        if line is None or line.get("call_id") != call_id:
+            continue
+        moment = datetime.fromisoformat(line["time"]) if isinstance(line.get("time"), str) else None
+        begun = begun or moment
+        found.append(((moment - begun).total_seconds() if moment and begun else 0.0, line))
+    return found
+
+
+def followed(path: Path, *, every: float = 0.5) -> Iterator[str | None]:
+    """The lines of a file, for ever: those that are there, then those that come; None when there are none
+    for now. A file that was turned over is read on in its successor."""
+    file: TextIO | None = None
+    part = ""
+    while True:
+        file = file or _opened(path)
+        piece = file.readline() if file is not None else ""
+        if piece.endswith("\n"):
+            yield part + piece
+            part = ""
+            continue
+        part += piece
+        if file is not None and _was_replaced(file, path):
+            file.close()
+            file = None
+            continue
+        yield None
+        time.sleep(every)
+
+
+def _opened(path: Path) -> TextIO | None:
+    try:
+        return path.open(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+
+
+def _was_replaced(file: TextIO, path: Path) -> bool:
+    try:
+        return os.stat(path).st_ino != os.fstat(file.fileno()).st_ino
+    except FileNotFoundError:
+        return False
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0

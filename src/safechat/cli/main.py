@@ -1,0 +1,149 @@
+"""The `safechat` command. Not imported by the package: it needs the extra `[cli]`.
+
+Answers go to stdout, errors to stderr in one line with an exit status that is not 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from safechat.cli.doctor import examine
+from safechat.cli.logs import LogSummary, followed, story
+from safechat.client.wrapper import ChatClientWrapper
+from safechat.errors import ChatError
+from safechat.messages import ChatReply
+
+try:
+    import typer
+    from rich.console import Console
+    from rich.live import Live
+
+    from safechat.cli.screens import story_screen, summary_screen
+except ImportError:
+    sys.exit("the safechat command needs its extra: pip install 'safechat[cli]'")
+
+app = typer.Typer(
+    help="Ask an OpenAI-compatible chat API, safely. OPENAI_*, SAFECHAT_* and .env say which, and how.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def safechat() -> None:
+    """Ask an OpenAI-compatible chat API, safely."""
+
+
+@app.command()
+def ask(
+    prompt: Annotated[str, typer.Argument(help="The question; - reads it from standard input.")],
+    model: Annotated[str | None, typer.Option(help="In place of SAFECHAT_MODEL.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Left out where the model does not take it.")
+    ] = None,
+    system: Annotated[str | None, typer.Option(help="Instructions that go before the question.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds for one attempt.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole reply, as one line of JSON.")] = False,
+) -> None:
+    """Print the answer to one question."""
+    question = sys.stdin.read() if prompt == "-" else prompt
+    messages = [{"role": "user", "content": question}]
+    if system is not None:
+        messages.insert(0, {"role": "system", "content": system})
+    with ChatClientWrapper.from_env() as chat:
+        reply = chat.generate(messages, model, temperature, timeout=timeout)
+    typer.echo(_as_json(reply) if as_json else reply.text)
+
+
+@app.command()
+def logs(
+    file: Annotated[Path, typer.Argument(help="A log that configure_logging wrote.")],
+    call: Annotated[str | None, typer.Option("--call", metavar="ID", help="One call's story.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as the log grows.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
+) -> None:
+    """One screen for an operator: what became of the calls in a log."""
+    if not file.exists() and not follow:
+        raise ValueError(f"there is no file {file}")
+    console = Console()
+    if call is not None:
+        told = story(_lines(file), call)
+        if not told:
+            raise ValueError(f"no call {call} in {file}")
+        if as_json:
+            typer.echo(json.dumps([line for _, line in told], ensure_ascii=False))
+        else:
+            console.print(story_screen(told))
+        return
+    summary = LogSummary()
+    if follow:
+        with Live(console=console, auto_refresh=False) as live, suppress(KeyboardInterrupt):
+            for text in followed(file):
+                if text is not None:
+                    summary.add(text)
+                else:
+                    live.update(summary_screen(summary), refresh=True)
+        return
+    for text in _lines(file):
+        summary.add(text)
+    if as_json:
+        typer.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
+    else:
+        console.print(summary_screen(summary))
+
+
+@app.command()
+def doctor() -> None:
+    """Is everything there that a call needs? Vault, login, key, API, model: each is tried."""
+    console = Console()
+    marks = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]?[/]"}
+
+    async def examined() -> bool:
+        well = True
+        async for link in examine():
+            console.print(f"{marks[link.ok]:<14} [bold]{link.name}[/]: ", end="")
+            console.print(link.said, markup=False, highlight=False)
+            if link.ok is not True and link.todo:
+                console.print(f"      → {link.todo}", markup=False, highlight=False)
+            well = well and link.ok is not False
+        return well
+
+    if not asyncio.run(examined()):
+        raise typer.Exit(1)
+
+
+def _lines(file: Path) -> Iterator[str]:
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        yield from lines
+
+
+def _as_json(reply: ChatReply) -> str:
+    fields = asdict(reply)
+    del fields["headers"], fields["base_url"]
+    fields["cost_usd"] = reply.cost_usd
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def main() -> None:
+    """The console script. Exit status 1: the call failed; 2: it was asked wrongly."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    try:
+        app(prog_name="safechat")
+    except ChatError as error:
+        _fail(f"{error.kind}: {error}", 1)
+    except (TypeError, ValueError, OSError) as error:
+        _fail(str(error), 2)
+
+
+def _fail(message: str, status: int) -> None:
+    typer.echo(f"safechat: {' '.join(message.split())}", err=True)
+    sys.exit(status)

@@ -1,0 +1,70 @@
+"""What `safechat logs` shows. Not imported by the package: it needs the extra `[cli]`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from safechat.cli.logs import Line, LogSummary
+
+_KNOWN = {"time", "level", "event", "call_id"}
+_STYLES = {"ERROR": "red", "WARNING": "yellow", "INFO": "green"}
+
+
+def summary_screen(summary: LogSummary) -> RenderableType:
+    """The whole log on one screen."""
+    figures = Table.grid(padding=(0, 2))
+    rate = f"{summary.answered / summary.calls:.2%}" if summary.calls else "–"
+    latency = " / ".join(_milliseconds(summary.latencies.percentile(each)) for each in (50, 95, 99))
+    tokens = summary.tokens
+    figures.add_row("calls", f"{summary.calls:,}", "answered", rate)
+    figures.add_row("p50 / p95 / p99", latency, "waited for limits", _milliseconds(summary.waited_ms))
+    figures.add_row("retries", f"{summary.retries:,}", "fallbacks", f"{summary.fallbacks:,}")
+    figures.add_row(
+        "tokens in",
+        f"{tokens['prompt_tokens']:,} ({tokens['cached_tokens']:,} cached)",
+        "tokens out",
+        f"{tokens['completion_tokens']:,} ({tokens['reasoning_tokens']:,} reasoning)",
+    )
+    if (cost := summary.costs.total()) is not None:
+        figures.add_row("cost", f"${cost:,.4f}", "", "")
+    parts: list[RenderableType] = [Text(f"{summary.first or '–'} … {summary.last or '–'}", "dim"), figures]
+    failed = [each for each in summary.outcomes.most_common(9) if each[0] != "ok"]
+    if failed:
+        parts.append(_ranked("calls that failed", failed))
+    if summary.errors:
+        parts.append(_ranked("requests that failed", summary.errors.most_common(8)))
+    if summary.slowest:
+        slow = Table("slowest calls", "ms", "model", box=None, header_style="bold")
+        for latency_ms, call_id, model in sorted(summary.slowest, reverse=True):
+            slow.add_row(call_id, f"{latency_ms:,.0f}", model)
+        parts.append(slow)
+    parts.append(Text(f"{summary.lines:,} lines, {summary.foreign:,} of them torn or foreign", "dim"))
+    return Group(*parts)
+
+
+def story_screen(told: Sequence[tuple[float, Line]]) -> RenderableType:
+    """One call as a timeline."""
+    table = Table("s", "event", "what", box=None, header_style="bold")
+    for seconds, line in told:
+        data = {name: value for name, value in line.items() if name not in _KNOWN and value is not None}
+        style = _STYLES.get(str(line.get("level")), "")
+        words = ", ".join(f"{name} {value}" for name, value in data.items())
+        table.add_row(f"{seconds:.3f}", Text(str(line["event"]), style), words)
+    return table
+
+
+def _ranked(title: str, rows: Sequence[tuple[str, int]]) -> Table:
+    table = Table(title, "", box=None, header_style="bold")
+    for name, count in rows:
+        table.add_row(name, f"{count:,}")
+    return table
+
+
+def _milliseconds(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value / 1000:,.1f} s" if value >= 10_000 else f"{value:,.0f} ms"

@@ -1,0 +1,1 @@
+"""The wrapper, and what makes calls on its behalf: streams, maps, queues."""

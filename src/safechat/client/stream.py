@@ -1,0 +1,179 @@
+"""Streams: the pieces of an answer as they come, on the consumer's side.
+
+The call itself runs in the wrapper's loop like any other, and puts its pieces
+into a pipe; here they come out, in a thread or in another event loop. The pipe
+is short: a consumer that is slow slows the call down. Leaving early ends the
+call. Not here: what a stream may do wrong (call.py, chunks.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import deque
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from safechat.messages import ChatReply, OnPiece
+
+if TYPE_CHECKING:
+    from safechat.client.wrapper import ChatClientWrapper
+    from safechat.layers import Layers
+
+_MOST_WAITING = 64  # pieces
+
+Call = Callable[["Layers", OnPiece], Awaitable[ChatReply]]
+
+
+class _Pipe:
+    """Lives in the wrapper's loop."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._pieces: deque[str] = deque()
+        self._moved = asyncio.Event()
+        self._task: asyncio.Task[ChatReply] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def take(self, layers: Layers) -> list[str] | ChatReply:
+        """The pieces that have come since; at the end the reply. Raises what the call raises."""
+        if self._task is None:
+            self._loop = asyncio.get_running_loop()
+            self._task = self._loop.create_task(self._run(layers))
+        while not self._pieces and not self._task.done():
+            self._moved.clear()
+            await self._moved.wait()
+        if self._pieces:
+            pieces = list(self._pieces)
+            self._pieces.clear()
+            self._moved.set()
+            return pieces
+        return self._task.result()
+
+    async def close(self) -> None:
+        """End the call, and wait until it has ended."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def abandon(self) -> None:
+        """The same from any thread, without waiting: nobody holds the stream any more."""
+        if self._task is not None and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    async def _run(self, layers: Layers) -> ChatReply:
+        try:
+            return await self._call(layers, self._put)
+        finally:
+            self._moved.set()
+
+    async def _put(self, piece: str) -> None:
+        while len(self._pieces) >= _MOST_WAITING:
+            self._moved.clear()
+            await self._moved.wait()
+        self._pieces.append(piece)
+        self._moved.set()
+
+
+class _Stream:
+    """What both kinds of stream share."""
+
+    def __init__(self, chat: ChatClientWrapper, call: Call) -> None:
+        self._chat = chat  # a stream keeps its wrapper alive
+        self._loop = chat._loop
+        self._pipe = _Pipe(call)
+        self._here: deque[str] = deque()
+        self._reply: ChatReply | None = None
+        self._ended = False
+        weakref.finalize(self, self._pipe.abandon).atexit = False
+
+    @property
+    def reply(self) -> ChatReply:
+        """The whole reply, with its usage, when the last piece has been taken."""
+        if self._reply is None:
+            raise RuntimeError("the stream has not come to its end: iterate over it first")
+        return self._reply
+
+    def _took(self, taken: list[str] | ChatReply) -> None:
+        if isinstance(taken, ChatReply):
+            self._reply, self._ended = taken, True
+        else:
+            self._here.extend(taken)
+
+
+class ChatStream(_Stream):
+    """The pieces of an answer. Iterate, or use it in a `with` block to leave early.
+
+    for piece in chat.stream("Merhaba"):
+        print(piece, end="")
+    """
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        while not self._here:
+            if self._ended:
+                raise StopIteration
+            try:
+                self._took(self._loop.run(self._pipe.take))
+            except BaseException:
+                self._ended = True
+                raise
+        return self._here.popleft()
+
+    def close(self) -> None:
+        """End the call, wherever it is; nothing happens to one that has ended."""
+        self._ended = True
+        self._here.clear()
+        if not self._loop.closed:
+            self._loop.run(lambda _: self._pipe.close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncChatStream(_Stream):
+    """ChatStream for an event loop.
+
+    async for piece in chat.stream_async("Merhaba"):
+        print(piece, end="")
+    """
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        while not self._here:
+            if self._ended:
+                raise StopAsyncIteration
+            try:
+                self._took(await self._loop.run_async(self._pipe.take))
+            except asyncio.CancelledError:
+                await self.aclose()
+                raise
+            except BaseException:
+                self._ended = True
+                raise
+        return self._here.popleft()
+
+    async def aclose(self) -> None:
+        """End the call, wherever it is; nothing happens to one that has ended."""
+        self._ended = True
+        self._here.clear()
+        if not self._loop.closed:
+            await self._loop.run_async(lambda _: self._pipe.close())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()

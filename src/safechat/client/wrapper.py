@@ -1,0 +1,277 @@
+"""The wrapper: the only object that most people touch.
+
+Checks what it is given, and brings every call into one event loop, whoever makes
+it. Not here: the layers and their order (layers.py).
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self, cast
+
+import anyio
+from pydantic import BaseModel
+
+from safechat.breaker import BreakerPolicy
+from safechat.call.clients import check_keyed, new_client
+from safechat.checks import check_client, check_fallbacks
+from safechat.client.dispatch import Defaults
+from safechat.client.map import Bulk, Progress
+from safechat.client.stream import AsyncChatStream, ChatStream
+from safechat.errors import ChatError, KeyUnavailable
+from safechat.keys.env import EnvKeys
+from safechat.keys.source import KeySource, check_keys
+from safechat.keys.vault.keys import VaultKeys
+from safechat.layers import Layers
+from safechat.limits.quota import RateLimits
+from safechat.messages import ChatReply, Messages, OnPiece
+from safechat.retry import RetryPolicy
+from safechat.runtime.loop import OwnLoop
+from safechat.settings import Settings, read_settings
+
+DEFAULT_MODEL = "gpt-5-mini"
+
+_Job = Callable[[Layers], Awaitable[ChatReply]]
+_StreamedJob = Callable[[Layers, OnPiece], Awaitable[ChatReply]]
+
+
+class ChatClientWrapper:
+    """A chat client that is safe to call from anywhere in a program.
+
+    `client` is `OpenAI()`, `AsyncOpenAI()`, one of their Azure kin, or any object
+    with `.chat.completions.create`. It stays yours: closing the wrapper does not
+    close it. `timeout` limits one attempt, `deadline` the whole call, both in
+    seconds. `fallbacks` are models to ask when `model` cannot answer, or pairs of
+    another client and its model. `retry`, `limits` and `breaker` say how patient,
+    how fast and how wary; limits that are left open follow the API's headers.
+    `keys` gives the API key in place of the client's own (VaultKeys, EnvKeys); it is
+    asked again when the API refuses one, and gets its login back at the end.
+    One wrapper serves all threads and event loops of a program.
+
+        with ChatClientWrapper(OpenAI()) as chat:
+            print(chat.generate("Merhaba"))
+    """
+
+    def __init__(
+        self,
+        client: object,
+        *,
+        model: str = DEFAULT_MODEL,
+        timeout: float = 10.0,
+        deadline: float = 60.0,
+        fallbacks: Sequence[str | tuple[object, str]] = (),
+        retry: RetryPolicy | None = None,
+        limits: RateLimits | None = None,
+        breaker: BreakerPolicy | None = None,
+        keys: KeySource | None = None,
+        strict_streams: bool = True,
+    ) -> None:
+        self._defaults = Defaults(model, timeout, deadline, strict_streams)
+        check_client(client)
+        if keys is not None:
+            check_keys(keys)
+            check_keyed(client)
+        targets = check_fallbacks(client, fallbacks)
+        policies = (retry or RetryPolicy(), limits or RateLimits(), breaker or BreakerPolicy())
+        self._loop = OwnLoop(lambda: Layers.build(client, targets, *policies, keys))
+        # A wrapper that is dropped without close() leaves no thread behind.
+        weakref.finalize(self, self._loop.close, wait=False).atexit = False
+
+    @classmethod
+    def from_env(cls, *, env_file: str | None = ".env") -> Self:
+        """A wrapper over AsyncOpenAI, as the environment and `env_file` say (settings.py lists the names).
+
+        The key comes from Vault where VAULT_ADDR is set, else from OPENAI_API_KEY.
+        Raises KeyUnavailable without a key, ValueError for a setting that is wrong.
+        """
+        settings = read_settings(env_file)
+        keys: KeySource
+        if settings.vault_address is not None:
+            keys = VaultKeys.from_env(env_file=env_file)
+        elif settings.api_key is not None:
+            keys = EnvKeys(env_file)
+        else:
+            raise KeyUnavailable(
+                "there is no API key: set OPENAI_API_KEY in the environment or in .env, or VAULT_ADDR"
+            )
+        client = new_client(
+            base_url=settings.base_url,
+            organization=settings.organization,
+            project=settings.project,
+        )
+        return cls(client, keys=keys, **_options(settings))
+
+    def generate(
+        self,
+        messages: Messages,
+        model: str | None = None,
+        temperature: float | None = None,
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        allow_truncated: bool = False,
+        parse: type[BaseModel] | None = None,
+        **params: object,
+    ) -> ChatReply:
+        """The answer to `messages`: a str, or a list of messages.
+
+        With `parse` the answer is JSON that fits this pydantic model, and `reply.parsed`
+        is one. What is not given is the wrapper's own. `params` go to the API as they
+        are (`tools=`, `response_format=`, `max_completion_tokens=`, …); a sampling
+        parameter that the model does not take is left out, and logged once.
+
+        Raises ChatError (errors.py draws the tree) when there is no answer;
+        TypeError or ValueError, before anything is sent, when the input is wrong.
+        """
+        return self._loop.run(
+            self._job(
+                messages,
+                model,
+                temperature,
+                timeout=timeout,
+                deadline=deadline,
+                allow_truncated=allow_truncated,
+                parse=parse,
+                **params,
+            )
+        )
+
+    async def generate_async(
+        self,
+        messages: Messages,
+        model: str | None = None,
+        temperature: float | None = None,
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        allow_truncated: bool = False,
+        parse: type[BaseModel] | None = None,
+        **params: object,
+    ) -> ChatReply:
+        """`generate` for an event loop, any event loop. Cancelling it cancels the request."""
+        return await self._loop.run_async(
+            self._job(
+                messages,
+                model,
+                temperature,
+                timeout=timeout,
+                deadline=deadline,
+                allow_truncated=allow_truncated,
+                parse=parse,
+                **params,
+            )
+        )
+
+    def stream(
+        self,
+        messages: Messages,
+        model: str | None = None,
+        temperature: float | None = None,
+        **params: object,
+    ) -> ChatStream:
+        """The answer in pieces of text, as they come; `stream.reply` is the whole, at the end.
+
+        Up to the first piece a stream is retried and falls back; after it, never.
+        `timeout` limits the wait for each piece, which keep-alives do not extend.
+        Without a finish_reason the end is a TruncatedReply (`strict_streams=False`
+        believes it). The other arguments are those of `generate`.
+        """
+        return ChatStream(self, self._streamed(messages, model, temperature, **cast(Any, params)))
+
+    def stream_async(
+        self,
+        messages: Messages,
+        model: str | None = None,
+        temperature: float | None = None,
+        **params: object,
+    ) -> AsyncChatStream:
+        """`stream` for an event loop."""
+        return AsyncChatStream(self, self._streamed(messages, model, temperature, **cast(Any, params)))
+
+    def map(
+        self,
+        prompts: Iterable[Messages],
+        *,
+        workers: int = 32,
+        progress: Progress | None = None,
+        raise_on_error: bool = False,
+        **params: object,
+    ) -> Iterator[ChatReply | ChatError]:
+        """The answers to many prompts, in their order, by `workers` calls at once.
+
+        Takes from `prompts` only as fast as answers are taken from it. A call that
+        fails is its ChatError as a value (`raise_on_error` raises it); a prompt
+        that is wrong is a RequestRejected. `progress(done, total)` is called after
+        each item. `params` are those of `generate`.
+        """
+        return Bulk(self, prompts, workers, progress, raise_on_error, params).run()
+
+    def map_async(
+        self,
+        prompts: Iterable[Messages] | AsyncIterable[Messages],
+        *,
+        workers: int = 32,
+        progress: Progress | None = None,
+        raise_on_error: bool = False,
+        **params: object,
+    ) -> AsyncIterator[ChatReply | ChatError]:
+        """`map` for an event loop."""
+        return Bulk(self, prompts, workers, progress, raise_on_error, params).run_async()
+
+    def close(self) -> None:
+        """Cancel what is under way, close the wrapper's connections, end its loop; `client` stays open."""
+        self._loop.close()
+
+    async def aclose(self) -> None:
+        """`close` for an event loop, which it does not block."""
+        await anyio.to_thread.run_sync(self._loop.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        told = self._defaults
+        limits = f"timeout={told.timeout:g}, deadline={told.deadline:g}"
+        return f"{type(self).__name__}(model={told.model!r}, {limits})"
+
+    def _job(self, *asked: Any, deadline: float | None = None, **fields: Any) -> _Job:
+        """The call, checked, to be made in the wrapper's loop."""
+        request = self._defaults.request(*asked, **fields)
+        seconds = self._defaults.seconds(deadline)
+        return lambda layers: layers.answer(request, seconds)
+
+    def _streamed(self, *asked: Any, deadline: float | None = None, **fields: Any) -> _StreamedJob:
+        request = self._defaults.request(*asked, **fields)
+        seconds = self._defaults.seconds(deadline)
+        return lambda layers, on_piece: layers.answer(replace(request, on_piece=on_piece), seconds)
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    """What the settings say of a wrapper, by the names of its arguments."""
+    given = settings.model_dump(exclude_none=True)
+    options: dict[str, Any] = {
+        name: given[name] for name in ("model", "timeout", "deadline") if name in given
+    }
+    if settings.fallbacks is not None:
+        options["fallbacks"] = settings.fallback_models()
+    if settings.attempts is not None:
+        options["retry"] = RetryPolicy(attempts=settings.attempts)
+    limits = ("requests_per_minute", "tokens_per_minute", "concurrency")
+    options["limits"] = RateLimits(**{name: given[name] for name in limits if name in given})
+    return options

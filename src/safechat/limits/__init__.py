@@ -1,0 +1,1 @@
+"""Limits: requests, tokens and calls at once, for each model."""

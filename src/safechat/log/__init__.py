@@ -1,0 +1,6 @@
+"""Logging: events, the file they go to, and the layer that writes one record a call."""
+
+from safechat.log.events import log_context
+from safechat.log.file import configure_logging
+
+__all__ = ["configure_logging", "log_context"]

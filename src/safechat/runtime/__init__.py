@@ -1,0 +1,1 @@
+"""What every room stands on: the event loop, threads, the process, the clock."""

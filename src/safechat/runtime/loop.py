@@ -1,0 +1,185 @@
+"""The wrapper's own event loop, on a thread of its own.
+
+One loop for all callers means one limiter, one connection pool and one breaker,
+whoever calls, from whichever thread or loop. It starts at the first call, ends
+at `close`, at the program's end, or with the wrapper; after a fork the child
+starts one of its own. Context variables and cancellation cross the hop (about
+50 µs). What belongs to a loop (limiter, connections) is built in it, and anew
+after a fork. Not here: what that is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+import weakref
+from collections.abc import Awaitable, Callable
+from concurrent.futures import CancelledError, Future
+from contextvars import Context
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import anyio
+from anyio.from_thread import BlockingPortal
+
+from safechat.runtime.process import begin_again_after_fork
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+
+class Resident(Protocol):
+    """What lives in the loop."""
+
+    async def aclose(self) -> None:
+        """The loop's last act."""
+
+
+R = TypeVar("R", bound=Resident)
+
+
+class OwnLoop(Generic[R]):
+    """Runs async functions in one background event loop; each is given what `build` made in it."""
+
+    def __init__(self, build: Callable[[], R]) -> None:
+        self._build = build
+        self._closed = False
+        self.begin()
+        begin_again_after_fork(self)
+        _all_loops.add(self)
+
+    def begin(self) -> None:
+        """Also in the child of a fork, where the parent's thread does not exist and its lock may be held."""
+        self._lock = threading.Lock()
+        self._running: _Running[R] | None = None
+
+    def run(self, function: Callable[[R], Awaitable[T]]) -> T:
+        """`await function(resident)`, from a thread; an interrupt of the caller cancels it."""
+        running = self._started()
+        if self.is_current():
+            raise RuntimeError(
+                "this would wait for itself: it was called in the wrapper's own event loop; "
+                "use the async method there"
+            )
+        future: Future[Outcome[T]] = running.portal.start_task_soon(contained, function, running.resident)
+        try:
+            return future.result().value()
+        except CancelledError:
+            raise RuntimeError("the client was closed while the call was under way") from None
+        except BaseException:
+            future.cancel()
+            raise
+
+    async def run_async(self, function: Callable[[R], Awaitable[T]]) -> T:
+        """The same from another event loop; cancelling the caller cancels it, and waits until it is."""
+        running = self._started()
+        if self.is_current():
+            return await function(running.resident)
+        try:
+            outcome: Outcome[T] = await running.portal.call_async(contained, function, running.resident)
+            return outcome.value()
+        except CancelledError:
+            raise RuntimeError("the client was closed while the call was under way") from None
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def is_current(self) -> bool:
+        """Whether the caller runs in this loop."""
+        running = self._running
+        return running is not None and threading.get_ident() == running.thread.ident
+
+    def close(self, wait: bool = True) -> None:
+        """End the loop. Calls under way are cancelled. Closing twice is no error."""
+        with self._lock:
+            self._closed = True
+            running, self._running = self._running, None
+        if running is not None:
+            running.stop(wait)
+
+    def _started(self) -> _Running[R]:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("this client is closed")
+            if self._running is None:
+                self._running = _Running(self._build)
+            return self._running
+
+
+class _Running(Generic[R]):
+    """A thread, the event loop in it, the portal into that, and its resident."""
+
+    def __init__(self, build: Callable[[], R]) -> None:
+        started: Future[tuple[BlockingPortal, R]] = Future()
+        self._stop = asyncio.Event()
+
+        async def serve() -> None:
+            self._loop = asyncio.get_running_loop()
+            try:
+                resident = build()
+            except BaseException as exception:
+                started.set_exception(exception)
+                return
+            async with BlockingPortal() as portal:
+                started.set_result((portal, resident))
+                await self._stop.wait()
+                await portal.stop(cancel_remaining=True)
+            await resident.aclose()
+
+        # A context of its own: the loop must not live in that of its first caller.
+        self.thread = threading.Thread(
+            target=Context().run, args=(anyio.run, serve), name="safechat-loop", daemon=True
+        )
+        self.thread.start()
+        self.portal, self.resident = started.result()
+
+    def stop(self, wait: bool) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        except RuntimeError:
+            return  # the loop has ended already
+        if wait and threading.current_thread() is not self.thread:
+            self.thread.join()
+
+
+class Outcome(Generic[T]):
+    """A result or an exception, as a value.
+
+    A portal dies of an exception that is no Exception (KeyboardInterrupt, a
+    test's own failure). Carried as a value it reaches its caller and harms nobody else.
+    """
+
+    def __init__(self, result: T | None, raised: BaseException | None = None) -> None:
+        self._result = result
+        self._raised = raised
+
+    def value(self) -> T:
+        raised, self._raised = self._raised, None
+        if raised is not None:
+            try:
+                raise raised
+            finally:
+                del raised  # a frame that holds its own exception is a cycle
+        return cast(T, self._result)
+
+
+async def contained(function: Callable[[A], Awaitable[T]], argument: A) -> Outcome[T]:
+    """What becomes of `function(argument)`, as a value; only its cancellation is raised."""
+    try:
+        return Outcome(await function(argument))
+    except asyncio.CancelledError:
+        raise
+    except BaseException as exception:
+        return Outcome(None, exception)
+
+
+_all_loops: weakref.WeakSet[OwnLoop[Any]] = weakref.WeakSet()
+
+
+def _at_exit() -> None:
+    for loop in list(_all_loops):
+        loop.close()
+
+
+atexit.register(_at_exit)

@@ -1,0 +1,78 @@
+"""`safechat ask`, as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from clients import KEY
+from wire import Wire, completion, http, wire
+
+
+@pytest.fixture
+def server() -> Iterator[Wire]:
+    with wire(lambda peer: peer.say(http(json.dumps(completion("Günaydın!")).encode()))) as served:
+        yield served
+
+
+def ask(
+    *arguments: str, server: Wire, stdin: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from safechat.cli.main import main; main()", "ask", *arguments],
+        input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=60,
+        env={**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.base_url, **environment},
+    )  # fmt: skip
+
+
+def test_the_answer_goes_to_stdout_and_nothing_to_stderr(server: Wire) -> None:
+    done = ask("Merhaba", server=server)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Günaydın!\n", "")
+
+
+def test_a_dash_reads_the_question_from_stdin_whatever_the_locale(server: Wire) -> None:
+    done = ask("-", "--system", "Kısa yaz.", server=server, stdin="İstanbul'da hava?", LC_ALL="C")
+    assert done.stdout == "Günaydın!\n"
+    assert server.requests[0]["messages"] == [
+        {"role": "system", "content": "Kısa yaz."},
+        {"role": "user", "content": "İstanbul'da hava?"},
+    ]
+
+
+def test_json_is_the_whole_reply_on_one_line(server: Wire) -> None:
+    done = ask("Merhaba", "--json", "--model", "gpt-4o", server=server)
+    reply = json.loads(done.stdout)
+    assert done.stdout.count("\n") == 1
+    assert (reply["text"], reply["usage"]["total_tokens"], reply["attempts"]) == ("Günaydın!", 14, 1)
+    assert server.requests[0]["model"] == "gpt-4o"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "status", "words"),
+    [
+        (["Merhaba"], {"OPENAI_API_KEY": ""}, 1, "safechat: key_unavailable: there is no API key"),
+        (["Merhaba"], {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}, 1, "safechat: connection_failed: "),
+        (
+            ["Merhaba"],
+            {"SAFECHAT_TIMEOUT": "hızlı"},
+            2,
+            "safechat: these settings are wrong: SAFECHAT_TIMEOUT",
+        ),
+        (["Merhaba", "--timeout", "-1"], {}, 2, "safechat: timeout must be above 0"),
+        ([" "], {}, 2, "safechat: messages[0] is from the user and empty"),
+    ],
+)
+def test_an_error_is_one_line_on_stderr(
+    arguments: list[str], environment: dict[str, str], status: int, words: str, server: Wire
+) -> None:
+    done = ask(*arguments, server=server, **environment)
+    assert done.returncode == status
+    assert done.stdout == ""
+    assert done.stderr.startswith(words)
+    assert done.stderr.count("\n") == 1
+    assert KEY not in done.stderr

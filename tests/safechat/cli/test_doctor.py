@@ -1,0 +1,181 @@
+"""`safechat doctor`: each link that may be broken is named, with what to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from odev.classroom.api import APIServer, ClassroomAPI
+from safechat import VaultKeys
+from safechat.cli.doctor import Link, examine
+from servers import API_KEY, Secret, Server, furnish
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[ClassroomAPI]:
+    server = APIServer(API_KEY)
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture
+def environment(api: ClassroomAPI, secret: Secret, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """All that a call needs, with the key in Vault."""
+    names = {
+        "OPENAI_BASE_URL": api.base_url,
+        "VAULT_ADDR": secret.server.address,
+        "VAULT_ROLE_ID": secret.role_id,
+        "VAULT_SECRET_ID": secret.secret_id,
+        "SAFECHAT_KEY_PATH": secret.path,
+    }
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    return names
+
+
+async def links() -> list[Link]:
+    return [link async for link in examine()]
+
+
+VAULT = ["settings", "Vault", "unsealed", "login", "path", "field", "API", "model"]
+
+
+async def test_every_link_that_holds_is_told(environment: dict[str, str]) -> None:
+    told = await links()
+    assert [link.name for link in told] == VAULT
+    assert all(link.ok for link in told)
+
+
+BROKEN = [
+    ("SAFECHAT_TIMEOUT", "soon", "settings", "SAFECHAT_TIMEOUT"),
+    ("VAULT_ROLE_ID", "", "Vault's settings", "VAULT_ROLE_ID"),
+    ("VAULT_ADDR", "http://10.1.2.3:8200", "Vault's settings", "plain http"),
+    ("VAULT_ADDR", "http://127.0.0.1:9", "Vault", "no connection"),
+    ("VAULT_SECRET_ID", "wrong-wrong", "login", "role_id or the secret_id"),
+    ("SAFECHAT_KEY_PATH", "some/where", "path", "denied"),
+    ("SAFECHAT_KEY_FIELD", "token", "field", "api_key"),
+    ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1", "API", "Connection error"),
+    ("SAFECHAT_MODEL", "gpt-2", "model", "gpt-2 is not listed"),
+    ("SAFECHAT_FALLBACKS", "gpt-4o,gpt-3", "model", "gpt-3 is not listed"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "where", "words"), BROKEN)
+async def test_the_link_that_is_broken_is_named_and_ends_it(
+    name: str,
+    value: str,
+    where: str,
+    words: str,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(name, value)
+    *before, last = await links()
+    assert all(link.ok for link in before)
+    assert (last.name, last.ok) == (where, False)
+    assert words in last.said
+    assert last.todo
+    assert environment["VAULT_SECRET_ID"] not in str(before) + str(last)
+
+
+async def test_a_key_that_the_api_refuses_is_told(environment: dict[str, str], secret: Secret) -> None:
+    secret.put(api_key="sk-proj-wrong000000000000")
+    *before, last = await links()
+    assert all(link.ok for link in before)
+    assert (last.name, last.ok) == ("API", False)
+    assert "401" in last.said
+    assert "put a new one" in last.todo
+    assert "sk-proj-wrong" not in str(last)
+
+
+async def test_a_sealed_vault_is_told(
+    own_server: Server, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = furnish(own_server)
+    monkeypatch.setenv("VAULT_ADDR", own_server.address)
+    secret.root.sys.seal()
+    told = await links()
+    assert [(link.name, link.ok) for link in told] == [
+        ("settings", True),
+        ("Vault", True),
+        ("unsealed", False),
+    ]
+
+
+async def test_a_wrapped_secret_id_is_not_used_up(
+    environment: dict[str, str], secret: Secret, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrapped = secret.new_secret_id(wrap_ttl="60s")["wrap_info"]["token"]
+    monkeypatch.delenv("VAULT_SECRET_ID")
+    monkeypatch.setenv("VAULT_WRAPPED_SECRET_ID", wrapped)
+    *_, last = await links()
+    assert (last.name, last.ok) == ("login", None)
+    async with VaultKeys.from_env() as keys:
+        assert (await keys.get()).version == 1
+    *_, last = await links()
+    assert (last.name, last.ok) == ("wrapped secret_id", False)
+
+
+async def test_a_way_to_the_secret_id_in_the_environment_wins_over_the_file(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("VAULT_WRAPPED_SECRET_ID=hvs.AAAAAAAAAAAAAAAAAAAAAAAA\n")
+    assert all(link.ok for link in await links())
+
+
+async def test_no_login_is_left_behind(
+    environment: dict[str, str], secret: Secret, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (secret.path, "some/where"):
+        monkeypatch.setenv("SAFECHAT_KEY_PATH", path)
+        await links()
+    accessors = secret.root.list("auth/token/accessors")["data"]["keys"]
+    owners = [secret.root.auth.token.lookup_accessor(each)["data"]["policies"] for each in accessors]
+    assert not [each for each in owners if secret.name in each]
+
+
+async def test_without_hvac_it_says_what_to_install(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "hvac"]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("api", "login", "errors"):
+        monkeypatch.delitem(sys.modules, f"safechat.keys.vault.{name}", raising=False)
+        monkeypatch.delattr(f"safechat.keys.vault.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "hvac", None)
+    *_, last = await links()
+    assert (last.name, last.ok) == ("Vault", False)
+    assert "safechat[vault]" in last.said
+
+
+async def test_without_vault_the_environments_key_is_tried(
+    api: ClassroomAPI, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", api.base_url)
+    assert [(link.name, link.ok) for link in await links()] == [("settings", True), ("key", False)]
+    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={API_KEY}\n")
+    assert [link.name for link in await links()] == ["settings", "key", "API", "model"]
+
+
+def doctor(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from safechat.cli.main import main; main()", "doctor"]
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=60, check=False
+    )
+
+
+def test_the_command_says_it_line_by_line(environment: dict[str, str]) -> None:
+    done = doctor(environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[1].rstrip(":") for line in done.stdout.splitlines()] == VAULT
+
+
+def test_the_command_fails_where_a_link_is_broken(environment: dict[str, str]) -> None:
+    done = doctor({**environment, "SAFECHAT_KEY_FIELD": "token"})
+    assert done.returncode == 1
+    assert "→ set SAFECHAT_KEY_FIELD" in done.stdout

@@ -1,0 +1,142 @@
+"""`safechat logs`: the log read back, by a program and by a person."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from safechat import ChatClientWrapper, RequestTimedOut, ServerError, configure_logging
+from safechat.cli.logs import Latencies, LogSummary, followed
+from safechat.testing import ScriptedClient, no_waiting
+
+
+def logs(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from safechat.cli.main import main; main()", "logs", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The log of a call that failed over twice, of nine good ones and of a bad one."""
+    log = tmp_path / "chat_api.log"
+    client = ScriptedClient(
+        *[ServerError("503 upstream", status=503, model="a")] * 3,
+        *[RequestTimedOut("slow", model="b")] * 3,
+        *["ok"] * 10,
+        ServerError("never", retryable=False, model="a"),
+    )
+    with configure_logging(log), no_waiting():
+        with ChatClientWrapper(client, model="a", fallbacks=["b", "c"]) as chat:
+            for _ in range(10):
+                chat.generate("Merhaba")
+            with pytest.raises(ServerError):
+                chat.generate("Merhaba", deadline=0.5)
+    with log.open("a") as file:
+        file.write('{"event": "torn", "time\nnot ours at all\n[1, 2]\n{"no": "event"}\n')
+    return log
+
+
+def test_the_summary_counts_what_happened(path: Path) -> None:
+    told = json.loads(logs(str(path), "--json").stdout)
+    assert (told["calls"], told["answered"]) == (11, 10)
+    assert told["success_rate"] == pytest.approx(10 / 11)
+    assert told["outcomes"] == {"ok": 10, "server_error": 1}
+    assert told["errors"]["a: server_error 503"] == 3
+    assert told["errors"]["b: timed_out"] == 3
+    assert (told["retries"] >= 4, told["fallbacks"] >= 2) == (True, True)
+    assert len(told["slowest"]) == 5
+    assert told["foreign"] == 4
+
+
+def test_the_summary_is_one_screen(path: Path) -> None:
+    done = logs(str(path))
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) <= 40
+    for words in ("calls", "p50 / p95 / p99", "a: server_error 503", "4 of them torn or foreign"):
+        assert words in done.stdout
+
+
+def test_a_call_that_failed_over_twice_is_explained_by_one_command(path: Path) -> None:
+    first = json.loads(path.read_text().splitlines()[0])["call_id"]
+    done = logs(str(path), "--call", first)
+    events = [line.split()[1] for line in done.stdout.splitlines()[1:] if line.split()[1:2]]
+    expected = ["chat.attempt_failed", "chat.retry", "chat.fallback", "chat.call"]
+    assert [each for each in dict.fromkeys(events) if each in expected] == expected
+    whole = json.loads(logs(str(path), "--call", first, "--json").stdout)
+    assert [line["next_model"] for line in whole if line["event"] == "chat.fallback"] == ["b", "c"]
+    assert whole[-1]["outcome"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [(["nowhere.log"], "no file"), (["{path}", "--call", "zz"], "no call zz")]
+)
+def test_what_is_not_there_is_one_line_on_stderr(arguments: list[str], words: str, path: Path) -> None:
+    done = logs(*(each.format(path=path) for each in arguments))
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_percentiles_are_right_to_within_a_hundredth() -> None:
+    latencies = Latencies()
+    for number in range(1, 10_001):
+        latencies.add(number / 10)
+    for percent, value in ((50, 500), (95, 950), (99, 990)):
+        assert latencies.percentile(percent) == pytest.approx(value, rel=0.01)
+    assert Latencies().percentile(50) is None
+
+
+def test_many_lines_need_little_memory() -> None:
+    line: dict[str, Any] = {
+        "time": "2026-01-01T00:00:00.000Z",
+        "event": "chat.call",
+        "outcome": "ok",
+        "model": "m",
+    }
+
+    def read(count: int) -> int:
+        summary = LogSummary()
+        tracemalloc.start()
+        for number in range(count):
+            summary.add(json.dumps({**line, "call_id": f"{number:016x}", "latency_ms": 1 + number % 5000}))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert summary.calls == count
+        return peak
+
+    read(1)  # the price list, which is loaded once
+    assert read(10_000) < 2 * read(1_000) + 200_000
+
+
+def test_following_goes_on_over_a_file_that_turns_over(tmp_path: Path) -> None:
+    path = tmp_path / "chat.log"
+    seen: list[str] = []
+    enough = threading.Event()
+
+    def read() -> None:
+        for text in followed(path, every=0.01):
+            if text is not None:
+                seen.append(text.strip())
+            if len(seen) == 4:
+                enough.set()
+                return
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    path.write_text("1\n2")
+    time.sleep(0.1)
+    with path.open("a") as file:
+        file.write("2\n3\n")
+    time.sleep(0.1)
+    path.rename(tmp_path / "chat.log.1")
+    path.write_text("4\n")
+    assert enough.wait(10)
+    assert seen == ["1", "22", "3", "4"]

@@ -1,0 +1,577 @@
+"""Limited, alone, in front of fake handlers, on a clock that jumps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from safechat import (
+    ChatReply,
+    ChatRequest,
+    DeadlineExceeded,
+    RateLimits,
+    RequestTooLarge,
+    ServerError,
+    Usage,
+    errors,
+)
+from safechat.limits.layer import Limited
+from virtual_time import now, run
+
+
+def request(text: str = "Merhaba", model: str = "m", **fields: Any) -> ChatRequest:
+    return ChatRequest(messages=({"role": "user", "content": text},), model=model, **fields)
+
+
+def of_tokens(tokens: int, **fields: Any) -> ChatRequest:
+    """A request that is estimated at `tokens`, and whose reply (see Server) says the same."""
+    return request("x" * 2 * (tokens - 7), **fields)
+
+
+class Server:
+    """A handler that answers after `seconds`, and remembers when each call came."""
+
+    def __init__(self, seconds: float = 0.0, **reply: Any) -> None:
+        self.seconds = seconds
+        self.reply = reply
+        self.arrivals: list[float] = []
+        self.texts: list[str] = []
+        self.under_way = self.most = 0
+
+    async def __call__(self, request: ChatRequest) -> ChatReply:
+        self.arrivals.append(now())
+        text = request.messages[0]["content"]
+        assert isinstance(text, str)
+        self.texts.append(text)
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            await asyncio.sleep(self.seconds)
+        finally:
+            self.under_way -= 1
+        prompt = len(text) // 2 + 7
+        fields: dict[str, Any] = {"usage": Usage(prompt, 0, prompt), **self.reply}
+        return ChatReply(text="tamam", model=request.model, **fields)
+
+    def most_in(self, seconds: float) -> int:
+        """The most calls that came within any such span."""
+        return max(sum(start <= each < start + seconds for each in self.arrivals) for start in self.arrivals)
+
+
+def limited(server: Callable[[ChatRequest], Any], **limits: Any) -> Limited:
+    return Limited(server, RateLimits(**limits))
+
+
+def test_no_second_holds_more_than_twice_its_share_and_the_quota_is_used() -> None:
+    server = Server()
+
+    async def main() -> None:
+        layer = limited(server, requests_per_minute=1200, concurrency=50)
+        started = now()
+
+        async def caller() -> None:
+            while now() < started + 100:
+                await layer(request())
+
+        await asyncio.gather(*(caller() for _ in range(50)))
+
+    run(main())
+    assert server.most_in(1.0) <= 2 * 20
+    within = sum(each < server.arrivals[0] + 100 for each in server.arrivals)
+    assert 2000 * 0.99 <= within <= 2000 + 40
+
+
+@pytest.mark.parametrize("per_minute", [6, 60, 600, 6000])
+def test_every_rate_loses_less_than_a_hundredth(per_minute: int) -> None:
+    server = Server()
+
+    async def main() -> None:
+        layer = limited(server, requests_per_minute=per_minute)
+        await asyncio.gather(*(layer(request()) for _ in range(200)))
+
+    run(main())
+    took = server.arrivals[-1] - server.arrivals[0]
+    assert took == pytest.approx(200 / per_minute * 60, rel=0.04)
+    assert took <= 200 / per_minute * 60
+
+
+def test_tokens_are_paced_too() -> None:
+    server = Server()
+
+    async def main() -> None:
+        layer = limited(server, tokens_per_minute=6000)
+        await asyncio.gather(*(layer(of_tokens(50)) for _ in range(40)))
+
+    run(main())
+    assert server.arrivals[-1] - server.arrivals[0] == pytest.approx(20, rel=0.06)
+
+
+def test_a_large_request_among_small_ones_waits_its_fair_turn_only() -> None:
+    server = Server()
+
+    async def main() -> None:
+        layer = limited(server, tokens_per_minute=60_000, concurrency=1000)
+        small = [asyncio.create_task(layer(of_tokens(100))) for _ in range(20)]
+        await asyncio.sleep(0)
+        large = asyncio.create_task(layer(of_tokens(5000)))
+        await asyncio.sleep(0)
+        later = [asyncio.create_task(layer(of_tokens(100))) for _ in range(200)]
+        await asyncio.gather(*small, large, *later)
+
+    run(main())
+    sizes = [len(text) // 2 + 7 for text in server.texts]
+    assert sizes.index(5000) == 20, "first come, first served"
+    turn = server.arrivals[20] - server.arrivals[0]
+    assert turn == pytest.approx((20 * 100 + 5000) / 1000, rel=0.05)
+
+
+def test_calls_go_in_the_order_in_which_they_came() -> None:
+    server = Server()
+
+    async def main() -> None:
+        layer = limited(server, requests_per_minute=600, tokens_per_minute=60_000, concurrency=3)
+        await asyncio.gather(
+            *(layer(request(f"{number:03} " + "x" * (number % 7) * 300)) for number in range(60))
+        )
+
+    run(main())
+    assert [int(text[:3]) for text in server.texts] == list(range(60))
+
+
+def test_concurrency_is_never_exceeded_and_always_used() -> None:
+    server = Server(seconds=1)
+
+    async def main() -> float:
+        layer = limited(server, requests_per_minute=100_000, concurrency=7)
+        started = now()
+        await asyncio.gather(*(layer(request(model=f"m{number % 3}")) for number in range(70)))
+        return now() - started
+
+    took = run(main())
+    assert server.most == 7
+    assert took == pytest.approx(10, rel=0.02)
+
+
+def test_a_reservation_is_settled_with_the_usage_of_the_reply() -> None:
+    """Each call says it used ten times what was reserved: the pace must follow the use."""
+    server = Server(usage=Usage(0, 500, 500))
+
+    async def main() -> None:
+        layer = limited(server, tokens_per_minute=6000)
+        for _ in range(13):
+            await layer(of_tokens(50))
+
+    run(main())
+    assert server.arrivals[-1] - server.arrivals[0] >= 11 * 500 / 100
+
+
+def test_what_was_reserved_and_not_used_is_given_back() -> None:
+    server = Server(usage=Usage(0, 10, 10))
+
+    async def main() -> None:
+        layer = limited(server, tokens_per_minute=6000)
+        for _ in range(100):
+            await layer(of_tokens(100))
+
+    run(main())
+    assert server.arrivals[-1] - server.arrivals[0] <= 100 * 10 / 100 + 2
+
+
+def test_more_tokens_than_a_minute_allows_is_refused_at_once() -> None:
+    server = Server()
+
+    async def main() -> None:
+        layer = limited(server, tokens_per_minute=1000)
+        with pytest.raises(RequestTooLarge, match="about 1001 tokens and the limit is 1000 a minute"):
+            await layer(of_tokens(1001))
+        with pytest.raises(RequestTooLarge):
+            await layer(request(params={"max_completion_tokens": 5000}))
+        await layer(of_tokens(1000))
+
+    run(main())
+    assert len(server.arrivals) == 1
+
+
+def test_a_wait_past_the_deadline_fails_at_once() -> None:
+    server = Server()
+
+    async def main() -> None:
+        layer = limited(server, requests_per_minute=60)
+        await layer(request())
+        waiting = [asyncio.create_task(layer(request())) for _ in range(5)]
+        await asyncio.sleep(0)
+        asked = now()
+        with pytest.raises(DeadlineExceeded, match="would have the call wait") as caught:
+            await layer(request(deadline=now() + 4))
+        assert now() == pytest.approx(asked, abs=1e-3)
+        assert caught.value.retry_after == pytest.approx(6, abs=0.1)
+        await layer(request(deadline=now() + 7))
+        await asyncio.gather(*waiting)
+
+    run(main())
+    assert len(server.arrivals) == 7
+
+
+def test_a_call_cancelled_in_line_gives_back_its_place_and_its_room() -> None:
+    server = Server()
+
+    async def main() -> None:
+        layer = limited(server, requests_per_minute=60, tokens_per_minute=6000)
+        await layer(request())
+        waiting = [asyncio.create_task(layer(of_tokens(1000))) for _ in range(10)]
+        await asyncio.sleep(2.5)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        started = now()
+        await layer(of_tokens(100))
+        assert now() - started < 1.1
+
+    run(main())
+
+
+def test_a_cancelled_call_gives_back_its_slot_and_its_tokens() -> None:
+    server = Server(seconds=100)
+
+    async def main() -> None:
+        layer = limited(server, tokens_per_minute=6000, concurrency=1)
+        call = asyncio.create_task(layer(of_tokens(5900)))
+        await asyncio.sleep(90)
+        assert server.arrivals
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        server.seconds = 0
+        started = now()
+        await layer(of_tokens(3000))
+        assert now() - started < 1
+
+    run(main())
+
+
+def test_a_failed_call_gives_back_its_slot_and_its_tokens() -> None:
+    async def failing(_: ChatRequest) -> ChatReply:
+        raise ServerError("oops", status=500)
+
+    async def main() -> None:
+        layer = limited(failing, tokens_per_minute=6000, concurrency=1)
+        for _ in range(3):
+            with pytest.raises(ServerError):
+                await layer(of_tokens(100))
+        started = now()
+        with pytest.raises(ServerError):
+            await layer(of_tokens(100))
+        assert now() - started < 1
+
+    run(main())
+
+
+class Refusing(Server):
+    """Answers 429 to the calls whose numbers it is given, with a Retry-After."""
+
+    def __init__(self, refused: dict[int, float | None], **options: Any) -> None:
+        super().__init__(**options)
+        self.refused = refused
+
+    async def __call__(self, request: ChatRequest) -> ChatReply:
+        number = len(self.arrivals)
+        reply = await super().__call__(request)
+        if number in self.refused:
+            raise errors.RateLimited("429", status=429, retry_after=self.refused[number], model=request.model)
+        return reply
+
+
+async def gathered(layer: Limited, *requests: ChatRequest) -> list[object]:
+    return await asyncio.gather(*(layer(each) for each in requests), return_exceptions=True)
+
+
+def test_a_429_stops_every_caller_of_the_model_until_its_retry_after() -> None:
+    server = Refusing({0: 5.0})
+
+    async def main() -> float:
+        layer = limited(server, requests_per_minute=6000)
+        started = now()
+        await gathered(layer, *(request() for _ in range(50)))
+        return started
+
+    started = run(main())
+    after = [each - started for each in server.arrivals[1:]]
+    assert min(after[8:]) >= 5.0 - 1e-3, "beyond those that were on their way already"
+
+
+def test_callers_of_another_model_go_on() -> None:
+    server = Refusing({0: 5.0})
+
+    async def main() -> None:
+        layer = limited(server, requests_per_minute=6000)
+        await gathered(layer, request())
+        started = now()
+        await layer(request(model="another"))
+        assert now() == pytest.approx(started, abs=1e-3)
+
+    run(main())
+
+
+@pytest.mark.parametrize("limits", [{"requests_per_minute": 600}, {}])
+def test_after_the_pause_calls_start_spread_out(limits: dict[str, float]) -> None:
+    server = Refusing({0: 5.0}, seconds=0.1)
+
+    async def main() -> float:
+        layer = limited(server, **limits)
+        await gathered(layer, request())
+        started = now()
+        await gathered(layer, *(request() for _ in range(30)))
+        return started
+
+    started = run(main())
+    assert server.arrivals[1] - started == pytest.approx(5.0)
+    at_once = sum(abs(each - server.arrivals[1]) < 1e-3 for each in server.arrivals)
+    assert at_once <= 2
+
+
+def test_the_refused_call_goes_first_when_the_line_opens() -> None:
+    server = Refusing({0: 5.0})
+
+    async def main() -> None:
+        layer = limited(server, requests_per_minute=60)
+        await gathered(layer, request("refused"))
+        others = [asyncio.create_task(layer(request(f"other {number}"))) for number in range(5)]
+        await asyncio.sleep(1)
+        again = asyncio.create_task(layer(request("refused", attempt=2)))
+        await asyncio.gather(again, *others)
+
+    run(main())
+    assert server.texts[:3] == ["refused", "refused", "other 0"]
+
+
+def test_a_pause_past_the_deadline_fails_those_who_wait_and_those_who_come() -> None:
+    server = Refusing({1: 100.0})
+
+    async def main() -> None:
+        layer = limited(server, requests_per_minute=60)
+        await layer(request())
+        calls = [asyncio.create_task(layer(request(deadline=now() + 30))) for _ in range(4)]
+        started = now()
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(outcome, errors.RateLimited) for outcome in outcomes)
+        assert now() - started < 2, "at once, when the 429 came"
+        with pytest.raises(errors.RateLimited, match="past this call's deadline") as caught:
+            await layer(request(deadline=now() + 30))
+        assert caught.value.retry_after == pytest.approx(100, abs=2)
+
+    run(main())
+
+
+def test_a_429_without_a_retry_after_pauses_longer_each_time() -> None:
+    server = Refusing({0: None, 1: None, 2: None})
+
+    async def main() -> None:
+        layer = limited(server, requests_per_minute=6000)
+        for _ in range(4):
+            await gathered(layer, request())
+
+    run(main())
+    gaps = [b - a for a, b in zip(server.arrivals, server.arrivals[1:], strict=False)]
+    assert gaps == pytest.approx([1, 2, 4], abs=1e-3)
+
+
+def test_429s_that_come_together_are_one_pause_and_never_overflow() -> None:
+    server = Refusing(dict.fromkeys(range(2000)), seconds=0.1)
+
+    async def main() -> None:
+        layer = limited(server)
+        started = now()
+        await gathered(layer, *(request() for _ in range(8)))
+        await gathered(layer, request())
+        assert now() - started < 3
+        for _ in range(1500):
+            (outcome,) = await gathered(layer, request())
+            assert isinstance(outcome, errors.RateLimited)
+
+    run(main())
+
+
+def test_a_retry_is_not_told_to_wait_behind_those_it_goes_before() -> None:
+    server = Server()
+
+    async def main() -> None:
+        layer = limited(server, requests_per_minute=60)
+        waiting = [asyncio.create_task(layer(request())) for _ in range(40)]
+        await asyncio.sleep(0.5)
+        await layer(request(attempt=2, deadline=now() + 10))
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    run(main())
+
+
+def test_tokens_that_were_never_reserved_are_not_given_back() -> None:
+    server = Server(seconds=1, headers={"x-ratelimit-limit-tokens": "6000"}, usage=Usage(10, 0, 10))
+
+    async def main() -> None:
+        layer = limited(server)
+        await gathered(layer, *(request(params={"max_completion_tokens": 5000}) for _ in range(8)))
+        started = now()
+        await gathered(layer, *(request(params={"max_completion_tokens": 3000}) for _ in range(3)))
+        assert now() - started > 30
+
+    run(main())
+
+
+def headers(limit: int, remaining: int = 100, reset: str = "1s", kind: str = "requests") -> dict[str, str]:
+    return {
+        f"x-ratelimit-limit-{kind}": str(limit),
+        f"x-ratelimit-remaining-{kind}": str(remaining),
+        f"x-ratelimit-reset-{kind}": reset,
+    }
+
+
+def test_limits_follow_the_headers_when_none_is_set() -> None:
+    server = Server(seconds=0.01, headers=headers(600))
+
+    async def main() -> None:
+        layer = limited(server)
+        await gathered(layer, *(request() for _ in range(100)))
+
+    run(main())
+    assert server.most_in(0.001) <= 8, "few go before the first answer has told the limit"
+    assert server.arrivals[-1] - server.arrivals[0] == pytest.approx(10, rel=0.1)
+
+
+def test_limits_follow_the_headers_when_they_change() -> None:
+    server = Server(headers=headers(6000))
+
+    async def main() -> None:
+        layer = limited(server)
+        await layer(request())
+        server.reply["headers"] = headers(60)
+        await layer(request())
+        await gathered(layer, *(request() for _ in range(10)))
+
+    run(main())
+    assert server.arrivals[-1] - server.arrivals[0] == pytest.approx(10, rel=0.15)
+
+
+def test_who_waits_already_goes_on_at_the_new_rate() -> None:
+    server = Server(headers=headers(6))
+
+    async def main() -> None:
+        layer = limited(server)
+        await layer(request())
+        waiting = asyncio.create_task(layer(request()))
+        await asyncio.sleep(1)
+        layer._quotas["m"].answered(headers(600))
+        started = now()
+        await waiting
+        assert now() - started < 1
+
+    run(main())
+
+
+def test_a_limit_that_is_no_minutes_is_told_by_its_reset() -> None:
+    """A bucket of 10 that fills with 100 a second, and calls its size the limit."""
+    level, updated = 10.0, 1000.0
+
+    async def server(request: ChatRequest) -> ChatReply:
+        nonlocal level, updated
+        level, updated = min(10.0, level + (now() - updated) * 100), now()
+        if level < 1:
+            raise errors.RateLimited("429", status=429, retry_after=(1 - level) / 100, model=request.model)
+        level -= 1
+        arrivals.append(now())
+        said = headers(10, int(level), f"{(10 - level) * 10:.0f}ms")
+        await asyncio.sleep(0.02)
+        return ChatReply("tamam", "m", headers=said)
+
+    arrivals: list[float] = []
+
+    async def main() -> None:
+        layer = limited(server, concurrency=100)
+        outcomes = await gathered(layer, *(request() for _ in range(1000)))
+        assert sum(isinstance(each, ChatReply) for each in outcomes) >= 995
+
+    run(main())
+    assert arrivals[-1] - arrivals[0] == pytest.approx(10, rel=0.05)
+
+
+def test_token_limits_follow_the_headers_too() -> None:
+    server = Server(headers=headers(6000, kind="tokens"))
+
+    async def main() -> None:
+        layer = limited(server)
+        await layer(of_tokens(50))
+        await gathered(layer, *(of_tokens(50) for _ in range(40)))
+        with pytest.raises(RequestTooLarge):
+            await layer(of_tokens(6001))
+
+    run(main())
+    assert server.arrivals[-1] - server.arrivals[0] == pytest.approx(20, rel=0.1)
+
+
+def test_a_limit_set_by_hand_wins_over_the_headers() -> None:
+    server = Server(headers=headers(6))
+
+    async def main() -> None:
+        layer = limited(server, requests_per_minute=6000)
+        await gathered(layer, *(request() for _ in range(100)))
+
+    run(main())
+    assert server.arrivals[-1] - server.arrivals[0] < 1.1
+
+
+def test_an_api_that_tells_no_limit_gets_all_that_concurrency_allows() -> None:
+    server = Server(seconds=1)
+
+    async def main() -> float:
+        layer = limited(server, concurrency=64)
+        await gathered(layer, *(request() for _ in range(200)))
+        server.most = 0
+        started = now()
+        await gathered(layer, *(request() for _ in range(64)))
+        return now() - started
+
+    assert run(main()) == pytest.approx(1.0)
+    assert server.most == 64
+
+
+@pytest.mark.parametrize(
+    ("limits", "kind"),
+    [
+        ({"requests_per_minute": 0}, ValueError),
+        ({"tokens_per_minute": -1}, ValueError),
+        ({"requests_per_minute": float("inf")}, ValueError),
+        ({"requests_per_minute": "60"}, TypeError),
+        ({"concurrency": 0}, ValueError),
+        ({"concurrency": 2.5}, TypeError),
+        ({"concurrency": True}, TypeError),
+    ],
+)
+def test_wrong_limits_are_refused_by_name(limits: dict[str, Any], kind: type[Exception]) -> None:
+    with pytest.raises(kind, match=next(iter(limits))):
+        RateLimits(**limits)
+
+
+def test_cancelling_at_any_moment_leaves_nothing_held() -> None:
+    """Calls are cancelled at many different moments; afterwards all slots and the line are free."""
+    server = Server(seconds=0.35)
+
+    async def main() -> None:
+        layer = limited(server, requests_per_minute=1200, tokens_per_minute=60_000, concurrency=3)
+        calls = [asyncio.create_task(layer(of_tokens(20 + number * 3))) for number in range(120)]
+        for number, call in enumerate(calls):
+            await asyncio.sleep(0.013)
+            if number % 3:
+                call.cancel()
+        outcomes = Counter(
+            type(each).__name__ for each in await asyncio.gather(*calls, return_exceptions=True)
+        )
+        assert outcomes["ChatReply"] >= 40
+        server.most = 0
+        await gathered(layer, *(of_tokens(10) for _ in range(9)))
+        assert server.most == 3
+
+    run(main())

@@ -1,0 +1,144 @@
+"""Prompts and answers are logged only when asked for, cut and masked; a cost is never guessed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import openai
+import pytest
+
+from clients import KEY
+from safechat import ChatClientWrapper, ChatReply, Usage, configure_logging, cost
+from safechat.cost import CostSum
+from safechat.log.content import LENGTH, masked
+from safechat.testing import ScriptedClient
+from wire import completion
+
+# Numbers whose checksums hold, of nobody: the banks' and the card makers' own examples.
+PERSONAL = {
+    "ali.veli+is@ornek.com.tr": "[email]",
+    "TR33 0006 1005 1978 6457 8413 26": "[iban]",
+    "TR330006100519786457841326": "[iban]",
+    "GB82WEST12345698765432": "[iban]",
+    "4111 1111 1111 1111": "[card]",
+    "5500-0000-0000-0004": "[card]",
+    "10000000146": "[tckn]",
+    "+90 532 123 45 67": "[phone]",
+    "0532 123 45 67": "[phone]",
+    "0(212) 123 45 67": "[phone]",
+    "+905321234567": "[phone]",
+}
+
+
+@pytest.mark.parametrize("personal", PERSONAL)
+def test_personal_data_with_a_shape_is_masked(personal: str) -> None:
+    assert masked(f"Bilgim: {personal}, teşekkürler.") == f"Bilgim: {PERSONAL[personal]}, teşekkürler."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sipariş 12345678901",
+        "4111 1111 1111 1112",
+        "TR00 0006 1005 1978 6457 8413 26",
+        "2026-11-24 09:30",
+        "3,14159265358979",
+        "v1.2.3",
+    ],
+)
+def test_numbers_whose_checksum_fails_are_left_alone(text: str) -> None:
+    assert masked(text) == text
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "chat.log"
+
+
+def test_content_is_logged_only_when_asked_for(path: Path) -> None:
+    with (
+        configure_logging(path, content=True),
+        ChatClientWrapper(ScriptedClient("0532 123 45 67 mi?")) as chat,
+    ):
+        chat.generate([{"role": "system", "content": "Kısa."}, {"role": "user", "content": "ali@ornek.com"}])
+        chat.generate("x" * 5000)
+    with configure_logging(path), ChatClientWrapper(ScriptedClient("gizli")) as chat:
+        chat.generate("gizli")
+    first, second, third = (json.loads(line) for line in path.read_text().splitlines())
+    assert (first["prompt"], first["answer"]) == ("system: Kısa.\nuser: [email]", "[phone] mi?")
+    assert second["prompt"].endswith("… (5006 characters)")
+    assert len(second["prompt"]) < LENGTH + 30
+    assert not {"prompt", "answer"} & set(third)
+
+
+def test_a_key_in_a_prompt_is_taken_out_too(path: Path) -> None:
+    with configure_logging(path, content=True), ChatClientWrapper(ScriptedClient("ok")) as chat:
+        chat.generate(f"anahtarım {KEY}")
+    assert KEY not in path.read_text()
+
+
+USAGE = Usage(prompt_tokens=1000, completion_tokens=500, total_tokens=1500, cached_tokens=100)
+
+
+def test_the_cost_is_that_of_the_model_at_its_address() -> None:
+    reply = ChatReply("ok", "gpt-5-mini-2025-08-07", usage=USAGE, base_url="https://api.openai.com/v1/")
+    cheaper = ChatReply("ok", "gpt-5-nano", usage=USAGE, base_url="https://api.openai.com/v1/")
+    assert reply.cost_usd is not None
+    assert cheaper.cost_usd is not None
+    assert 0 < cheaper.cost_usd < reply.cost_usd < 0.01
+
+
+@pytest.mark.parametrize(
+    ("usage", "model", "url"),
+    [
+        (None, "gpt-5-mini", "https://api.openai.com/v1"),
+        (USAGE, "bir-model", "https://api.openai.com/v1"),
+        (USAGE, "gpt-5-mini", "http://127.0.0.1:8000/v1"),
+        (USAGE, "gpt-5-mini", None),
+        (Usage(prompt_tokens=9, cached_tokens=20), "gpt-5-mini", "https://api.openai.com/v1"),
+    ],
+)
+def test_a_cost_is_never_guessed(usage: Usage | None, model: str, url: str | None) -> None:
+    assert ChatReply("ok", model, usage=usage, base_url=url).cost_usd is None
+
+
+def test_without_the_price_list_there_is_no_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost, "_price_list", lambda: None)
+    assert ChatReply("ok", "gpt-5-mini", usage=USAGE, base_url="https://api.openai.com/v1").cost_usd is None
+
+
+def test_a_reply_of_the_sdk_knows_its_address() -> None:
+    import httpx2
+
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=completion()))
+    client = openai.AsyncOpenAI(api_key=KEY, http_client=httpx2.AsyncClient(transport=transport))
+    with ChatClientWrapper(client) as chat:
+        reply = chat.generate("Merhaba")
+    assert reply.base_url == "https://api.openai.com/v1/"
+    assert reply.cost_usd is not None
+
+
+@pytest.mark.parametrize(
+    ("host", "model"),
+    [("api.openai.com", "gpt-5-mini"), ("generativelanguage.googleapis.com", "gemini-2.5-pro")],
+    ids=["even", "with steps"],
+)
+def test_a_sum_of_costs_is_the_sum_of_each_ones(host: str, model: str) -> None:
+    calls = [
+        Usage(prompt_tokens=prompt, completion_tokens=70, cached_tokens=30)
+        for prompt in (100, 150_000, 250_000)
+    ]
+    costs = [ChatReply("ok", model, usage=each, base_url=f"https://{host}/").cost_usd for each in calls]
+    total = CostSum()
+    for each in calls:
+        total.add(host, model, each.prompt_tokens, each.completion_tokens, each.cached_tokens)
+    assert None not in costs
+    assert total.total() == pytest.approx(sum(cost or 0 for cost in costs))
+
+
+def test_calls_without_a_price_sum_up_to_none() -> None:
+    total = CostSum()
+    assert total.total() is None
+    total.add("127.0.0.1", "gpt-5-mini", 100, 100, 0)
+    assert total.total() is None
