@@ -21,7 +21,7 @@ def code(source: object) -> dict[str, object]:
 def test_a_tag_names_the_task_its_module_and_its_definition() -> None:
     cell = task_cell("\n#| odev 1.2 call.reply.read_reply  \ndef read_reply(): ...")
     assert cell is not None
-    assert (cell.id, cell.module, cell.name) == (TaskId(1, 2), "reply", "read_reply")
+    assert (cell.id, cell.module, cell.name) == (TaskId(1, 2), "call.reply", "read_reply")
     assert str(cell.id) == "1.2"
 
 
@@ -109,5 +109,5 @@ def test_a_file_that_is_no_notebook_has_a_problem_and_no_cells(content: bytes) -
 
 
 def test_a_notebook_beyond_all_measure_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("odev.cells.LARGEST", 10)
+    monkeypatch.setattr("odev.course.cells.LARGEST", 10)
     assert "çok büyük" in read_notebook("01.ipynb", notebook()).problem

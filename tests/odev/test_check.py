@@ -187,7 +187,7 @@ def test_importing_odev_is_cheap() -> None:
 def test_the_function_stays_a_function_whatever_is_imported() -> None:
     import odev
 
-    importlib.import_module("odev.checking")
+    importlib.import_module("odev.student.check")
     assert callable(odev.check)
 
 
