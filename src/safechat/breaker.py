@@ -5,9 +5,10 @@ Pure decisions about `now`. Not here: asking the next model (fallback.py).
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass
+
+from safechat.checks import check_count, check_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +20,9 @@ class BreakerPolicy:
     cooldown: float = 15.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.failures, bool) or not isinstance(self.failures, int):
-            raise TypeError(f"failures must be an int, not {type(self.failures).__name__}: {self.failures!r}")
-        if self.failures < 1:
-            raise ValueError(f"failures must be at least 1, not {self.failures!r}")
-        for name in ("window", "cooldown"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be a number of seconds above 0, not {value!r}")
+        check_count("failures", self.failures)
+        check_seconds("window", self.window, finite=True)
+        check_seconds("cooldown", self.cooldown, finite=True)
 
 
 class CircuitBreaker:

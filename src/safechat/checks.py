@@ -107,13 +107,35 @@ def _check_encodable(where: str, text: str) -> None:
         ) from None
 
 
-def check_seconds(name: str, seconds: object) -> float:
-    """`seconds` as a float, if it is a number above 0 (infinity is one: no limit)."""
+def check_seconds(name: str, seconds: object, *, finite: bool = False, zero: bool = False) -> float:
+    """`seconds` as a float, if it is a number above 0. Infinity is one (no limit), unless it must be
+    `finite`; with `zero`, 0 is allowed too."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError(f"{name} must be a number of seconds, not {_type_name(seconds)}: {_short(seconds)}")
-    if math.isnan(seconds) or seconds <= 0:
-        raise ValueError(f"{name} must be above 0 seconds, not {seconds!r}")
+    if math.isnan(seconds) or seconds < 0 or (seconds == 0 and not zero):
+        least = "0 seconds or more" if zero else "above 0 seconds"
+        raise ValueError(f"{name} must be {least}, not {seconds!r}")
+    if finite and math.isinf(seconds):
+        raise ValueError(f"{name} must be a finite number of seconds, not {seconds!r}")
     return float(seconds)
+
+
+def check_rate(name: str, rate: object) -> float:
+    """`rate`, so much a minute, as a float, if it is a finite number above 0."""
+    if isinstance(rate, bool) or not isinstance(rate, int | float):
+        raise TypeError(f"{name} must be a number, not {_type_name(rate)}: {_short(rate)}")
+    if not (math.isfinite(rate) and rate > 0):
+        raise ValueError(f"{name} must be above 0 and finite, not {rate!r}")
+    return float(rate)
+
+
+def check_count(name: str, count: object) -> int:
+    """`count`, if it is a whole number of at least 1."""
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"{name} must be an int, not {_type_name(count)}: {_short(count)}")
+    if count < 1:
+        raise ValueError(f"{name} must be at least 1, not {count!r}")
+    return count
 
 
 def check_model(model: object) -> str:

@@ -1,7 +1,7 @@
 """Deadline: the layer that ends a call at its deadline, wherever it is.
 
 The other layers fail earlier where they can tell that they would be late; this
-one holds when they cannot. Not here: the time limit of an attempt (call.py).
+one holds when they cannot. Not here: the time limit of an attempt (call/layer.py).
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import anyio
 
 from safechat.errors import ChatError, DeadlineExceeded
+from safechat.log.record import CallRecord, call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
+from safechat.runtime import clock
 
 
 class Deadline:
@@ -22,19 +24,24 @@ class Deadline:
         """The next handler's reply; else its error, or DeadlineExceeded, with `failures` filled in."""
         if request.deadline is None:
             return await self._next(request)
-        seconds = request.deadline - anyio.current_time()
-        try:
-            with anyio.move_on_after(seconds):
-                return await self._next(request)
-        except ChatError as error:
-            error.failures = tuple(each for each in request.failures if each is not error)
-            raise
-        failures = tuple(request.failures)
-        before = f"; before that: {failures[-1]}" if failures else ""
-        late = DeadlineExceeded(
-            f"{request.model}: the call did not finish within its deadline of {seconds:.3g} s{before}",
-            model=request.model,
-            attempts=len(failures) + 1,
-        )
-        late.failures = failures
-        raise late
+        seconds = request.deadline - clock.now()
+        with call_record() as record:
+            try:
+                with anyio.move_on_after(seconds):
+                    return await self._next(request)
+            except ChatError as error:
+                error.failures = tuple(failure for failure in record.failures if failure is not error)
+                raise
+            raise _too_late(request, seconds, record)
+
+
+def _too_late(request: ChatRequest, seconds: float, record: CallRecord) -> DeadlineExceeded:
+    failures = tuple(record.failures)
+    before = f"; before that: {failures[-1]}" if failures else ""
+    error = DeadlineExceeded(
+        f"{request.model}: the call did not finish within its deadline of {seconds:.3g} s{before}",
+        model=request.model,
+        attempts=record.requests + 1,
+    )
+    error.failures = failures
+    return error

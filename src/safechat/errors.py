@@ -38,6 +38,8 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
+from safechat.usage import Usage
+
 NO_FIT = "schema_mismatch"  # the `code` of such an error
 
 
@@ -51,12 +53,14 @@ class ChatError(Exception):
     `status`, `code`, `param` and `request_id` are the API's own words, where it
     gave any. `retry_after` is the wait it asked for, in seconds. `attempts`
     counts the requests that were made for the call, and `failures` are the
-    errors of those before this one, in their order.
+    errors of those before this one, in their order. `sent` is False where no
+    request reached the API, and `usage` is what the answer said that it cost.
     """
 
     kind: ClassVar[str] = "error"
     retryable: bool = False
     falls_back: bool = False
+    sent: bool = True
 
     def __init__(
         self,
@@ -70,6 +74,9 @@ class ChatError(Exception):
         model: str | None = None,
         attempts: int = 1,
         retryable: bool | None = None,
+        falls_back: bool | None = None,
+        sent: bool | None = None,
+        usage: Usage | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -80,8 +87,13 @@ class ChatError(Exception):
         self.model = model
         self.attempts = attempts
         self.failures: tuple[ChatError, ...] = ()
+        self.usage = usage
         if retryable is not None:
             self.retryable = retryable
+        if falls_back is not None:
+            self.falls_back = falls_back
+        if sent is not None:
+            self.sent = sent
 
 
 class RateLimited(ChatError):
@@ -196,8 +208,9 @@ class TruncatedReply(BadReply):
         code: str | None = None,
         request_id: str | None = None,
         model: str | None = None,
+        usage: Usage | None = None,
     ) -> None:
-        super().__init__(message, status=200, code=code, request_id=request_id, model=model)
+        super().__init__(message, status=200, code=code, request_id=request_id, model=model, usage=usage)
         self.partial_text = partial_text
 
 
@@ -217,6 +230,7 @@ class CircuitOpen(ChatError):
     """This model failed too often just now and is left alone for a while."""
 
     kind = "circuit_open"
+    sent = False
     falls_back = True
 
 
@@ -224,18 +238,21 @@ class QueueFull(ChatError):
     """A ChatQueue holds as many calls as it may."""
 
     kind = "queue_full"
+    sent = False
 
 
 class RequestTooLarge(ChatError):
     """The request needs more than the rate limit could ever let through."""
 
     kind = "request_too_large"
+    sent = False
 
 
 class KeyUnavailable(ChatError):
     """There is no API key to call with."""
 
     kind = "key_unavailable"
+    sent = False
 
 
 class VaultUnreachable(KeyUnavailable):

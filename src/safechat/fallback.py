@@ -7,7 +7,6 @@ the same model again (retry.py).
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +24,9 @@ from safechat.errors import (
     ServerError,
 )
 from safechat.log.events import event
+from safechat.log.record import CallRecord, call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
+from safechat.runtime import clock
 
 # What says that a target is sick. Not a wrong request, and not a 429: that has its own pause.
 _SICK = (ServerError, ConnectionFailed, RequestTimedOut, MalformedReply, EmptyReply, ModelUnavailable)
@@ -53,45 +54,45 @@ class Fallback:
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The first reply. Raises the error of the last target that was tried, or at once one that
         no other model would mend. The reply's `model` and `attempts` say what it took."""
-        failed: list[ChatError] = []
+        failed: list[tuple[ChatError, int]] = []  # with the requests that the target took
         targets = dict.fromkeys((Target(self._next, request.model), *self._fallbacks))
-        for target in targets:
-            if failed:
-                if request.deadline is not None and _now() >= request.deadline:
-                    break
-                _tell(failed[-1], target)
-            try:
-                reply = await self._ask(target, request)
-            except ChatError as error:
-                failed.append(error)
-                if not error.falls_back:
-                    break
-            else:
-                earlier = sum(error.attempts for error in failed)
-                return replace(reply, attempts=reply.attempts + earlier) if earlier else reply
-        raise _summed_up(failed)
+        with call_record() as record:
+            for target in targets:
+                if failed:
+                    if request.deadline is not None and clock.now() >= request.deadline:
+                        break
+                    _tell(failed[-1][0], target)
+                before = record.requests
+                try:
+                    return record.counted(await self._ask(target, request, record))
+                except ChatError as error:
+                    failed.append((error, record.requests - before))
+                    if not error.falls_back:
+                        break
+            raise _summed_up(failed, record)
 
-    async def _ask(self, target: Target, request: ChatRequest) -> ChatReply:
+    async def _ask(self, target: Target, request: ChatRequest, record: CallRecord) -> ChatReply:
         breaker = self._breakers.setdefault(target, CircuitBreaker(self._policy))
-        probe = breaker.state(_now()) == "half_open"
-        if not breaker.allows(_now()):
-            wait = breaker.closed_in(_now())
+        probe = breaker.state(clock.now()) == "half_open"
+        if not breaker.allows(clock.now()):
+            wait = breaker.closed_in(clock.now())
             raise CircuitOpen(
                 f"{target.model}: left alone for {wait:.1f} s more, for it failed too often just now",
                 model=target.model,
                 retry_after=wait,
                 attempts=0,
             )
-        before = len(request.failures)
+        failures, requests = len(record.failures), record.requests
         try:
             reply = await target.handler(replace(request, model=target.model))
-        except _SICK as error:
-            if error.code == NO_FIT:  # the caller's own schema: the target is well
+        except ChatError as error:
+            record.add(error)
+            if not isinstance(error, _SICK) or error.code == NO_FIT:  # a schema is the caller's own
                 breaker.released(probe=probe)
-            else:
-                others = sum(not isinstance(each, _SICK) for each in request.failures[before:])
-                requests = error.attempts - others  # a 401 or a 429 on the way says nothing of the target
-                _told(target, breaker, lambda now: breaker.failed(now, requests, probe=probe))
+            else:  # a 401 or a 429 on the way says nothing of the target
+                others = sum(not isinstance(failure, _SICK) for failure in record.failures[failures:])
+                sick = record.requests - requests - others
+                _told(target, breaker, lambda now: breaker.failed(now, sick, probe=probe))
             raise
         except BaseException:
             breaker.released(probe=probe)
@@ -102,7 +103,7 @@ class Fallback:
 
 def _told(target: Target, breaker: CircuitBreaker, decide: Callable[[float], None]) -> None:
     """A decision of the breaker, with a record where it opens or closes the circuit."""
-    now = _now()
+    now = clock.now()
     before = breaker.state(now)
     decide(now)
     if (after := breaker.state(now)) != before:
@@ -120,15 +121,11 @@ def _tell(error: ChatError, target: Target) -> None:
     )
 
 
-def _summed_up(failed: list[ChatError]) -> ChatError:
+def _summed_up(failed: Sequence[tuple[ChatError, int]], record: CallRecord) -> ChatError:
     """The last error, with what became of all targets at the head of its message."""
-    last = failed[-1]
+    last, _ = failed[-1]
     if len(failed) > 1:
-        told = ", ".join(f"{error.model} {error.kind} ×{error.attempts}" for error in failed)
-        last.args = (f"no model answered ({told}); the last: {last}",)
-        last.attempts = sum(error.attempts for error in failed)
+        targets = ", ".join(f"{error.model} {error.kind} ×{requests}" for error, requests in failed)
+        last.args = (f"no model answered ({targets}); the last: {last}",)
+    last.attempts = record.requests
     return last
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -1,21 +1,18 @@
 """The layers, in their order: the whole way of a call, in one place to see.
 
-Not here: what a layer does (a file each), checking what a caller gives (client.py).
+Not here: what a layer does (a file or a folder each), checking what a caller gives (client/).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Self
-
-import anyio
 
 from safechat.breaker import BreakerPolicy
 from safechat.call.layer import OpenAICall
-from safechat.client.workers import Stop
 from safechat.deadline import Deadline
 from safechat.fallback import Fallback, Target
 from safechat.keys.layer import Keyed
@@ -24,11 +21,65 @@ from safechat.limits.layer import Limited
 from safechat.limits.quota import RateLimits
 from safechat.log.events import event
 from safechat.log.layer import Logged
+from safechat.log.record import call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.retry import Retried, RetryPolicy
+from safechat.runtime import clock
 
 if TYPE_CHECKING:
     from safechat.telemetry import Telemetry
+
+Layer = Callable[[Handler], Handler]
+Stop = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """How patient, how fast and how careful; `keys` gives the API keys."""
+
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    limits: RateLimits = field(default_factory=RateLimits)
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    keys: KeySource | None = None
+
+    def for_another_client(self) -> Policies:
+        """Limits set by hand are those of the client's own quota, and its keys are its own. Another
+        endpoint has other ones: it tells its limits in its headers, and its client has a key."""
+        return replace(self, limits=RateLimits(concurrency=self.limits.concurrency), keys=None)
+
+
+def nested(innermost: Handler, *layers: Layer | None) -> Handler:
+    """`innermost` within the layers, which are given from the inside out. None is no layer."""
+    handler = innermost
+    for layer in layers:
+        if layer is not None:
+            handler = layer(handler)
+    return handler
+
+
+def around_a_client(call: OpenAICall, policies: Policies, telemetry: Telemetry | None) -> Handler:
+    """The layers that each client has for itself."""
+    keys = policies.keys
+    return nested(
+        call,
+        partial(telemetry.measured, base_url=call.base_url) if telemetry is not None else None,
+        partial(Keyed, keys=keys) if keys is not None else None,  # a call that waits takes the newest key
+        partial(Limited, limits=policies.limits),
+        partial(Retried, policy=policies.retry),
+    )
+
+
+def around_all_clients(
+    first: Handler, fallbacks: Sequence[Target], policies: Policies, telemetry: Telemetry | None
+) -> Handler:
+    """The layers that a call goes through once, whoever answers it."""
+    return nested(
+        first,
+        partial(Fallback, fallbacks=fallbacks, breaker=policies.breaker),
+        Deadline,
+        Logged,
+        telemetry.traced if telemetry is not None else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,45 +92,26 @@ class Layers:
     attached: dict[object, Stop] = field(default_factory=dict)
 
     @classmethod
-    def build(
-        cls,
-        client: object,
-        fallbacks: Sequence[tuple[object, str]],
-        retry: RetryPolicy,
-        limits: RateLimits,
-        breaker: BreakerPolicy,
-        keys: KeySource | None = None,
-    ) -> Self:
-        """The order of the layers, for the client and for each other one among the fallbacks.
-
-        Limits set by hand are those of the client's own quota; another endpoint
-        has another, and tells it in its headers. So it is with `keys`.
-        """
+    def build(cls, client: object, fallbacks: Sequence[tuple[object, str]], policies: Policies) -> Self:
+        """For the client, and for each other one among the fallbacks."""
         telemetry = _telemetry()
         calls: dict[int, OpenAICall] = {}
-        reached: dict[int, Handler] = {}
-        for each in (client, *(other for other, _ in fallbacks)):
-            if id(each) not in calls:
-                call: Handler
-                own = keys if each is client else None
-                call = calls[id(each)] = OpenAICall(each, keyed=own is not None)
-                if telemetry is not None:
-                    call = telemetry.measured(call, calls[id(each)].base_url)
-                if own is not None:  # after the limiter: a call that waits there takes the newest key
-                    call = Keyed(call, own)
-                allowed = limits if each is client else RateLimits(concurrency=limits.concurrency)
-                reached[id(each)] = Retried(Limited(call, allowed), retry)
-        targets = [Target(reached[id(other)], model) for other, model in fallbacks]
-        whole: Handler = Logged(Deadline(Fallback(reached[id(client)], targets, breaker)))
-        if telemetry is not None:
-            whole = telemetry.traced(whole)
-        return cls(whole, tuple(calls.values()), keys)
+        handlers: dict[int, Handler] = {}
+        for other in (client, *(other for other, _ in fallbacks)):
+            if id(other) not in calls:
+                own = policies if other is client else policies.for_another_client()
+                call = calls[id(other)] = OpenAICall(other, keyed=own.keys is not None)
+                handlers[id(other)] = around_a_client(call, own, telemetry)
+        targets = [Target(handlers[id(other)], model) for other, model in fallbacks]
+        whole = around_all_clients(handlers[id(client)], targets, policies, telemetry)
+        return cls(whole, tuple(calls.values()), policies.keys)
 
     async def answer(self, request: ChatRequest, deadline: float) -> ChatReply:
         """The call; `deadline` is in seconds from now."""
-        started = anyio.current_time()
-        reply = await self.handler(replace(request, deadline=started + deadline))
-        return replace(reply, latency=anyio.current_time() - started)
+        started = clock.now()
+        with call_record(new=True):
+            reply = await self.handler(replace(request, deadline=started + deadline))
+        return replace(reply, latency=clock.now() - started)
 
     def attach(self, stop: Stop) -> Callable[[], None]:
         """A queue that works here: it is stopped before the connections are closed."""

@@ -7,16 +7,17 @@ answered (reply.py).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from pydantic import BaseModel
 
 from safechat.cost import cost_usd
-from safechat.errors import ChatError
+from safechat.usage import Usage
 
 Message = Mapping[str, object]
 OnPiece = Callable[[str], Awaitable[None]]
+OnStart = Callable[[Mapping[str, str]], None]
 Messages = str | Sequence[Message]
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
@@ -29,12 +30,12 @@ class ChatRequest:
 
     `timeout` limits one attempt, in seconds. `deadline` is the moment, on the
     event loop's clock, at which the whole call must be over. `attempt` is 1 for
-    the first request of a call, 2 for the next; `failures` are the errors of
-    those before it. `parse` is the model that the answer's JSON must fit.
+    the first request to a model, 2 for the next. `parse` is the model that the answer's JSON must fit.
 
     With `on_piece` the answer is streamed: each piece of text is given to it as
     it comes, and the reply follows at the end. Then `timeout` limits the wait for
-    each piece, and `strict_streams` asks for a finish_reason.
+    each piece, and `strict_streams` asks for a finish_reason. `on_start` is called
+    once, with the headers of the answer, when the first chunk of the stream has come.
     """
 
     messages: tuple[Message, ...]
@@ -46,19 +47,20 @@ class ChatRequest:
     attempt: int = 1
     parse: type[BaseModel] | None = None
     on_piece: OnPiece | None = None
+    on_start: OnStart | None = None
     strict_streams: bool = True
-    failures: list[ChatError] = field(default_factory=list, repr=False, compare=False)
 
+    def also_on_start(self, listener: OnStart) -> ChatRequest:
+        """This request, whose stream also tells `listener` that it has begun."""
+        before = self.on_start
+        if before is None:
+            return replace(self, on_start=listener)
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens, as the API counted them. The cached are part of the prompt, the reasoning of the completion."""
+        def both(headers: Mapping[str, str]) -> None:
+            before(headers)
+            listener(headers)
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    total_tokens: int = 0
-    cached_tokens: int = 0
-    reasoning_tokens: int = 0
+        return replace(self, on_start=both)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,7 @@ helped (errors.py), all callers' pause after a 429 (limits.py), other models.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import math
 import random as _random
 import time
 from collections.abc import Callable
@@ -19,8 +17,10 @@ from dataclasses import dataclass, replace
 from tenacity import AsyncRetrying, RetryCallState
 
 from safechat import errors
+from safechat.checks import check_count, check_seconds
 from safechat.errors import ChatError
 from safechat.log.events import event
+from safechat.log.record import CallRecord, call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.runtime import clock
 
@@ -40,14 +40,9 @@ class RetryPolicy:
     cap: float = 8.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int):
-            raise TypeError(f"attempts must be an int, not {type(self.attempts).__name__}: {self.attempts!r}")
-        if self.attempts < 1:
-            raise ValueError(f"attempts must be at least 1, not {self.attempts!r}")
-        for name in ("base", "cap"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be a number of seconds above 0, not {value!r}")
+        check_count("attempts", self.attempts)
+        check_seconds("base", self.base, finite=True)
+        check_seconds("cap", self.cap, finite=True)
 
 
 class RetryBudget:
@@ -106,21 +101,22 @@ class Retried:
         """
         budget = self._budgets.setdefault(request.model, RetryBudget())
         failed: ChatError
-        try:
-            reply = await self._attempt(request, 1)
-        except ChatError as error:
-            failed = error
-        else:
+        with call_record() as record:
+            try:
+                reply = await self._attempt(request, 1, record)
+            except ChatError as error:
+                failed = error
+            else:
+                budget.answered()
+                return record.counted(reply)
+            async for attempt in self._attempts(request, budget):
+                with attempt:
+                    number = attempt.retry_state.attempt_number
+                    if number == 1:
+                        raise failed  # made above: a call that is answered at once needs no loop
+                    reply = await self._attempt(request, number, record)
             budget.answered()
-            return reply
-        async for attempt in self._attempts(request, budget):
-            with attempt:
-                number = attempt.retry_state.attempt_number
-                if number == 1:
-                    raise failed  # made above: a call that is answered at once needs no loop
-                reply = await self._attempt(request, number)
-        budget.answered()
-        return replace(reply, attempts=reply.attempts + number - 1)
+            return record.counted(reply)
 
     def _attempts(self, request: ChatRequest, budget: RetryBudget) -> AsyncRetrying:
         return AsyncRetrying(
@@ -132,26 +128,15 @@ class Retried:
             reraise=True,
         )
 
-    async def _attempt(self, request: ChatRequest, number: int) -> ChatReply:
+    async def _attempt(self, request: ChatRequest, number: int, record: CallRecord) -> ChatReply:
         started = time.perf_counter()
+        if number > 1:
+            request = replace(request, attempt=number)
         try:
-            return await self._next(request if number == 1 else replace(request, attempt=number))
+            return await self._next(request)
         except ChatError as error:
-            error.attempts += number - 1
-            request.failures.append(error)
-            event(
-                logging.WARNING,
-                "chat.attempt_failed",
-                model=request.model,
-                attempt=number,
-                kind=error.kind,
-                status=error.status,
-                code=error.code,
-                request_id=error.request_id,
-                retry_after=error.retry_after,
-                latency_ms=round((time.perf_counter() - started) * 1000, 1),
-                error=str(error),
-            )
+            milliseconds = round((time.perf_counter() - started) * 1000, 1)
+            record.attempt_failed(error, request, latency_ms=milliseconds)
             raise
 
     def _wait(self, state: RetryCallState) -> float:
@@ -163,7 +148,7 @@ class Retried:
     def _is_over(self, state: RetryCallState, request: ChatRequest, budget: RetryBudget) -> bool:
         if state.attempt_number >= self._policy.attempts or not budget.allows():
             return True
-        return request.deadline is not None and _now() + state.upcoming_sleep >= request.deadline
+        return request.deadline is not None and clock.now() + state.upcoming_sleep >= request.deadline
 
     def _tell(self, state: RetryCallState, request: ChatRequest) -> None:
         error = _error(state)
@@ -193,7 +178,3 @@ def _error(state: RetryCallState) -> ChatError:
     error = state.outcome.exception() if state.outcome is not None else None
     assert isinstance(error, ChatError)
     return error
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

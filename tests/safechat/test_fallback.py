@@ -226,7 +226,7 @@ def test_the_breaker_lets_one_probe_through_and_its_outcome_decides() -> None:
         ({"failures": 0}, ValueError),
         ({"failures": 1.5}, TypeError),
         ({"window": 0}, ValueError),
-        ({"cooldown": "x"}, ValueError),
+        ({"cooldown": "x"}, TypeError),
     ],
 )
 def test_a_wrong_policy_is_refused_by_name(policy: dict[str, Any], kind: type[Exception]) -> None:

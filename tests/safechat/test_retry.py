@@ -24,6 +24,7 @@ from safechat import (
     ServerError,
     TruncatedReply,
 )
+from safechat.log.record import call_record
 from safechat.retry import Retried, RetryBudget, backoff
 from safechat.testing import ScriptedHandler
 from virtual_time import now, run
@@ -160,9 +161,12 @@ def test_no_attempt_begins_after_the_deadline() -> None:
 
 
 def test_every_failure_is_kept_for_the_story() -> None:
-    asked_request = request()
-    run(Retried(Timed(ServerError("1"), ConnectionFailed("2"), "ok"))(asked_request))
-    assert [(type(each), str(each)) for each in asked_request.failures] == [
+    async def main() -> list[ChatError]:
+        with call_record() as record:
+            await Retried(Timed(ServerError("1"), ConnectionFailed("2"), "ok"))(request())
+            return record.failures
+
+    assert [(type(failure), str(failure)) for failure in run(main())] == [
         (ServerError, "1"),
         (ConnectionFailed, "2"),
     ]

@@ -1,16 +1,24 @@
-"""What a call is made of where it does not say so itself, and the check of what it does say.
+"""Dispatcher: what the wrapper, its streams, maps and queues share.
 
-Not here: the checks of messages (messages.py).
+It knows the wrapper's defaults, makes a checked call of what a caller gives, and runs it in the wrapper's
+own event loop. Not here: the rules of the checks (checks.py), the layers and their order (layers.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import weakref
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from pydantic import BaseModel
 
 from safechat.checks import check_messages, check_model, check_parse, check_seconds
-from safechat.messages import ChatRequest, Messages
+from safechat.layers import Layers
+from safechat.messages import ChatReply, ChatRequest, Messages, OnPiece
+from safechat.runtime.loop import OwnLoop
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,34 +35,75 @@ class Defaults:
         check_seconds("timeout", self.timeout)
         check_seconds("deadline", self.deadline)
 
-    def seconds(self, deadline: float | None) -> float:
-        """The time that a whole call may take."""
-        return self.deadline if deadline is None else check_seconds("deadline", deadline)
 
-    def request(
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A checked call, ready for the layers. `deadline` is in seconds from its start."""
+
+    request: ChatRequest
+    deadline: float
+
+    async def answer(self, layers: Layers) -> ChatReply:
+        return await layers.answer(self.request, self.deadline)
+
+    async def stream(self, layers: Layers, on_piece: OnPiece) -> ChatReply:
+        """The same, with each piece of text given to `on_piece` as it comes."""
+        return await layers.answer(replace(self.request, on_piece=on_piece), self.deadline)
+
+
+class Dispatcher:
+    """Makes calls, and runs them in the loop whose layers `build` makes.
+
+    The loop ends with `close`, or when nobody holds the dispatcher any more: a wrapper that is dropped
+    without `close` leaves no thread behind, and a stream keeps the loop that it needs.
+    """
+
+    def __init__(self, defaults: Defaults, build: Callable[[], Layers]) -> None:
+        self.defaults = defaults
+        self._loop = OwnLoop(build)
+        weakref.finalize(self, self._loop.close, wait=False).atexit = False
+
+    def call(
         self,
         messages: Messages,
         model: str | None = None,
         temperature: float | None = None,
         *,
         timeout: float | None = None,
+        deadline: float | None = None,
         allow_truncated: bool = False,
         parse: type[BaseModel] | None = None,
         strict_streams: bool | None = None,
-        **params: object,
-    ) -> ChatRequest:
-        """What is asked, checked. Raises TypeError or ValueError that says what is wrong with it."""
+        params: Mapping[str, object],
+    ) -> Call:
+        """A call that asks this. Raises TypeError or ValueError that says what is wrong with it."""
         for name in ("stream", "stream_options"):
             if name in params:
                 raise ValueError(f"{name} is not for generate: chat.stream and chat.stream_async stream")
-        if temperature is not None:
-            params["temperature"] = temperature
-        return ChatRequest(
+        defaults = self.defaults
+        request = ChatRequest(
             messages=check_messages(messages),
-            model=self.model if model is None else check_model(model),
-            params=params,
-            timeout=self.timeout if timeout is None else check_seconds("timeout", timeout),
+            model=defaults.model if model is None else check_model(model),
+            params=dict(params) if temperature is None else {**params, "temperature": temperature},
+            timeout=defaults.timeout if timeout is None else check_seconds("timeout", timeout),
             allow_truncated=allow_truncated,
-            parse=parse if parse is None else check_parse(parse),
-            strict_streams=self.strict_streams if strict_streams is None else strict_streams,
+            parse=None if parse is None else check_parse(parse),
+            strict_streams=defaults.strict_streams if strict_streams is None else strict_streams,
         )
+        return Call(request, defaults.deadline if deadline is None else check_seconds("deadline", deadline))
+
+    def run(self, function: Callable[[Layers], Awaitable[T]]) -> T:
+        """`await function(layers)` in the wrapper's loop, from a thread."""
+        return self._loop.run(function)
+
+    async def run_async(self, function: Callable[[Layers], Awaitable[T]]) -> T:
+        """The same from another event loop; cancelling the caller cancels it."""
+        return await self._loop.run_async(function)
+
+    @property
+    def closed(self) -> bool:
+        return self._loop.closed
+
+    def close(self) -> None:
+        """Cancel the calls under way, close the connections, end the loop."""
+        self._loop.close()

@@ -11,15 +11,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from safechat.client.dispatch import Call, Dispatcher
 from safechat.client.workers import Job, Workers
 from safechat.errors import ChatError, RequestRejected
+from safechat.layers import Layers
 from safechat.messages import ChatReply, Messages
-
-if TYPE_CHECKING:
-    from safechat.client.wrapper import ChatClientWrapper
-    from safechat.layers import Layers
 
 Progress = Callable[[int, int | None], object]
 """Called after each item with (done, total); total is None for what has no length."""
@@ -30,30 +28,29 @@ class Bulk:
 
     def __init__(
         self,
-        chat: ChatClientWrapper,
+        dispatcher: Dispatcher,
+        call: Callable[[Messages], Call],
         prompts: Iterable[Messages] | AsyncIterable[Messages],
         workers: int,
         progress: Progress | None,
         raise_on_error: bool,
-        params: dict[str, object],
     ) -> None:
         if isinstance(prompts, str) or not isinstance(prompts, Iterable | AsyncIterable):
             raise TypeError(f"prompts must be an iterable of prompts, not {type(prompts).__name__}")
-        self._chat = chat
+        self._dispatcher = dispatcher
+        self._call = call
         self._prompts = prompts
         self._total = len(cast(Any, prompts)) if hasattr(prompts, "__len__") else None
         self._workers: Workers[Layers] = Workers(workers, workers)
         self._most = 2 * workers
         self._progress = progress
         self._raise = raise_on_error
-        self._params = params
-        chat._job("once, for the parameters to be checked", **cast(Any, params))
+        call("once, so that wrong arguments raise here")
         self._pending: deque[Future[ChatReply]] = deque()
         self._done = 0
 
     def run(self) -> Iterator[ChatReply | ChatError]:
-        loop = self._chat._loop
-        loop.run(self._workers.start)
+        self._dispatcher.run(self._workers.start)
         try:
             for prompt in cast(Iterable[Messages], self._prompts):
                 self._pending.append(self._workers.post(self._job(prompt)))
@@ -62,12 +59,11 @@ class Bulk:
             while self._pending:
                 yield self._taken(self._pending.popleft())
         finally:
-            if not loop.closed:
-                loop.run(lambda _: self._workers.stop())
+            if not self._dispatcher.closed:
+                self._dispatcher.run(lambda _: self._workers.stop())
 
     async def run_async(self) -> AsyncIterator[ChatReply | ChatError]:
-        loop = self._chat._loop
-        await loop.run_async(self._workers.start)
+        await self._dispatcher.run_async(self._workers.start)
         try:
             async for prompt in _async(self._prompts):
                 self._pending.append(self._workers.post(self._job(prompt)))
@@ -76,13 +72,13 @@ class Bulk:
             while self._pending:
                 yield await self._taken_async()
         finally:
-            if not loop.closed:
-                await loop.run_async(lambda _: self._workers.stop())
+            if not self._dispatcher.closed:
+                await self._dispatcher.run_async(lambda _: self._workers.stop())
 
     def _job(self, prompt: Messages) -> Job[Layers]:
         """A prompt that is wrong fails like any other item, when its turn comes."""
         try:
-            return self._chat._job(prompt, **cast(Any, self._params))
+            return self._call(prompt).answer
         except (TypeError, ValueError) as error:
             rejected = RequestRejected(f"not sent: {error}")
 

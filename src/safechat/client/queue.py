@@ -9,15 +9,14 @@ whoever submits. Not here: how fast calls may go (limits.py), the queue's inside
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Self
+
+from pydantic import BaseModel
 
 from safechat.client.workers import QueueStats, Workers
+from safechat.client.wrapper import ChatClientWrapper
+from safechat.layers import Layers
 from safechat.messages import ChatReply, Messages
-
-if TYPE_CHECKING:
-    from safechat.client.wrapper import ChatClientWrapper
-    from safechat.layers import Layers
 
 
 class ChatQueue:
@@ -34,7 +33,7 @@ class ChatQueue:
     """
 
     def __init__(self, chat: ChatClientWrapper, *, maxsize: int = 1000, workers: int = 32) -> None:
-        self._chat = chat
+        self._dispatcher = chat.dispatcher
         self._workers: Workers[Layers] = Workers(maxsize, workers)
 
     async def submit(
@@ -44,15 +43,30 @@ class ChatQueue:
         temperature: float | None = None,
         *,
         priority: int = 0,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        allow_truncated: bool = False,
+        parse: type[BaseModel] | None = None,
+        strict_streams: bool | None = None,
         **params: object,
     ) -> asyncio.Future[ChatReply]:
         """A future of the reply, or of the ChatError. Waits while the queue is full.
 
         Arguments are those of `generate`; wrong ones raise here.
         """
-        job = self._chat._job(messages, model, temperature, **cast(Any, params))
+        call = self._dispatcher.call(
+            messages,
+            model,
+            temperature,
+            timeout=timeout,
+            deadline=deadline,
+            allow_truncated=allow_truncated,
+            parse=parse,
+            strict_streams=strict_streams,
+            params=params,
+        )
         return asyncio.wrap_future(
-            await self._chat._loop.run_async(lambda _: self._workers.put(job, priority))
+            await self._dispatcher.run_async(lambda _: self._workers.put(call.answer, priority))
         )
 
     def submit_nowait(
@@ -62,12 +76,27 @@ class ChatQueue:
         temperature: float | None = None,
         *,
         priority: int = 0,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        allow_truncated: bool = False,
+        parse: type[BaseModel] | None = None,
+        strict_streams: bool | None = None,
         **params: object,
     ) -> asyncio.Future[ChatReply]:
         """The same without waiting. Raises QueueFull."""
-        job = self._chat._job(messages, model, temperature, **cast(Any, params))
+        call = self._dispatcher.call(
+            messages,
+            model,
+            temperature,
+            timeout=timeout,
+            deadline=deadline,
+            allow_truncated=allow_truncated,
+            parse=parse,
+            strict_streams=strict_streams,
+            params=params,
+        )
         return asyncio.wrap_future(
-            self._chat._loop.run(lambda _: self._workers.put(job, priority, wait=False))
+            self._dispatcher.run(lambda _: self._workers.put(call.answer, priority, wait=False))
         )
 
     def stats(self) -> QueueStats:
@@ -75,16 +104,14 @@ class ChatQueue:
         return self._workers.stats()
 
     async def __aenter__(self) -> Self:
-        await self._chat._loop.run_async(self._workers.start)
+        await self._dispatcher.run_async(self._workers.start)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._chat._loop.closed:
+    async def __aexit__(self, kind: object, *_: object) -> None:
+        if self._dispatcher.closed:
             return  # it has stopped the workers, and told all who waited
         try:
             if kind is None:
-                await self._chat._loop.run_async(lambda _: self._workers.drain())
+                await self._dispatcher.run_async(lambda _: self._workers.drain())
         finally:
-            await self._chat._loop.run_async(lambda _: self._workers.stop())
+            await self._dispatcher.run_async(lambda _: self._workers.stop())

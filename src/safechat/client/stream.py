@@ -11,19 +11,13 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from safechat.messages import ChatReply, OnPiece
-
-if TYPE_CHECKING:
-    from safechat.client.wrapper import ChatClientWrapper
-    from safechat.layers import Layers
+from safechat.client.dispatch import Call, Dispatcher
+from safechat.layers import Layers
+from safechat.messages import ChatReply
 
 _MOST_WAITING = 64  # pieces
-
-Call = Callable[["Layers", OnPiece], Awaitable[ChatReply]]
 
 
 class _Pipe:
@@ -64,7 +58,7 @@ class _Pipe:
 
     async def _run(self, layers: Layers) -> ChatReply:
         try:
-            return await self._call(layers, self._put)
+            return await self._call.stream(layers, self._put)
         finally:
             self._moved.set()
 
@@ -79,9 +73,8 @@ class _Pipe:
 class _Stream:
     """What both kinds of stream share."""
 
-    def __init__(self, chat: ChatClientWrapper, call: Call) -> None:
-        self._chat = chat  # a stream keeps its wrapper alive
-        self._loop = chat._loop
+    def __init__(self, dispatcher: Dispatcher, call: Call) -> None:
+        self._dispatcher = dispatcher
         self._pipe = _Pipe(call)
         self._here: deque[str] = deque()
         self._reply: ChatReply | None = None
@@ -117,7 +110,7 @@ class ChatStream(_Stream):
             if self._ended:
                 raise StopIteration
             try:
-                self._took(self._loop.run(self._pipe.take))
+                self._took(self._dispatcher.run(self._pipe.take))
             except BaseException:
                 self._ended = True
                 raise
@@ -127,15 +120,13 @@ class ChatStream(_Stream):
         """End the call, wherever it is; nothing happens to one that has ended."""
         self._ended = True
         self._here.clear()
-        if not self._loop.closed:
-            self._loop.run(lambda _: self._pipe.close())
+        if not self._dispatcher.closed:
+            self._dispatcher.run(lambda _: self._pipe.close())
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -154,7 +145,7 @@ class AsyncChatStream(_Stream):
             if self._ended:
                 raise StopAsyncIteration
             try:
-                self._took(await self._loop.run_async(self._pipe.take))
+                self._took(await self._dispatcher.run_async(self._pipe.take))
             except asyncio.CancelledError:
                 await self.aclose()
                 raise
@@ -167,13 +158,11 @@ class AsyncChatStream(_Stream):
         """End the call, wherever it is; nothing happens to one that has ended."""
         self._ended = True
         self._here.clear()
-        if not self._loop.closed:
-            await self._loop.run_async(lambda _: self._pipe.close())
+        if not self._dispatcher.closed:
+            await self._dispatcher.run_async(lambda _: self._pipe.close())
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()

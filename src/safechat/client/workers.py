@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
+from safechat.checks import check_count
 from safechat.errors import QueueFull
+from safechat.layers import Stop
 from safechat.messages import ChatReply
 from safechat.runtime.loop import contained
-
-Stop = Callable[[], Awaitable[None]]
 
 
 class Host(Protocol):
@@ -65,11 +65,8 @@ class Workers(Generic[R]):
     """`workers` jobs at once, `maxsize` more waiting. Jobs get what `start` was given."""
 
     def __init__(self, maxsize: int, workers: int) -> None:
-        for name, value in (("maxsize", maxsize), ("workers", workers)):
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"{name} must be an int, not {type(value).__name__}: {value!r}")
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value!r}")
+        check_count("maxsize", maxsize)
+        check_count("workers", workers)
         self._maxsize = maxsize
         self._count = workers
         self._open = False

@@ -6,11 +6,8 @@ it. Not here: the layers and their order (layers.py).
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from types import TracebackType
-from typing import Any, Self, cast
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from typing import Any, Self
 
 import anyio
 from pydantic import BaseModel
@@ -18,24 +15,20 @@ from pydantic import BaseModel
 from safechat.breaker import BreakerPolicy
 from safechat.call.clients import check_keyed, new_client
 from safechat.checks import check_client, check_fallbacks
-from safechat.client.dispatch import Defaults
+from safechat.client.dispatch import Call, Defaults, Dispatcher
 from safechat.client.map import Bulk, Progress
 from safechat.client.stream import AsyncChatStream, ChatStream
 from safechat.errors import ChatError, KeyUnavailable
 from safechat.keys.env import EnvKeys
 from safechat.keys.source import KeySource, check_keys
 from safechat.keys.vault.keys import VaultKeys
-from safechat.layers import Layers
+from safechat.layers import Layers, Policies
 from safechat.limits.quota import RateLimits
-from safechat.messages import ChatReply, Messages, OnPiece
+from safechat.messages import ChatReply, Messages
 from safechat.retry import RetryPolicy
-from safechat.runtime.loop import OwnLoop
 from safechat.settings import Settings, read_settings
 
 DEFAULT_MODEL = "gpt-5-mini"
-
-_Job = Callable[[Layers], Awaitable[ChatReply]]
-_StreamedJob = Callable[[Layers, OnPiece], Awaitable[ChatReply]]
 
 
 class ChatClientWrapper:
@@ -69,16 +62,14 @@ class ChatClientWrapper:
         keys: KeySource | None = None,
         strict_streams: bool = True,
     ) -> None:
-        self._defaults = Defaults(model, timeout, deadline, strict_streams)
+        defaults = Defaults(model, timeout, deadline, strict_streams)
         check_client(client)
         if keys is not None:
             check_keys(keys)
             check_keyed(client)
         targets = check_fallbacks(client, fallbacks)
-        policies = (retry or RetryPolicy(), limits or RateLimits(), breaker or BreakerPolicy())
-        self._loop = OwnLoop(lambda: Layers.build(client, targets, *policies, keys))
-        # A wrapper that is dropped without close() leaves no thread behind.
-        weakref.finalize(self, self._loop.close, wait=False).atexit = False
+        policies = Policies(retry or RetryPolicy(), limits or RateLimits(), breaker or BreakerPolicy(), keys)
+        self.dispatcher = Dispatcher(defaults, lambda: Layers.build(client, targets, policies))
 
     @classmethod
     def from_env(cls, *, env_file: str | None = ".env") -> Self:
@@ -126,18 +117,17 @@ class ChatClientWrapper:
         Raises ChatError (errors.py draws the tree) when there is no answer;
         TypeError or ValueError, before anything is sent, when the input is wrong.
         """
-        return self._loop.run(
-            self._job(
-                messages,
-                model,
-                temperature,
-                timeout=timeout,
-                deadline=deadline,
-                allow_truncated=allow_truncated,
-                parse=parse,
-                **params,
-            )
+        call = self.dispatcher.call(
+            messages,
+            model,
+            temperature,
+            timeout=timeout,
+            deadline=deadline,
+            allow_truncated=allow_truncated,
+            parse=parse,
+            params=params,
         )
+        return self.dispatcher.run(call.answer)
 
     async def generate_async(
         self,
@@ -152,24 +142,29 @@ class ChatClientWrapper:
         **params: object,
     ) -> ChatReply:
         """`generate` for an event loop, any event loop. Cancelling it cancels the request."""
-        return await self._loop.run_async(
-            self._job(
-                messages,
-                model,
-                temperature,
-                timeout=timeout,
-                deadline=deadline,
-                allow_truncated=allow_truncated,
-                parse=parse,
-                **params,
-            )
+        call = self.dispatcher.call(
+            messages,
+            model,
+            temperature,
+            timeout=timeout,
+            deadline=deadline,
+            allow_truncated=allow_truncated,
+            parse=parse,
+            params=params,
         )
+        return await self.dispatcher.run_async(call.answer)
 
     def stream(
         self,
         messages: Messages,
         model: str | None = None,
         temperature: float | None = None,
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        allow_truncated: bool = False,
+        parse: type[BaseModel] | None = None,
+        strict_streams: bool | None = None,
         **params: object,
     ) -> ChatStream:
         """The answer in pieces of text, as they come; `stream.reply` is the whole, at the end.
@@ -179,17 +174,45 @@ class ChatClientWrapper:
         Without a finish_reason the end is a TruncatedReply (`strict_streams=False`
         believes it). The other arguments are those of `generate`.
         """
-        return ChatStream(self, self._streamed(messages, model, temperature, **cast(Any, params)))
+        call = self.dispatcher.call(
+            messages,
+            model,
+            temperature,
+            timeout=timeout,
+            deadline=deadline,
+            allow_truncated=allow_truncated,
+            parse=parse,
+            strict_streams=strict_streams,
+            params=params,
+        )
+        return ChatStream(self.dispatcher, call)
 
     def stream_async(
         self,
         messages: Messages,
         model: str | None = None,
         temperature: float | None = None,
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        allow_truncated: bool = False,
+        parse: type[BaseModel] | None = None,
+        strict_streams: bool | None = None,
         **params: object,
     ) -> AsyncChatStream:
         """`stream` for an event loop."""
-        return AsyncChatStream(self, self._streamed(messages, model, temperature, **cast(Any, params)))
+        call = self.dispatcher.call(
+            messages,
+            model,
+            temperature,
+            timeout=timeout,
+            deadline=deadline,
+            allow_truncated=allow_truncated,
+            parse=parse,
+            strict_streams=strict_streams,
+            params=params,
+        )
+        return AsyncChatStream(self.dispatcher, call)
 
     def map(
         self,
@@ -198,6 +221,13 @@ class ChatClientWrapper:
         workers: int = 32,
         progress: Progress | None = None,
         raise_on_error: bool = False,
+        model: str | None = None,
+        temperature: float | None = None,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        allow_truncated: bool = False,
+        parse: type[BaseModel] | None = None,
+        strict_streams: bool | None = None,
         **params: object,
     ) -> Iterator[ChatReply | ChatError]:
         """The answers to many prompts, in their order, by `workers` calls at once.
@@ -207,7 +237,21 @@ class ChatClientWrapper:
         that is wrong is a RequestRejected. `progress(done, total)` is called after
         each item. `params` are those of `generate`.
         """
-        return Bulk(self, prompts, workers, progress, raise_on_error, params).run()
+
+        def call(prompt: Messages) -> Call:
+            return self.dispatcher.call(
+                prompt,
+                model,
+                temperature,
+                timeout=timeout,
+                deadline=deadline,
+                allow_truncated=allow_truncated,
+                parse=parse,
+                strict_streams=strict_streams,
+                params=params,
+            )
+
+        return Bulk(self.dispatcher, call, prompts, workers, progress, raise_on_error).run()
 
     def map_async(
         self,
@@ -216,50 +260,56 @@ class ChatClientWrapper:
         workers: int = 32,
         progress: Progress | None = None,
         raise_on_error: bool = False,
+        model: str | None = None,
+        temperature: float | None = None,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        allow_truncated: bool = False,
+        parse: type[BaseModel] | None = None,
+        strict_streams: bool | None = None,
         **params: object,
     ) -> AsyncIterator[ChatReply | ChatError]:
         """`map` for an event loop."""
-        return Bulk(self, prompts, workers, progress, raise_on_error, params).run_async()
+
+        def call(prompt: Messages) -> Call:
+            return self.dispatcher.call(
+                prompt,
+                model,
+                temperature,
+                timeout=timeout,
+                deadline=deadline,
+                allow_truncated=allow_truncated,
+                parse=parse,
+                strict_streams=strict_streams,
+                params=params,
+            )
+
+        return Bulk(self.dispatcher, call, prompts, workers, progress, raise_on_error).run_async()
 
     def close(self) -> None:
         """Cancel what is under way, close the wrapper's connections, end its loop; `client` stays open."""
-        self._loop.close()
+        self.dispatcher.close()
 
     async def aclose(self) -> None:
         """`close` for an event loop, which it does not block."""
-        await anyio.to_thread.run_sync(self._loop.close)
+        await anyio.to_thread.run_sync(self.dispatcher.close)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:
-        told = self._defaults
-        limits = f"timeout={told.timeout:g}, deadline={told.deadline:g}"
-        return f"{type(self).__name__}(model={told.model!r}, {limits})"
-
-    def _job(self, *asked: Any, deadline: float | None = None, **fields: Any) -> _Job:
-        """The call, checked, to be made in the wrapper's loop."""
-        request = self._defaults.request(*asked, **fields)
-        seconds = self._defaults.seconds(deadline)
-        return lambda layers: layers.answer(request, seconds)
-
-    def _streamed(self, *asked: Any, deadline: float | None = None, **fields: Any) -> _StreamedJob:
-        request = self._defaults.request(*asked, **fields)
-        seconds = self._defaults.seconds(deadline)
-        return lambda layers, on_piece: layers.answer(replace(request, on_piece=on_piece), seconds)
+        defaults = self.dispatcher.defaults
+        limits = f"timeout={defaults.timeout:g}, deadline={defaults.deadline:g}"
+        return f"{type(self).__name__}(model={defaults.model!r}, {limits})"
 
 
 def _options(settings: Settings) -> dict[str, Any]:

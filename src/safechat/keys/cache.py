@@ -20,11 +20,12 @@ from contextlib import suppress
 
 import anyio
 
+from safechat.checks import check_seconds
 from safechat.errors import ChatError, KeyUnavailable, VaultSealed, VaultUnreachable
 from safechat.keys.source import Key
 from safechat.log.events import event
-from safechat.redact import redact, remember
-from safechat.runtime.process import begin_again_after_fork
+from safechat.redact import redact
+from safechat.runtime.process import begin_anew_after_fork
 
 _JITTER = 0.1  # of the time to live, so that many processes do not read at once
 _LONGEST_STALE = 3600.0  # seconds past its time that a key in hand is served while its source is down
@@ -54,10 +55,7 @@ class CachedKeys(ABC):
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = _random.random,
     ) -> None:
-        if isinstance(refresh_interval, bool) or not isinstance(refresh_interval, int | float):
-            raise TypeError(f"refresh_interval must be a number of seconds, not {refresh_interval!r}")
-        if not refresh_interval >= 0:
-            raise ValueError(f"refresh_interval must not be below 0 seconds: {refresh_interval!r}")
+        check_seconds("refresh_interval", refresh_interval, zero=True)
         self._ttl = ttl
         self._refresh_interval = refresh_interval
         self._longest_read = longest_read
@@ -71,7 +69,7 @@ class CachedKeys(ABC):
         self._failure: ChatError | None = None
         self._failed_until = 0.0
         self.begin()
-        begin_again_after_fork(self)
+        begin_anew_after_fork(self)
 
     def begin(self) -> None:
         """Also in the child of a fork, where the parent's reading thread does not exist."""
@@ -142,9 +140,7 @@ class CachedKeys(ABC):
 
     def _fly(self, flight: _Flight) -> None:
         try:
-            key = self._read()
-            remember(key.value.get_secret_value())
-            result: Key | ChatError = key
+            result: Key | ChatError = self._read()
         except ChatError as error:
             result = error
         except Exception as exception:

@@ -8,7 +8,6 @@ from pydantic import SecretStr
 
 from safechat.errors import KeyUnavailable
 from safechat.keys.source import Key
-from safechat.redact import remember
 from safechat.settings import read_settings
 
 
@@ -27,7 +26,6 @@ class EnvKeys:
             value = told.get_secret_value().strip() if told is not None else ""
             if not value:
                 raise KeyUnavailable("there is no API key: set OPENAI_API_KEY in the environment or in .env")
-            remember(value)
             if key is None or value != key.value.get_secret_value():
                 key = Key(SecretStr(value), 1 if key is None else key.version + 1)
             self._key = key

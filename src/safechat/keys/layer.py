@@ -7,15 +7,12 @@ Not here: where keys come from (keys.py).
 
 from __future__ import annotations
 
-import logging
-from dataclasses import replace
-
 from safechat.call.clients import using_key
 from safechat.errors import AuthenticationFailed, ChatError, KeyUnavailable
 from safechat.keys.source import Key, KeySource
-from safechat.log.events import event
+from safechat.log.record import call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
-from safechat.redact import redact, remember
+from safechat.redact import redact
 
 
 class Keyed:
@@ -36,40 +33,24 @@ class Keyed:
         fresh = await self._get(request, key.version)
         if fresh.value == key.value:  # not the versions: those of a secret that was made anew begin at 1
             raise refused
-        request.failures.append(refused)
-        event(
-            logging.WARNING,
-            "chat.attempt_failed",
-            model=request.model,
-            attempt=request.attempt,
-            kind=refused.kind,
-            status=refused.status,
-            code=refused.code,
-            request_id=refused.request_id,
-            key_version=key.version,
-            next_key_version=fresh.version,
-            error=str(refused),
-        )
-        try:
-            reply = await self._with(fresh, request)
-        except ChatError as error:
-            error.attempts += 1
-            raise
-        return replace(reply, attempts=reply.attempts + 1)
+        with call_record() as record:
+            record.attempt_failed(refused, request, key_version=key.version, next_key_version=fresh.version)
+            try:
+                return record.counted(await self._with(fresh, request))
+            except ChatError as error:
+                record.add(error)
+                raise
 
     async def _get(self, request: ChatRequest, not_version: int | None) -> Key:
         failure: ChatError
         try:
-            key = await self._keys.get(not_version)
+            return await self._keys.get(not_version)
         except ChatError as error:
             error.model, error.attempts = error.model or request.model, 0
             raise
         except Exception as exception:
             text = redact(f"{type(exception).__name__}: {exception}")
             failure = KeyUnavailable(f"the key source failed: {text}", model=request.model, attempts=0)
-        else:
-            remember(key.value.get_secret_value())
-            return key
         raise failure
 
     async def _with(self, key: Key, request: ChatRequest) -> ChatReply:

@@ -8,13 +8,21 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
+from safechat.redact import remember
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An API key, and which one it is: a key that was rotated has another version."""
+    """An API key, and which one it is: a key that was rotated has another version.
+
+    From its birth it is taken out of every log line and every error.
+    """
 
     value: SecretStr
     version: int
+
+    def __post_init__(self) -> None:
+        remember(self.value.get_secret_value())
 
 
 class KeySource(Protocol):

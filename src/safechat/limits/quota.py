@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from safechat import errors
+from safechat.checks import check_count, check_rate
 from safechat.headers import rate_limit
 from safechat.limits.bucket import Bucket
 from safechat.limits.gate import Gate
@@ -40,17 +41,9 @@ class RateLimits:
 
     def __post_init__(self) -> None:
         for name in ("requests_per_minute", "tokens_per_minute"):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise TypeError(f"{name} must be a number, not {type(value).__name__}: {value!r}")
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be above 0, not {value!r}")
-        if isinstance(self.concurrency, bool) or not isinstance(self.concurrency, int):
-            raise TypeError(f"concurrency must be an int, not {type(self.concurrency).__name__}")
-        if self.concurrency < 1:
-            raise ValueError(f"concurrency must be at least 1, not {self.concurrency!r}")
+            if getattr(self, name) is not None:
+                check_rate(name, getattr(self, name))
+        check_count("concurrency", self.concurrency)
 
 
 class Quota:

@@ -8,7 +8,6 @@ is logged (log.py), how a line reads (logformat.py).
 
 from __future__ import annotations
 
-import atexit
 import copy
 import logging
 import os
@@ -20,11 +19,11 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from safechat.log.format import JsonLines, TextLines
 from safechat.redact import redact
+from safechat.runtime.process import begin_anew_after_fork, forget, stop_at_exit
 
 
 def configure_logging(
@@ -92,9 +91,7 @@ class LogFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -108,12 +105,14 @@ class _Queue(logging.Handler):
     def __init__(self, file: _File, content: bool) -> None:
         super().__init__()
         self._file = file
-        self.start()
+        self.begin()
+        begin_anew_after_fork(self)
+        stop_at_exit(self, last=True)  # the loops write their last records first
         _open.add(self)
         if content:
             _with_content.add(self)
 
-    def start(self) -> None:
+    def begin(self) -> None:
         """Also in the child of a fork, where the parent's thread does not exist."""
         self._records: deque[logging.LogRecord] = deque()
         self._dropped = False
@@ -126,6 +125,7 @@ class _Queue(logging.Handler):
         if self in _open:
             _open.discard(self)
             _with_content.discard(self)
+            forget(self)
             self._ending.set()
             self._some.set()
             self._thread.join()
@@ -267,18 +267,3 @@ def _complain(what: str) -> None:
 
 _open: weakref.WeakSet[_Queue] = weakref.WeakSet()
 _with_content: set[_Queue] = set()
-
-
-def _at_exit() -> None:
-    for each in list(_open):
-        each.stop()
-
-
-def _after_fork() -> None:
-    for each in list(_open):
-        each.start()
-
-
-atexit.register(_at_exit)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

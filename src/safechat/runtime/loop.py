@@ -11,18 +11,16 @@ after a fork. Not here: what that is.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import threading
-import weakref
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
 from contextvars import Context
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast
 
 import anyio
 from anyio.from_thread import BlockingPortal
 
-from safechat.runtime.process import begin_again_after_fork
+from safechat.runtime.process import begin_anew_after_fork, stop_at_exit
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -45,8 +43,8 @@ class OwnLoop(Generic[R]):
         self._build = build
         self._closed = False
         self.begin()
-        begin_again_after_fork(self)
-        _all_loops.add(self)
+        begin_anew_after_fork(self)
+        stop_at_exit(self)
 
     def begin(self) -> None:
         """Also in the child of a fork, where the parent's thread does not exist and its lock may be held."""
@@ -97,6 +95,10 @@ class OwnLoop(Generic[R]):
             running, self._running = self._running, None
         if running is not None:
             running.stop(wait)
+
+    def stop(self) -> None:
+        """`close`, at the program's end."""
+        self.close()
 
     def _started(self) -> _Running[R]:
         with self._lock:
@@ -172,14 +174,3 @@ async def contained(function: Callable[[A], Awaitable[T]], argument: A) -> Outco
         raise
     except BaseException as exception:
         return Outcome(None, exception)
-
-
-_all_loops: weakref.WeakSet[OwnLoop[Any]] = weakref.WeakSet()
-
-
-def _at_exit() -> None:
-    for loop in list(_all_loops):
-        loop.close()
-
-
-atexit.register(_at_exit)

@@ -1,29 +1,58 @@
-"""What holds threads or locks, and must begin anew in the child of a fork."""
+"""What a process does for those who hold threads, locks or files: begin anew after a fork, end at exit.
+
+The only place with hooks of the operating system's process. Both sets hold weak references.
+"""
 
 from __future__ import annotations
 
+import atexit
 import os
 import weakref
 from typing import Protocol
 
 
-class Forked(Protocol):
+class BeginsAnew(Protocol):
     def begin(self) -> None:
         """Forget the parent's threads; its locks may be held for ever."""
 
 
-_all: weakref.WeakSet[Forked] = weakref.WeakSet()
+class Stops(Protocol):
+    def stop(self) -> None:
+        """End what runs in the background. Stopping twice is no error."""
 
 
-def begin_again_after_fork(each: Forked) -> None:
-    """From now on `each.begin()` is called in the child of every fork."""
-    _all.add(each)
+_begin_anew: weakref.WeakSet[BeginsAnew] = weakref.WeakSet()
+_stop_first: weakref.WeakSet[Stops] = weakref.WeakSet()
+_stop_last: weakref.WeakSet[Stops] = weakref.WeakSet()
+
+
+def begin_anew_after_fork(thing: BeginsAnew) -> None:
+    """From now on `thing.begin()` is called in the child of every fork."""
+    _begin_anew.add(thing)
+
+
+def stop_at_exit(thing: Stops, *, last: bool = False) -> None:
+    """`thing.stop()` is called when the program ends; with `last`, after those that may still use it."""
+    (_stop_last if last else _stop_first).add(thing)
+
+
+def forget(thing: object) -> None:
+    """Nothing is called on `thing` any more."""
+    for things in (_begin_anew, _stop_first, _stop_last):
+        things.discard(thing)  # type: ignore[arg-type]
 
 
 def _after_fork() -> None:
-    for each in _all:
-        each.begin()
+    for thing in list(_begin_anew):
+        thing.begin()
 
 
+def _at_exit() -> None:
+    for things in (_stop_first, _stop_last):
+        for thing in list(things):
+            thing.stop()
+
+
+atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,79 @@
+"""CallRecord: what a call gathers on its way through the layers, and `chat.attempt_failed`.
+
+The request is frozen, and the layers do not know each other. So what one layer finds out and another
+needs lives here, once: the requests that failed. Not here: what is written of the whole call (layer.py).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+
+from safechat.errors import ChatError
+from safechat.log.events import event
+from safechat.messages import ChatReply, ChatRequest
+from safechat.usage import Usage
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """The failures of one call, in their order; how many requests they took, and what those cost."""
+
+    failures: list[ChatError] = field(default_factory=list)
+    requests: int = 0
+    usage: Usage = field(default_factory=Usage)
+
+    def add(self, error: ChatError) -> None:
+        """Note a failure, once. From now on its `attempts` counts all requests of the call so far."""
+        if any(error is failure for failure in self.failures):
+            return
+        self.failures.append(error)
+        self.requests += error.attempts
+        error.attempts = self.requests
+        if error.usage is not None:
+            self.usage += error.usage
+
+    def attempt_failed(self, error: ChatError, request: ChatRequest, **fields: object) -> None:
+        """Note a failed request, and write the event `chat.attempt_failed`, with `fields` beside its own."""
+        self.add(error)
+        event(
+            logging.WARNING,
+            "chat.attempt_failed",
+            model=request.model,
+            attempt=request.attempt,
+            kind=error.kind,
+            status=error.status,
+            code=error.code,
+            request_id=error.request_id,
+            retry_after=error.retry_after,
+            **fields,
+            error=str(error),
+        )
+
+    def counted(self, reply: ChatReply) -> ChatReply:
+        """`reply` with all requests of the call in its `attempts`."""
+        return replace(reply, attempts=self.requests + 1) if self.requests else reply
+
+
+_record: ContextVar[CallRecord | None] = ContextVar("safechat_call_record", default=None)
+
+
+@contextmanager
+def call_record(*, new: bool = False) -> Iterator[CallRecord]:
+    """The record of the call that is under way here. Where there is none, or with `new`, one begins.
+
+    So a layer also works alone, outside the wrapper.
+    """
+    current = None if new else _record.get()
+    if current is not None:
+        yield current
+        return
+    begun = CallRecord()
+    token = _record.set(begun)
+    try:
+        yield begun
+    finally:
+        _record.reset(token)
