@@ -42,8 +42,9 @@ from safechat.keys.vault.keys import VaultKeys
 from safechat.limits.quota import RateLimits
 from safechat.log.events import log_context
 from safechat.log.file import configure_logging
-from safechat.messages import ChatReply, ChatRequest, Handler, Usage
+from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.retry import RetryPolicy
+from safechat.usage import Usage
 
 # A library leaves logging to the application: https://docs.python.org/3/howto/logging.html#library-config
 logging.getLogger("safechat").addHandler(logging.NullHandler())

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from safechat.errors import ContentFiltered, EmptyReply, MalformedReply, RefusedReply, TruncatedReply
-from safechat.messages import ChatReply, ChatRequest, Usage
+from safechat.messages import ChatReply, ChatRequest
+from safechat.usage import Usage
 
 
 def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str] | None = None) -> ChatReply:
