@@ -8,7 +8,7 @@ them (splice.py, grading.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -146,10 +146,3 @@ def find_course(start: Path | None = None) -> Course:
         if (folder / "lessons").is_dir() and (folder / "src" / "safechat").is_dir():
             return Course(folder)
     raise CourseError(f"Burada kurs yok: {here}. Kursun klasörüne geçip yeniden dene.")
-
-
-def package_files(folder: Path) -> Iterator[Path]:
-    """The files of a package, without what Python makes of them."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            yield path

@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from odev.course.course import Course, Task, package_files
+from odev.course.course import Course, Task
+from odev.course.package_files import package_files
 from odev.grading.grader import Grader, default_jobs, reference_grader
 from odev.grading.limited_process import Limits
 from odev.grading.result import State, TaskResult

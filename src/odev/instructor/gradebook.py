@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from odev.grading.result import State
+from odev.grading.signs import sign
 from odev.instructor.grade import Graded
-from odev.student.report import sign
 
 _ORDINARY = {State.PASSED, State.FAILED, State.UNWRITTEN, State.MISSING}
 
@@ -25,7 +25,7 @@ def gradebook(all_graded: Sequence[Graded]) -> RenderableType:
     table.add_column("puan", justify="right", no_wrap=True)
     remarks: list[Text] = []
     for graded in all_graded:
-        signs = [sign(each.state) for each in graded.results]
+        signs = [sign(each.state).text() for each in graded.results]
         table.add_row(Text(graded.name), *signs, f"{graded.score}/{graded.points}")
         remarks += [Text(f"{graded.name}: {warning}") for warning in graded.warnings]
         remarks += [

@@ -6,14 +6,13 @@ student's code into its src. Not here: that (landing.py).
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from odev.course.course import Course, CourseError
+from odev.course.package_files import check_import
 from odev.course.splice import splice
 from odev.course.students_copy import mark_students
 
@@ -66,19 +65,9 @@ def release(course: Course, target: Path, lesson: int = 0) -> list[str]:
             copy.write_bytes(texts[path].encode() if path in texts else path.read_bytes())
         (root / "README.md").write_text(_README, encoding="utf-8", newline="\n")
         mark_students(root, course.tasks)
-        import_package(root / "src", course.package)
+        check_import(root / "src", course.package)
         _zip(root, target)
     return [str(task.id) for task in stubbed]
-
-
-def import_package(src: Path, package: str) -> None:
-    """CourseError when the package in this folder cannot be imported."""
-    script = f"import sys; sys.dont_write_bytecode = True; sys.path.insert(0, sys.argv[1]); import {package}"
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", script, str(src)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise CourseError(f"the package cannot be imported:\n{done.stderr.strip()}")
 
 
 def _files(course: Course) -> Iterator[Path]:

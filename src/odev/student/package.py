@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from odev.course.cells import TaskCell, TaskId, read_notebook
-from odev.course.course import Course, CourseError, package_files
+from odev.course.course import Course, CourseError
+from odev.course.package_files import check_import, package_files
 from odev.course.splice import SpliceError, splice
 from odev.course.students_copy import landed, replace_text
 from odev.grading.grader import is_stub
-from odev.instructor.release import import_package
 
 _README = """# {name}
 
@@ -91,7 +91,7 @@ def _made(course: Course, target: Path) -> tuple[list[str], list[str]]:
         except SpliceError as error:
             raise CourseError(f"{task.id}: {error}") from None
         own.append(str(task.id))
-    import_package(target / "src", course.package)
+    check_import(target / "src", course.package)
     _write_project(course, target, own)
     return own, others
 

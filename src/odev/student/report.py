@@ -14,16 +14,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from odev.grading.result import State, TaskResult
+from odev.grading.result import TaskResult
+from odev.grading.signs import sign
 
-_SIGNS = {State.PASSED: ("✓", "green", "#2e7d32"), State.UNWRITTEN: ("○", "yellow", "#b26a00")}
-_FAILED = ("✗", "red", "#c62828")
 _LEFT = '<th style="text-align:left">'
-
-
-def sign(state: State) -> Text:
-    mark, style, _ = _SIGNS.get(state, _FAILED)
-    return Text(mark, style=style)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +50,15 @@ class Report:
             said = Text(_said(each))
             if each.hint:
                 said.append(f"\nİpucu: {each.hint}", style="cyan")
-            table.add_row(sign(each.state), f"{each.task} {each.name}", f"{each.score}/{each.points}", said)
+            table.add_row(
+                sign(each.state).text(), f"{each.task} {each.name}", f"{each.score}/{each.points}", said
+            )
         return Group(table, Text(self._total(), style="bold"), *map(Text, self.notes))
 
     def __repr__(self) -> str:
         lines = [self.title]
         for each in self.results:
-            mark = sign(each.state).plain
+            mark = sign(each.state).mark
             lines.append(f"{mark} {each.task} {each.name}  {each.score}/{each.points}  {_said(each)}")
             if each.hint:
                 lines.append(f"    İpucu: {each.hint}")
@@ -71,10 +67,10 @@ class Report:
     def _repr_html_(self) -> str:
         rows = []
         for each in self.results:
-            mark, _, color = _SIGNS.get(each.state, _FAILED)
+            state = sign(each.state)
             hint = f"<div><b>İpucu:</b> {escape(each.hint)}</div>" if each.hint else ""
             rows.append(
-                f'<tr><td style="color:{color};font-weight:bold">{mark}</td>'
+                f'<tr><td style="color:{state.color};font-weight:bold">{state.mark}</td>'
                 f'<td style="text-align:left">{escape(each.task)} <code>{escape(each.name)}</code></td>'
                 f"<td>{each.score}/{each.points}</td>"
                 f'<td style="text-align:left">{escape(_said(each))}{hint}</td></tr>'
@@ -109,7 +105,7 @@ class Progress:
         return [
             (
                 each.title,
-                " ".join(sign(result.state).plain for result in each.results) or "–",
+                " ".join(sign(result.state).mark for result in each.results) or "–",
                 f"{each.score}/{each.points}",
             )
             for each in self.lessons
