@@ -48,6 +48,7 @@ _PARAMETERS = frozenset(inspect.signature(openai.resources.chat.Completions.crea
 _END = object()
 _PATH = "/chat/completions"
 _SDK_FOLDER = os.path.dirname(openai.__file__)
+_FIRST = ("model", "stream", "service_tier", "messages")  # of the body; then by name
 _OPTIONS: dict[str, Literal["headers", "params", "extra_json", "timeout"]] = {
     "extra_headers": "headers",
     "extra_query": "params",
@@ -201,12 +202,16 @@ def _is_the_sdks(create: Callable[..., object]) -> bool:
 
 
 def _request(arguments: Arguments) -> tuple[dict[str, object], RequestOptions]:
-    """The arguments of `create` as those of `post`: the body, and what is not part of it."""
-    body = dict(arguments)
+    """The arguments of `create` as those of `post`: the body, in the order in which `create` writes it,
+    and what is not part of it."""
+    body: dict[str, object] = {name: arguments[name] for name in _FIRST if name in arguments}
     options: RequestOptions = {"security": {"bearer_auth": True}}
-    for name, option in _OPTIONS.items():
-        value = body.pop(name, None)
-        if value is not None or name == "timeout":
+    for name in sorted(arguments.keys() - body.keys()):
+        value = arguments[name]
+        option = _OPTIONS.get(name)
+        if option is None:
+            body[name] = value
+        elif value is not None or option == "timeout":
             options[option] = cast(Any, value)
     return body, options
 
