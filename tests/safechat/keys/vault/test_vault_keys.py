@@ -128,7 +128,7 @@ async def test_a_wrapped_secret_id_that_somebody_opened_is_told(secret: Secret) 
 
 async def test_a_wrapped_secret_id_from_elsewhere_is_not_unwrapped(secret: Secret) -> None:
     wrapped = secret.root.sys.wrap({"secret_id": "a-trap"}, ttl=60)["wrap_info"]["token"]
-    with pytest.raises(VaultAuthFailed, match="was made at sys/wrapping/wrap"):
+    with pytest.raises(VaultAuthFailed, match="was created at sys/wrapping/wrap"):
         await got(secret.keys(auth=AppRole(secret.role_id, wrapped_secret_id=wrapped)))
     assert root_client(secret.server).sys.unwrap(wrapped)["data"] == {"secret_id": "a-trap"}
 
@@ -157,7 +157,7 @@ async def test_a_secret_id_that_was_denied_is_not_sent_again_and_again(
     secret: Secret, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five denials lock the role out, for every program that has it."""
-    monkeypatch.setattr("safechat.keys.cache._TRY_AGAIN_EMPTY_HANDED", 0.0)
+    monkeypatch.setattr("safechat.keys.cache.RETRY_WITHOUT_KEY", 0.0)
     file = tmp_path / "secret-id"
     file.write_text("an-old-one")
     with front(secret.server) as seen:
@@ -273,7 +273,7 @@ async def test_a_denial_that_outlives_a_new_login_is_an_error(secret: Secret) ->
             await keys.get()
             secret.root.sys.delete_policy(secret.name)
             await asyncio.sleep(0.1)
-            with pytest.raises(VaultAuthFailed, match="its policy allow"):
+            with pytest.raises(VaultAuthFailed, match="its policy must allow"):
                 await keys.get()
         assert seen.count("/login") == 2
 
@@ -366,10 +366,10 @@ async def test_a_key_that_no_header_can_carry_is_told(secret: Secret) -> None:
 
 
 ANSWERS: dict[str, tuple[tuple[int, dict[str, str], bytes], str]] = {
-    "a page of HTML": ((200, {"content-type": "text/html"}, b"<html>log in</html>"), "is not Vault"),
-    "JSON of something else": ((200, {"content-type": "application/json"}, b"[1, 2]"), "is not Vault"),
-    "a 502 of a load balancer": ((502, {}, b"<html>bad gateway</html>"), "is not Vault"),
-    "a 503 of a load balancer": ((503, {}, b"<html>no servers</html>"), "is not Vault"),
+    "a page of HTML": ((200, {"content-type": "text/html"}, b"<html>log in</html>"), "is not from Vault"),
+    "JSON of something else": ((200, {"content-type": "application/json"}, b"[1, 2]"), "is not from Vault"),
+    "a 502 of a load balancer": ((502, {}, b"<html>bad gateway</html>"), "is not from Vault"),
+    "a 503 of a load balancer": ((503, {}, b"<html>no servers</html>"), "is not from Vault"),
     "a 429": ((429, {"content-type": "application/json"}, b'{"errors": ["slow down"]}'), "slow down"),
     "a redirect": (
         (307, {"location": "https://other.example/v1/x"}, b""),
@@ -387,7 +387,7 @@ async def test_a_proxys_page_of_any_status_leaves_the_key_in_hand(status: int, s
             await asyncio.sleep(0.1)
             assert value(await keys.get()) == API_KEY
         async with secret.keys(seen.address) as cold:
-            with pytest.raises(VaultUnreachable, match="is not Vault"):
+            with pytest.raises(VaultUnreachable, match="is not from Vault"):
                 await cold.get()
         seen.instead = None
 
