@@ -220,7 +220,7 @@ class CachedKeys(ABC):
             flight.end(state.failure if state.key is None else None)
 
     def _log(self, result: Key | ChatError, state: CacheState, seconds: float, now: float) -> None:
-        """Write `keys.read` for a new key, and `keys.stale` for a key that is served though its time is over."""
+        """Write `keys.read` for a new key, `keys.stale` for one that is served after its time."""
         place: dict[str, object] = {"source": self.source, "path": self.path}
         if isinstance(result, Key):
             latency = round(seconds * 1000, 1)

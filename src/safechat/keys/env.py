@@ -18,7 +18,8 @@ class EnvKeys:
     """OPENAI_API_KEY from the environment, or from `env_file`. Read again when the API refuses the key."""
 
     def __init__(self, env_file: str | None = ".env") -> None:
-        self._env_file = None if env_file is None else os.path.abspath(env_file)  # the working folder may change
+        # The absolute path, for the program may change its working folder.
+        self._env_file = None if env_file is None else os.path.abspath(env_file)
         self._key: Key | None = None
 
     async def get(self, not_version: int | None = None) -> Key:

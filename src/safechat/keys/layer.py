@@ -31,7 +31,8 @@ class Keyed:
         except AuthenticationFailed as error:
             refused = error
         fresh = await self._key(request, key.version)
-        if fresh.value == key.value:  # The versions may be equal: a secret that was created again begins at 1.
+        # Values are compared, not versions: those of a secret that was created again begin at 1.
+        if fresh.value == key.value:
             raise refused
         with call_record() as record:
             record.attempt_failed(refused, request, key_version=key.version, next_key_version=fresh.version)

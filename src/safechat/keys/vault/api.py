@@ -104,8 +104,8 @@ class Vault:
         creation_path = str((answer.get("data") or {}).get("creation_path"))
         if not (creation_path.startswith(f"auth/{mount}/role/") and creation_path.endswith("/secret-id")):
             raise VaultAuthFailed(
-                f"the wrapped secret_id was created at {creation_path}, not at auth/{mount}/role/…/secret-id: "
-                "it may have been exchanged on its way; it was not unwrapped"
+                f"the wrapped secret_id was created at {creation_path}, not at "
+                f"auth/{mount}/role/…/secret-id: it may have been exchanged on its way; it was not unwrapped"
             )
 
     @property

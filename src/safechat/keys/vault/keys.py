@@ -89,7 +89,7 @@ class VaultKeys(CachedKeys):
 
     @classmethod
     def from_env(cls, *, env_file: str | None = ".env") -> Self:
-        """As VAULT_* and SAFECHAT_KEY_* are set (settings.py lists them). Raises ValueError for a missing one."""
+        """As VAULT_* and SAFECHAT_KEY_* are set (settings.py lists them). Raises ValueError."""
         settings = read_vault_settings(env_file)
         auth = AppRole(
             settings.role_id,
@@ -173,7 +173,7 @@ class VaultKeys(CachedKeys):
         return vault
 
     def _key_in(self, data: dict[str, object], version: int) -> Key:
-        """The key in the fields of a secret. Raises SecretNotFound where the field is missing or holds no key."""
+        """The key in a secret's fields. Raises SecretNotFound where `field` is missing or holds no key."""
         where = f"{self._mount}/{self._path}"
         if self._field not in data:
             raise SecretNotFound(
@@ -184,7 +184,9 @@ class VaultKeys(CachedKeys):
             raise SecretNotFound(f"Vault's {where}: the field {self._field!r} holds no text")
         remember(value)
         if not is_sendable(value.strip()):
-            raise SecretNotFound(f"Vault's {where}: the field {self._field!r} holds a character that no header can carry")
+            raise SecretNotFound(
+                f"Vault's {where}: the field {self._field!r} holds a character that no header can carry"
+            )
         return Key(SecretStr(value.strip()), version)
 
 
