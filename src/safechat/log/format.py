@@ -1,6 +1,6 @@
-"""How a record reads in the log: a line of JSON, or of text for people. No secret is in either.
+"""How a record reads in the log: a line of JSON, or of text for people. Neither contains a secret.
 
-Not here: the file (logfile.py), what a secret is (redact.py).
+Not here: the file (rotation.py), what a secret is (redact.py of the package).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "t
 
 
 class JsonLines(JsonFormatter):
-    """One JSON object a line: time, level, event, and the data of the record."""
+    """One JSON object per line: time, level, event, and the fields of the record."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,5 +56,5 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         data = {name: value for name, value in vars(record).items() if name not in _OWN}
-        told = " ".join(f"{name}={value}" for name, value in data.items() if value is not None)
-        return redact(f"{super().format(record)} {told}").rstrip().replace("\n", "\\n")
+        pairs = " ".join(f"{name}={value}" for name, value in data.items() if value is not None)
+        return redact(f"{super().format(record)} {pairs}").rstrip().replace("\n", "\\n")

@@ -21,8 +21,9 @@ import safechat.redact as redaction
 from clients import KEY
 from generated import around, literal, many, shaped
 from safechat import ChatClientWrapper, configure_logging
-from safechat.log.file import LogFile, _Queue, prepared
+from safechat.log.file import LogFile
 from safechat.log.format import JsonLines, TextLines
+from safechat.log.queue import QueueHandler, prepared
 from safechat.redact import redact, remember
 from safechat.testing import ScriptedClient
 from wire import completion, http, wire
@@ -297,4 +298,4 @@ def test_ordinary_words_are_left_alone(text: str) -> None:
 def test_log_files_are_closed_by_their_block(path: Path) -> None:
     with configure_logging(path) as log:
         assert isinstance(log, LogFile)
-    assert not [each for each in logging.getLogger("safechat").handlers if isinstance(each, _Queue)]
+    assert not [each for each in logging.getLogger("safechat").handlers if isinstance(each, QueueHandler)]
