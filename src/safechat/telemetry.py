@@ -7,13 +7,13 @@ tokens by the names of the GenAI conventions, unless an instrumentation of the o
 SDK is active, which counts them itself.
 Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/
 
-    safechat.call.duration        seconds, by model and error.type
-    safechat.call.attempts        requests per call, by model
-    safechat.attempt.failures     by model and error.type
-    safechat.fallbacks            by model and error.type
-    safechat.limiter.wait         seconds, by model
-    safechat.breaker.transitions  by model and state
-    safechat.key.age              seconds since the key was read, by source and path
+    safechat.call.duration            seconds, by model and error.type
+    safechat.call.attempts            requests per call, by model
+    safechat.attempt.failures         by model and error.type
+    safechat.fallbacks                by model and error.type
+    safechat.limiter.wait             seconds, by model
+    safechat.breaker.transitions      by model and state
+    safechat.key.age                  seconds since the key was read, by source and path
     gen_ai.client.operation.duration  seconds, per request to the API
     gen_ai.client.token.usage         tokens, per request to the API, by gen_ai.token.type
 
@@ -187,8 +187,9 @@ class Telemetry:
         ]
 
 
-def _place(read: Mapping[str, Any]) -> tuple[str, str]:
-    return redacted_name(str(read.get("source"))), redacted_name(str(read.get("path", "")))
+def _place(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """The source and the path of a key that was read."""
+    return redacted_name(str(fields.get("source"))), redacted_name(str(fields.get("path", "")))
 
 
 def instrumented() -> bool:

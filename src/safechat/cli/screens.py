@@ -1,4 +1,7 @@
-"""What `safechat logs` shows. Not imported by the package: it needs the extra `[cli]`."""
+"""The screens of `safechat logs`. Not imported by the package: they need the extra `[cli]`.
+
+Not here: reading the log (logs.py).
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from safechat.cli.logs import Line, LogSummary
+from safechat.cli.logs import LogLine, LogSummary
 
-_KNOWN = {"time", "level", "event", "call_id"}
+# The fields that a timeline shows in columns of their own, or not at all.
+_SHOWN_APART = {"time", "level", "event", "call_id"}
 _STYLES = {"ERROR": "red", "WARNING": "yellow", "INFO": "green"}
 
 
@@ -18,7 +22,7 @@ def summary_screen(summary: LogSummary) -> RenderableType:
     """The whole log on one screen."""
     figures = Table.grid(padding=(0, 2))
     rate = f"{summary.answered / summary.calls:.2%}" if summary.calls else "–"
-    latency = " / ".join(_milliseconds(summary.latencies.percentile(each)) for each in (50, 95, 99))
+    latency = " / ".join(_milliseconds(summary.latencies.percentile(percent)) for percent in (50, 95, 99))
     tokens = summary.tokens
     figures.add_row("calls", f"{summary.calls:,}", "answered", rate)
     figures.add_row("p50 / p95 / p99", latency, "waited for limits", _milliseconds(summary.waited_ms))
@@ -32,7 +36,7 @@ def summary_screen(summary: LogSummary) -> RenderableType:
     if (cost := summary.costs.total()) is not None:
         figures.add_row("cost", f"${cost:,.4f}", "", "")
     parts: list[RenderableType] = [Text(f"{summary.first or '–'} … {summary.last or '–'}", "dim"), figures]
-    failed = [each for each in summary.outcomes.most_common(9) if each[0] != "ok"]
+    failed = [(outcome, count) for outcome, count in summary.outcomes.most_common(9) if outcome != "ok"]
     if failed:
         parts.append(_ranked("calls that failed", failed))
     if summary.errors:
@@ -46,11 +50,11 @@ def summary_screen(summary: LogSummary) -> RenderableType:
     return Group(*parts)
 
 
-def story_screen(told: Sequence[tuple[float, Line]]) -> RenderableType:
-    """One call as a timeline."""
+def timeline_screen(timeline: Sequence[tuple[float, LogLine]]) -> RenderableType:
+    """The records of one call, with the seconds since its first."""
     table = Table("s", "event", "what", box=None, header_style="bold")
-    for seconds, line in told:
-        data = {name: value for name, value in line.items() if name not in _KNOWN and value is not None}
+    for seconds, line in timeline:
+        data = {name: value for name, value in line.items() if name not in _SHOWN_APART and value is not None}
         style = _STYLES.get(str(line.get("level")), "")
         words = ", ".join(f"{name} {value}" for name, value in data.items())
         table.add_row(f"{seconds:.3f}", Text(str(line["event"]), style), words)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from safechat import ChatClientWrapper, RequestTimedOut, ServerError, configure_logging
-from safechat.cli.logs import Latencies, LogSummary, followed
+from safechat.cli.logs import Latencies, LogSummary, follow_lines
 from safechat.testing import ScriptedClient, no_waiting
 
 
@@ -45,15 +45,15 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_summary_counts_what_happened(path: Path) -> None:
-    told = json.loads(logs(str(path), "--json").stdout)
-    assert (told["calls"], told["answered"]) == (11, 10)
-    assert told["success_rate"] == pytest.approx(10 / 11)
-    assert told["outcomes"] == {"ok": 10, "server_error": 1}
-    assert told["errors"]["a: server_error 503"] == 3
-    assert told["errors"]["b: timed_out"] == 3
-    assert (told["retries"] >= 4, told["fallbacks"] >= 2) == (True, True)
-    assert len(told["slowest"]) == 5
-    assert told["foreign"] == 4
+    summary = json.loads(logs(str(path), "--json").stdout)
+    assert (summary["calls"], summary["answered"]) == (11, 10)
+    assert summary["success_rate"] == pytest.approx(10 / 11)
+    assert summary["outcomes"] == {"ok": 10, "server_error": 1}
+    assert summary["errors"]["a: server_error 503"] == 3
+    assert summary["errors"]["b: timed_out"] == 3
+    assert (summary["retries"] >= 4, summary["fallbacks"] >= 2) == (True, True)
+    assert len(summary["slowest"]) == 5
+    assert summary["foreign"] == 4
 
 
 def test_the_summary_is_one_screen(path: Path) -> None:
@@ -122,7 +122,7 @@ def test_following_goes_on_over_a_file_that_turns_over(tmp_path: Path) -> None:
     enough = threading.Event()
 
     def read() -> None:
-        for text in followed(path, every=0.01):
+        for text in follow_lines(path, every=0.01):
             if text is not None:
                 seen.append(text.strip())
             if len(seen) == 4:

@@ -127,7 +127,7 @@ class VaultKeys(CachedKeys):
         with anyio.move_on_after(_LONGEST_CLOSE):
             await in_thread(self.close)
 
-    def links(self) -> Generator[tuple[str, Callable[[], object]], None, None]:
+    def steps(self) -> Generator[tuple[str, Callable[[], object]], None, None]:
         """The steps of a read, one by one, with a login for them alone: the name of the step, and a function
         that blocks and raises KeyUnavailable. A wrapped secret_id is checked but not used up, so the steps
         end there."""

@@ -215,7 +215,7 @@ async def test_a_namespace_of_its_own(secret: Secret) -> None:
     inner = furnish(server, root=root)
     keys = inner.keys(namespace=secret.name)
     assert value(await got(keys)) == API_KEY
-    for _, step in keys.links():  # the doctor's: health, which belongs to no namespace, and the login in it
+    for _, step in keys.steps():  # the doctor's: health, which belongs to no namespace, and the login in it
         step()
     with pytest.raises(VaultAuthFailed):
         await got(inner.keys())
