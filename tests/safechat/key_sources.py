@@ -46,7 +46,7 @@ class Source(CachedKeys):
     def _read(self) -> Key:
         self.reads += 1
         answer = self.answer
-        assert self.gate.wait(10)
+        assert self.gate.wait(60)
         if isinstance(answer, Exception):
             raise answer
         return Key(SecretStr(f"sk-number-{answer}-0000000000"), answer)

@@ -1,4 +1,4 @@
-"""`safechat doctor`: each link that may be broken is named, with what to do."""
+"""`safechat doctor`: every link that may be broken is named, with what to do."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from command import safechat
 from odev.classroom.api import APIServer, ClassroomAPI
 from safechat import VaultKeys
 from safechat.cli.doctor import Check, examine
@@ -135,8 +136,8 @@ async def test_no_login_is_left_behind(
         monkeypatch.setenv("SAFECHAT_KEY_PATH", path)
         await checks()
     accessors = secret.root.list("auth/token/accessors")["data"]["keys"]
-    owners = [secret.root.auth.token.lookup_accessor(each)["data"]["policies"] for each in accessors]
-    assert not [each for each in owners if secret.name in each]
+    owners = [secret.root.auth.token.lookup_accessor(accessor)["data"]["policies"] for accessor in accessors]
+    assert not [policies for policies in owners if secret.name in policies]
 
 
 async def test_without_hvac_it_says_what_to_install(
@@ -176,6 +177,6 @@ def test_the_command_says_it_line_by_line(environment: dict[str, str]) -> None:
 
 
 def test_the_command_fails_where_a_link_is_broken(environment: dict[str, str]) -> None:
-    done = doctor({**environment, "SAFECHAT_KEY_FIELD": "token"})
+    done = safechat("doctor", environment={**environment, "SAFECHAT_KEY_FIELD": "token"})
     assert done.returncode == 1
     assert "→ set SAFECHAT_KEY_FIELD" in done.stdout

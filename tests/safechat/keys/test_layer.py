@@ -36,7 +36,7 @@ class API:
     """A handler that takes some keys only."""
 
     def __init__(self, *good: int) -> None:
-        self.good = {f"sk-number-{each}-0000000000" for each in good}
+        self.good = {f"sk-number-{number}-0000000000" for number in good}
         self.requests = 0
 
     async def __call__(self, request: ChatRequest) -> ChatReply:

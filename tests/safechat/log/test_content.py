@@ -129,10 +129,10 @@ def test_a_sum_of_costs_is_the_sum_of_each_ones(host: str, model: str) -> None:
         Usage(prompt_tokens=prompt, completion_tokens=70, cached_tokens=30)
         for prompt in (100, 150_000, 250_000)
     ]
-    costs = [ChatReply("ok", model, usage=each, base_url=f"https://{host}/").cost_usd for each in calls]
+    costs = [ChatReply("ok", model, usage=usage, base_url=f"https://{host}/").cost_usd for usage in calls]
     total = CostSum()
-    for each in calls:
-        total.add(host, model, each.prompt_tokens, each.completion_tokens, each.cached_tokens)
+    for usage in calls:
+        total.add(host, model, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
     assert None not in costs
     assert total.total() == pytest.approx(sum(cost or 0 for cost in costs))
 
