@@ -51,7 +51,7 @@ def wrapper(api: API, keys: VaultKeys, kind: str = "async") -> ChatClientWrapper
 
 
 async def calls(chat: ChatClientWrapper, until: Callable[[], bool], at_once: int = 200) -> list[ChatReply]:
-    """Run `at_once` series of calls at the same time, until the condition holds. Raises what a call raises."""
+    """Run `at_once` series of calls at the same time until the condition holds. Raises what a call raises."""
     replies: list[ChatReply] = []
 
     async def one_after_another() -> None:
