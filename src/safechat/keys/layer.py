@@ -25,12 +25,12 @@ class Keyed:
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The next handler's reply. Raises KeyUnavailable where there is no key; AuthenticationFailed
         when the API refuses it and the source has no other."""
-        key = await self._key(request, None)
+        key = await get_key(self._keys, request)
         try:
             return await self._answer_with(key, request)
         except AuthenticationFailed as error:
             refused = error
-        fresh = await self._key(request, key.version)
+        fresh = await get_key(self._keys, request, key.version)
         # Values are compared, not versions: those of a secret that was created again begin at 1.
         if fresh.value == key.value:
             raise refused
@@ -42,18 +42,20 @@ class Keyed:
                 record.add(error)
                 raise
 
-    async def _key(self, request: ChatRequest, not_version: int | None) -> Key:
-        failure: ChatError
-        try:
-            return await self._keys.get(not_version)
-        except ChatError as error:
-            error.model, error.attempts = error.model or request.model, 0
-            raise
-        except Exception as exception:
-            text = redact(f"{type(exception).__name__}: {exception}")
-            failure = KeyUnavailable(f"the key source failed: {text}", model=request.model, attempts=0)
-        raise failure
-
     async def _answer_with(self, key: Key, request: ChatRequest) -> ChatReply:
         with using_key(key.value.get_secret_value()):
             return await self._next(request)
+
+
+async def get_key(keys: KeySource, request: ChatRequest, not_version: int | None = None) -> Key:
+    """The key for this request. Raises KeyUnavailable, also where the source raises anything else."""
+    failure: ChatError
+    try:
+        return await keys.get(not_version)
+    except ChatError as error:
+        error.model, error.attempts = error.model or request.model, 0
+        raise
+    except Exception as exception:
+        text = redact(f"{type(exception).__name__}: {exception}")
+        failure = KeyUnavailable(f"the key source failed: {text}", model=request.model, attempts=0)
+    raise failure

@@ -162,7 +162,7 @@ class VaultKeys(CachedKeys):
         try:
             return self._key_in(*login.read(self._mount, self._path))
         finally:
-            if login is not self._login:  # `close` came meanwhile and does not know this token
+            if login is not self._login:  # `close` was called during the read: it does not know this token
                 login.close()
 
     def _abandon_read(self) -> None:

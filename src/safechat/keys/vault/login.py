@@ -1,4 +1,4 @@
-"""The login at Vault: made when it is needed, made again before its lease ends, given back at the end.
+"""The login at Vault: created when it is needed, replaced before its lease ends, given back at the end.
 
 `log_in` is one AppRole login. `VaultLogin` keeps a login alive between reads. Not here: the requests
 and what their answers mean (api.py), how a program may log in (auth.py), the key (keys.py).
