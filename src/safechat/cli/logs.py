@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -157,10 +157,21 @@ def call_timeline(lines: Iterable[str], call_id: str) -> list[tuple[float, LogLi
         line = parse_line(text)
         if line is None or line.get("call_id") != call_id:
             continue
-        moment = datetime.fromisoformat(line["time"]) if isinstance(line.get("time"), str) else None
+        moment = _moment(line.get("time"))
         first = first or moment
         timeline.append(((moment - first).total_seconds() if moment and first else 0.0, line))
     return timeline
+
+
+def _moment(time: object) -> datetime | None:
+    """The time of a record; None where it is no ISO 8601 time. A time without a zone is taken for UTC."""
+    if not isinstance(time, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def follow_lines(path: Path, *, every: float = 0.5) -> Iterator[str | None]:

@@ -17,6 +17,7 @@ from typing import Annotated
 
 from safechat.cli.doctor import examine
 from safechat.cli.logs import LogSummary, call_timeline, follow_lines
+from safechat.cli.terminal import for_stream, visible
 from safechat.client.wrapper import ChatClientWrapper
 from safechat.errors import ChatError
 from safechat.messages import ChatReply
@@ -25,6 +26,7 @@ try:
     import typer
     from rich.console import Console
     from rich.live import Live
+    from rich.text import Text
 
     from safechat.cli.screens import summary_screen, timeline_screen
 except ImportError:
@@ -59,7 +61,7 @@ def ask(
         messages.insert(0, {"role": "system", "content": system})
     with ChatClientWrapper.from_env() as chat:
         reply = chat.generate(messages, model, temperature, timeout=timeout)
-    typer.echo(_as_json(reply) if as_json else reply.text)
+    typer.echo(_as_json(_fields(reply)) if as_json else for_stream(reply.text, sys.stdout))
 
 
 @app.command()
@@ -80,7 +82,7 @@ def logs(
         if not timeline:
             raise ValueError(f"no call {call} in {file}")
         if as_json:
-            typer.echo(json.dumps([line for _, line in timeline], ensure_ascii=False))
+            typer.echo(_as_json([line for _, line in timeline]))
         else:
             console.print(timeline_screen(timeline))
         return
@@ -96,7 +98,7 @@ def logs(
     for text in _lines(file):
         summary.add(text)
     if as_json:
-        typer.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
+        typer.echo(_as_json(summary.to_dict()))
     else:
         console.print(summary_screen(summary))
 
@@ -111,9 +113,9 @@ def doctor() -> None:
         passed = True
         async for check in examine():
             console.print(f"{marks[check.ok]:<14} [bold]{check.name}[/]: ", end="")
-            console.print(check.result, markup=False, highlight=False)
+            console.print(Text(visible(check.result)))
             if check.ok is not True and check.advice:
-                console.print(f"      → {check.advice}", markup=False, highlight=False)
+                console.print(Text(f"      → {check.advice}"))
             passed = passed and check.ok is not False
         return passed
 
@@ -126,17 +128,22 @@ def _lines(file: Path) -> Iterator[str]:
         yield from lines
 
 
-def _as_json(reply: ChatReply) -> str:
+def _fields(reply: ChatReply) -> dict[str, object]:
     fields = asdict(reply)
     del fields["headers"], fields["base_url"]
     fields["cost_usd"] = reply.cost_usd
-    return json.dumps(fields, ensure_ascii=False)
+    return fields
+
+
+def _as_json(value: object) -> str:
+    return visible(json.dumps(value, ensure_ascii=False))
 
 
 def main() -> None:
     """The console script. Exit status 1: the call failed; 2: an argument or a setting is wrong."""
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     try:
         app(prog_name="safechat")
     except ChatError as error:
@@ -146,5 +153,5 @@ def main() -> None:
 
 
 def _fail(message: str, status: int) -> None:
-    typer.echo(f"safechat: {' '.join(message.split())}", err=True)
+    typer.echo(f"safechat: {visible(' '.join(message.split()))}", err=True)
     sys.exit(status)

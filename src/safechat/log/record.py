@@ -1,7 +1,7 @@
 """CallRecord: what a call gathers on its way through the layers, and `chat.attempt_failed`.
 
-The request is frozen, and the layers do not know each other. So what one layer learns and another
-needs is kept here, once: the failed requests. Not here: the record of the whole call, `chat.call` (layer.py).
+The request is frozen, and the layers do not know each other. So what one layer finds out and another
+needs lives here, once: the requests that failed. Not here: what is written of the whole call (layer.py).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import pytest
 
 from command import safechat
 from safechat import ChatClientWrapper, RequestTimedOut, ServerError, configure_logging
-from safechat.cli.logs import Latencies, LogSummary, follow_lines
+from safechat.cli.logs import Latencies, LogSummary, call_timeline, follow_lines
 from safechat.testing import ScriptedClient, no_waiting
 
 
@@ -78,6 +78,14 @@ def test_what_is_not_there_is_one_line_on_stderr(arguments: list[str], words: st
     assert done.returncode == 2
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("time", ["soon", 17, None, "2026-01-01T00:00:01"])
+def test_a_time_of_another_form_costs_no_timeline(time: object) -> None:
+    times = ["2026-01-01T00:00:00Z", time, "2026-01-01T00:00:02Z"]
+    lines = [json.dumps({"event": "e", "call_id": "c", "time": moment}) for moment in times]
+    seconds = [seconds for seconds, _ in call_timeline(lines, "c")]
+    assert seconds == [0.0, 1.0 if time == "2026-01-01T00:00:01" else 0.0, 2.0]
 
 
 def test_percentiles_are_right_to_within_a_hundredth() -> None:
