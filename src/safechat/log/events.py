@@ -29,6 +29,12 @@ from types import MappingProxyType
 
 from safechat.log.complaint import complain
 
+# The fields that logging itself gives a record. It refuses an `extra` of such a name.
+OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# The fields that every line of a log begins with.
+FIRST_FIELDS = ("time", "level", "event")
+_RESERVED = OWN_FIELDS | set(FIRST_FIELDS)
+
 _logger = logging.getLogger("safechat")
 _context: ContextVar[Mapping[str, object]] = ContextVar("safechat_log_context", default=MappingProxyType({}))
 
@@ -40,7 +46,7 @@ def log_context(**fields: object) -> Iterator[None]:
     with log_context(trace_id=request.headers["x-trace-id"]):
         chat.generate(…)
 
-    A name that logging itself uses (`name`, `module`, `args`, …) gets an underscore at its end.
+    A name that every record has (`name`, `module`, `time`, `level`, …) gets an underscore at its end.
     """
     named = {f"{name}_" if name in _RESERVED else name: value for name, value in fields.items()}
     token = _context.set({**_context.get(), **named})
@@ -49,9 +55,6 @@ def log_context(**fields: object) -> Iterator[None]:
     finally:
         _context.reset(token)
 
-
-# The fields that logging itself gives a record. It refuses an `extra` of such a name.
-_RESERVED = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 # Level for events that only listeners get; never written to a log.
 UNLOGGED = logging.NOTSET

@@ -1,6 +1,7 @@
 """QueueHandler: a record goes into a queue, and a thread writes it. So no call waits for the disk.
 
-Not here: how a line reads (format.py), the file (rotation.py).
+A disk that fails is reported once on stderr and harms no call. Not here: how a line reads (format.py),
+where it is written to (rotation.py, stream.py).
 """
 
 from __future__ import annotations
@@ -9,28 +10,48 @@ import copy
 import logging
 import threading
 from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
 
 from safechat.log.complaint import complain
 from safechat.log.content import logs_with_content
-from safechat.log.rotation import RotatingFile
+from safechat.log.events import OWN_FIELDS
+from safechat.redact import redact, redacted
 from safechat.runtime.process import begin_anew_after_fork, forget, stop_at_exit
 
 # Records that may wait. Further ones are dropped, and stderr says so once.
 MOST_QUEUED = 10_000
-# Seconds between two looks at the queue. To wake the thread for each record would cost a call more
+# Seconds between two looks at the queue. To wake the thread for every record would cost a call more
 # than all the rest of logging.
 LOOK_EVERY = 0.05
+# Bytes that are written at once.
+MOST_AT_ONCE = 65_536
+
+
+class Output(Protocol):
+    """What lines are written to. `str` names it in a message."""
+
+    @property
+    def path(self) -> Path | None: ...
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Append whole lines. May raise."""
+
+    def close(self) -> None: ...
 
 
 class QueueHandler(logging.Handler):
-    """Keeps each record as it is at this moment, and writes it to `file` in a thread of its own.
+    """Keeps every record as it is at this moment, and writes it to `output` in a thread of its own.
 
     With `content` the log wants prompts and answers.
     """
 
-    def __init__(self, file: RotatingFile, *, content: bool) -> None:
+    def __init__(self, output: Output, formatter: logging.Formatter, *, content: bool) -> None:
         super().__init__()
-        self._file = file
+        self._output = output
+        self.setFormatter(formatter)
+        self._complained = False
         self.begin()
         begin_anew_after_fork(self)
         stop_at_exit(self, last=True)  # the event loops write their last records first
@@ -55,11 +76,11 @@ class QueueHandler(logging.Handler):
         forget(self)
         logs_with_content.discard(self)
         self._thread.join()
-        self._file.close()
+        self._output.close()
 
     def emit(self, record: logging.LogRecord) -> None:
         if len(self._records) < MOST_QUEUED:
-            self._records.append(prepared(record))
+            self._records.append(snapshot(record))
             if not self._not_empty.is_set():
                 self._not_empty.set()
         elif not self._dropped:
@@ -71,25 +92,53 @@ class QueueHandler(logging.Handler):
             self._not_empty.wait()
             self._ending.wait(LOOK_EVERY)
             self._not_empty.clear()
-            self._file.write(self._records)
-        self._file.write(self._records)
+            self._write()
+        self._write()
+
+    def _write(self) -> None:
+        """Write what is queued, many lines at once."""
+        try:
+            while self._records:
+                lines: list[bytes] = []
+                size = 0
+                while self._records and size < MOST_AT_ONCE:
+                    line = f"{self.format(self._records.popleft())}\n".encode("utf-8", "backslashreplace")
+                    lines.append(line)
+                    size += len(line)
+                self._output.append(lines)
+        except Exception as error:
+            self._output.close()
+            if not self._complained:
+                self._complained = True
+                complain(redact(f"cannot write the log {self._output}: {error}; calls go on without it"))
 
 
-def prepared(record: logging.LogRecord) -> logging.LogRecord:
-    """`record` with its message formatted now, for its arguments may change later.
+_IMMUTABLE = (str, int, float, bool, type(None))
+
+
+def snapshot(record: logging.LogRecord) -> logging.LogRecord:
+    """`record` as it is now: its message, its exception and its extras may change before it is written.
 
     Where the arguments do not fit the message, the message stays as it is. The
     complaint that logging itself would write shows the arguments, and so their secrets.
     """
-    if not record.args and not record.exc_info:
+    changeable = [
+        name
+        for name, value in vars(record).items()
+        if type(value) not in _IMMUTABLE and (name == "msg" or name not in OWN_FIELDS)
+    ]
+    if not (changeable or record.args or record.exc_info):
         return record
-    try:
-        message = record.getMessage()
-    except Exception:
-        message = f"{record.msg!r}, whose arguments do not fit"
-    record = copy.copy(record)  # the logger's other handlers get the record unchanged
-    record.msg, record.args = message, None
+    kept = copy.copy(record)  # the logger's other handlers get the record unchanged
+    for name in changeable:
+        setattr(kept, name, redacted(getattr(record, name)))
+    if record.args:
+        try:
+            kept.msg = record.getMessage()
+        except Exception:
+            kept.msg = f"{record.msg!r}, whose arguments do not fit"
+        kept.args = None
     if record.exc_info:
-        record.exc_text = record.exc_text or logging.Formatter().formatException(record.exc_info)
-        record.exc_info = None
-    return record
+        kept.exc_text = record.exc_text or logging.Formatter().formatException(record.exc_info)
+        kept.exc_info = None
+    return kept

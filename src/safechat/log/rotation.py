@@ -1,23 +1,18 @@
-"""RotatingFile: the file of a log, which whole lines are appended to, and which is rotated when it is full.
+"""RotatingFile: a file that whole lines are appended to, and that is rotated when it is full.
 
-Several processes may write to one file. A disk that fails is reported once on stderr and harms no
-call. Not here: the thread that writes (queue.py), how a line reads (format.py).
+Several processes may write to one file. Not here: the thread that writes (queue.py), how a line
+reads (format.py), a log to stdout (stream.py).
 """
 
 from __future__ import annotations
 
-import logging
 import os
+import stat
 import time
-from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from safechat.log.complaint import complain
-from safechat.redact import redact
-
-# Bytes in one write.
-MOST_AT_ONCE = 65_536
 # Seconds after which the lock of a process that is rotating the file is taken for that of a dead one.
 STALE_LOCK = 10.0
 # Without this flag Windows would write \r\n.
@@ -25,46 +20,28 @@ _BINARY = getattr(os, "O_BINARY", 0)
 
 
 class RotatingFile:
-    """Appends records as whole lines. At `max_bytes` it becomes `path.1`, that `path.2`, up to `backups`."""
+    """Appends lines. At `max_bytes` the file becomes `path.1`, that `path.2`, up to `backups`.
 
-    def __init__(self, path: Path, formatter: logging.Formatter, max_bytes: int, backups: int) -> None:
+    Where either is 0, and for a device such as /dev/stdout, it is never rotated. `mode` are the permissions
+    of a new file.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int, backups: int, mode: int) -> None:
         self.path = path
-        self._formatter = formatter
-        self._max_bytes = max_bytes
+        self._max_bytes = max_bytes if backups and not path.is_relative_to("/dev") else 0
         self._backups = backups
+        self._mode = mode
         self._descriptor: int | None = None
-        self._complained = False
 
-    def write(self, records: deque[logging.LogRecord]) -> None:
-        """Write all `records`, and empty the queue. Many lines go in one write if the file has room."""
-        waiting: list[bytes] = []
-        size = 0
-        try:
-            while records:
-                line = f"{self._formatter.format(records.popleft())}\n".encode("utf-8", "backslashreplace")
-                if waiting and size + len(line) > MOST_AT_ONCE:
-                    self._append(waiting)
-                    waiting, size = [], 0
-                waiting.append(line)
-                size += len(line)
-            self._append(waiting)
-        except Exception as error:
-            self.close()
-            if not self._complained:
-                self._complained = True
-                complain(redact(f"cannot write the log {self.path}: {error}; calls go on without it"))
+    def __str__(self) -> str:
+        return str(self.path)
 
-    def close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            with suppress(OSError):
-                os.close(descriptor)
-
-    def _append(self, lines: list[bytes]) -> None:
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Append whole lines, in one write if the file has room for all of them. Raises OSError."""
         size = self._size()
         fitting: list[bytes] = []
         for line in lines:
-            if size + len(line) > self._max_bytes:
+            if self._max_bytes and size and size + len(line) > self._max_bytes:
                 self._write(fitting)
                 fitting = []
                 self._rotate()
@@ -73,13 +50,29 @@ class RotatingFile:
             size += len(line)
         self._write(fitting)
 
-    def _write(self, lines: list[bytes]) -> None:
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with suppress(OSError):
+                os.close(descriptor)
+
+    def _write(self, lines: Sequence[bytes]) -> None:
         if not lines:
             return
         if self._descriptor is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self.path, os.O_APPEND | os.O_CREAT | os.O_WRONLY | _BINARY, 0o600)
+            self._descriptor = self._open()
         os.write(self._descriptor, b"".join(lines))
+
+    def _open(self) -> int:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_APPEND | os.O_WRONLY | os.O_CREAT | _BINARY
+        try:
+            descriptor = os.open(self.path, flags | os.O_EXCL, self._mode)
+        except FileExistsError:  # its permissions are the operator's
+            return os.open(self.path, flags, self._mode)
+        if hasattr(os, "fchmod"):
+            os.fchmod(descriptor, self._mode)  # the umask may have taken some permissions away
+        return descriptor
 
     def _size(self) -> int:
         """The size of the file at the path. If another process has put a new one there, ours is closed."""
@@ -90,7 +83,7 @@ class RotatingFile:
             return 0
         if self._descriptor is not None and os.fstat(self._descriptor).st_ino != status.st_ino:
             self.close()
-        return status.st_size
+        return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
     def _rotate(self) -> None:
         """Rename the files. One process does it; the others find the new file at their next write."""

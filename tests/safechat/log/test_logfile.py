@@ -23,7 +23,7 @@ from generated import around, literal, many, shaped
 from safechat import ChatClientWrapper, configure_logging
 from safechat.log.file import LogFile
 from safechat.log.format import JsonLines, TextLines
-from safechat.log.queue import QueueHandler, prepared
+from safechat.log.queue import QueueHandler, snapshot
 from safechat.redact import redact, remember
 from safechat.testing import ScriptedClient
 from wire import completion, http, wire
@@ -266,7 +266,7 @@ def test_nothing_shaped_like_a_key_gets_through(drawn: tuple[str, logging.LogRec
     key, record = drawn
     secret = key.removeprefix("Bearer ")
     for formatter in (JsonLines(), TextLines()):
-        line = formatter.format(prepared(record))
+        line = formatter.format(snapshot(record))
         assert secret not in line
         assert "\n" not in line
 
@@ -276,10 +276,10 @@ def test_nothing_shaped_like_a_key_gets_through(drawn: tuple[str, logging.LogRec
 def test_no_literal_key_in_use_gets_through(drawn: tuple[str, logging.LogRecord]) -> None:
     key, record = drawn
     remember(key)
-    line = JsonLines().format(prepared(record))
+    line = JsonLines().format(snapshot(record))
     assert key not in line
     assert key not in str(json.loads(line))
-    assert key not in TextLines().format(prepared(record))
+    assert key not in TextLines().format(snapshot(record))
 
 
 @pytest.mark.parametrize(
