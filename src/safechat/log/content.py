@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from safechat.messages import Message
+from safechat.redact import redacted_start
 
 LENGTH = 1000  # characters of a prompt or an answer
 
@@ -29,7 +30,7 @@ _PHONE = re.compile(
     r"(?<!\d)\+\d{1,3}(?:[ .-]?\(?\d{2,4}\)?){2,4}(?!\d)"  # with a country code
     r"|(?<!\d)0[ .-]?\(?[1-9]\d{2}\)?[ .-]?\d{3}[ .-]?\d{2}[ .-]?\d{2}(?!\d)"  # as dialled in Türkiye
 )
-
+_PERSONAL = (_EMAIL, _IBAN, _CARD, _TCKN, _PHONE)
 
 Valid = Callable[[str], bool]
 
@@ -47,9 +48,12 @@ def logged_prompt(messages: Iterable[Message]) -> str:
 
 
 def logged_text(text: str) -> str:
-    """`text`, cut and masked."""
-    cut = text if len(text) <= LENGTH else f"{text[:LENGTH]}… ({len(text)} characters)"
-    return masked(cut)
+    """About the first LENGTH characters of `text`, without secrets, and with personal data masked.
+
+    Secrets go first, for masking part of one would hide it. Neither is cut in two.
+    """
+    start = masked(redacted_start(text, LENGTH, also=_PERSONAL))
+    return start if len(text) <= LENGTH else f"{start}… ({len(text)} characters)"
 
 
 def masked(text: str) -> str:

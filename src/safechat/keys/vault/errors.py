@@ -80,5 +80,5 @@ def not_vault(answer: object) -> str:
     status = getattr(answer, "status_code", None)
     headers = getattr(answer, "headers", {})
     if location := headers.get("location"):
-        return f"it redirects ({status}) to {urlsplit(location).netloc}: give the address of the active node"
+        return f"it redirects ({status}) to {urlsplit(location).hostname or 'another path'}: give the address of the active node"
     return f"the answer is not from Vault: a {status} of type {headers.get('content-type', 'unknown')}"
