@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel
 
 from safechat.messages import Message
+from safechat.redact import redacted_start
 
 
 def check_fallbacks(
@@ -154,4 +155,4 @@ def _type_name(value: object) -> str:
 
 def _short(value: object, limit: int = 80) -> str:
     text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return redacted_start(text, limit) + ("…" if len(text) > limit else "")

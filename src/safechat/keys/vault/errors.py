@@ -80,5 +80,6 @@ def not_vault(answer: object) -> str:
     status = getattr(answer, "status_code", None)
     headers = getattr(answer, "headers", {})
     if location := headers.get("location"):
-        return f"it redirects ({status}) to {urlsplit(location).hostname or 'another path'}: give the address of the active node"
+        host = urlsplit(location).hostname or "another path"
+        return f"it redirects ({status}) to {host}: give the address of the active node"
     return f"the answer is not from Vault: a {status} of type {headers.get('content-type', 'unknown')}"
