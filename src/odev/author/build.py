@@ -134,7 +134,7 @@ def _execute(course: Course, lesson: Path, notebook: Any, home: Path) -> None:
         resources={"metadata": {"path": str(course.lessons)}},
     )
     try:
-        client.execute(env=environment, stderr=subprocess.DEVNULL)  # the kernel's own messages
+        client.execute(env=environment, stderr=subprocess.DEVNULL)  # without the kernel's own messages
     except Exception as error:
         raise CourseError(f"{lesson.name}: the solution does not run: {error}") from error
 

@@ -111,7 +111,7 @@ class _Verifier:
                 run = run_tests(self._course, package, [task.id, *(other.id for other in others)], LIMITS)
                 if run.reported:
                     runs = dict.fromkeys((task, *others), run)
-                else:  # it has ended the run for all tasks: each gets a run of its own
+                else:  # it has ended the run for all tasks, so each task gets its own run
                     runs = {
                         one: run_tests(self._course, package, [one.id], LIMITS) for one in (task, *others)
                     }

@@ -28,13 +28,8 @@ Kind = Literal["answer", "cut", "drip", "hang"]
 
 PAGE = "<html><head><title>Proxy</title></head><body><h1>Corporate proxy: please log in</h1></body></html>"
 
-MODELS = (
-    "gpt-5-mini",
-    "gpt-5-nano",
-    "gpt-4.1-mini",
-    "gpt-4o",
-    "gpt-4o-mini",
-)  # the list of models; any other name works too
+# What /models lists; a request may name any other model.
+MODELS = ("gpt-5-mini", "gpt-5-nano", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini")
 
 _REASONING = re.compile(r"^(gpt-5|o\d)")
 _CHAT = "/chat/completions"

@@ -1,4 +1,4 @@
-"""Points for tasks: each task's cell in a process of its own, judged by the tests of that task alone.
+"""Judges task cells: each in its own process, by the tests of its task alone.
 
 A task gives its points when all its tests pass, and never a part of them. A wrong
 cell costs its own task and no other. This is not a sandbox: limited_process.py says

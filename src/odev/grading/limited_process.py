@@ -68,7 +68,7 @@ class Ended(StrEnum):
 class Outcome:
     ended: Ended
     returncode: int
-    output: str  # the last of what it wrote
+    output: str  # the end of what it wrote
 
 
 def clean_environment(home: Path, paths: Sequence[Path]) -> dict[str, str]:
