@@ -15,6 +15,7 @@ import pytest
 import mini_course as mini
 from odev.course.cells import TaskId, task_cell
 from odev.course.course import Course, CourseError
+from odev.grading import inside
 from odev.grading.grader import Grader, reference_grader
 from odev.grading.limited_process import Limits
 from odev.grading.result import State, TaskResult
@@ -203,7 +204,7 @@ def left_over(before: set[int]) -> list[int]:
     """The processes of a grading run that are new and alive."""
     found = []
     for each in psutil.process_iter(["pid", "cmdline", "status"]):
-        if each.info["pid"] not in before and "odev.runner" in (each.info["cmdline"] or []):
+        if each.info["pid"] not in before and inside.__name__ in (each.info["cmdline"] or []):
             found.append(each.info["pid"])
     return found
 

@@ -171,7 +171,7 @@ def test_only_what_changed_is_graded_again(course: Course, inbox: Path, tmp_path
 
     def again() -> tuple[dict[str, int], int]:
         runs.clear()
-        found = scores(grade(course, [inbox], tmp_path / "out", limits=LIMITS, done=runs.append))
+        found = scores(grade(course, [inbox], tmp_path / "out", limits=LIMITS, progress=runs.append))
         return found, len(runs)
 
     assert again() == ({"ayşe": 4, "veli": 4}, 6)
