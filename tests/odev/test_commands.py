@@ -146,11 +146,11 @@ def test_the_lab_serves_the_lessons_and_ends_with_everything(course: Course) -> 
         try:
             server = the_server(course.root / "runtime")
             url = f"http://127.0.0.1:{server['port']}/api/contents?token={server['token']}"
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 names = [each["name"] for each in json.load(answer)["content"]]
         finally:
             process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
-            process.wait(30)
+            process.wait(60)
     assert sorted(names) == ["01_words.ipynb", "02_queue.ipynb"]
     with pytest.raises(OSError, match=r"refused|10061"):
         urllib.request.urlopen(url, timeout=10)

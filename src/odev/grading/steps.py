@@ -76,7 +76,8 @@ def collect(course: Course, *lessons: int) -> tuple[StepTest, ...]:
     if not files:
         return ()
     written = tuple(
-        (str(path), path.stat().st_mtime_ns) for path in (*files, *course.root.glob("tests/*.py"))
+        (str(path), path.stat().st_mtime_ns)
+        for path in (*files, *course.root.glob("tests/*.py"), *course.steps.glob(SETTINGS))
     )
     with _collecting:
         return _collect(course, files, written)
