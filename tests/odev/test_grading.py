@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -171,6 +172,13 @@ def test_memory_is_watched_from_outside_too(sparing: Grader) -> None:
     assert judge(sparing, greet(body)).state is State.MEMORY
 
 
+@pytest.fixture
+def runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The temporary folder of this test's grading runs, which other programs' runs do not share."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
 # Each is bounded by itself, should the grader fail to stop it: so many processes, so many seconds.
 BOMB = """import os, time
 until = time.time() + 5
@@ -194,18 +202,19 @@ return "x"
     [BOMB, ROW.format(leave=""), ROW.format(leave="os.setsid(); ")],
     ids=["a bomb", "a row", "a row that leaves the session"],
 )
-def test_a_fork_bomb_is_ended_with_all_its_children(grader: Grader, body: str) -> None:
-    before = set(psutil.pids())
+def test_a_fork_bomb_is_ended_with_all_its_children(grader: Grader, body: str, runs_folder: Path) -> None:
     result = judge(grader, greet(body))
     assert result.score == 0
-    assert left_over(before) == []
+    assert left_over(runs_folder) == []
     if "setsid" not in body:
         assert (result.state, "process başlattı" in result.message) == (State.PROCESSES, True)
 
 
 @posix_only
 @pytest.mark.parametrize("leave", ["", "os.setsid()"])
-def test_what_a_right_answer_leaves_running_is_ended_too(grader: Grader, leave: str) -> None:
+def test_what_a_right_answer_leaves_running_is_ended_too(
+    grader: Grader, leave: str, runs_folder: Path
+) -> None:
     body = f"""import os, time
 if os.fork() == 0:
     {leave or "pass"}
@@ -213,20 +222,19 @@ if os.fork() == 0:
     os._exit(0)
 return f"Merhaba {{name or 'herkes'}}"
 """
-    before = set(psutil.pids())
     started = time.monotonic()
     assert judge(grader, greet(body)).passed
     assert time.monotonic() - started < 60
-    assert left_over(before) == []
+    assert left_over(runs_folder) == []
 
 
-def left_over(before: set[int]) -> list[int]:
-    """The processes of a grading run that are new and alive."""
-    found = []
-    for each in psutil.process_iter(["pid", "cmdline", "status"]):
-        if each.info["pid"] not in before and "odev.grading.inside" in (each.info["cmdline"] or []):
-            found.append(each.info["pid"])
-    return found
+def left_over(runs_folder: Path) -> list[int]:
+    """The processes of this test's grading runs, which are started with a path in that folder."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if any(argument.startswith(str(runs_folder)) for argument in process.info["cmdline"] or [])
+    ]
 
 
 EQUAL = "class Any:\n    def __eq__(self, other): return True\n"
