@@ -6,6 +6,7 @@ import json
 import threading
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -126,11 +127,18 @@ def test_following_goes_on_over_a_file_that_turns_over(tmp_path: Path) -> None:
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     path.write_text("1\n2")
-    time.sleep(0.1)
+    wait_for(lambda: seen == ["1"])
     with path.open("a") as file:
         file.write("2\n3\n")
-    time.sleep(0.1)
+    wait_for(lambda: seen == ["1", "22", "3"])
     path.rename(tmp_path / "chat.log.1")
     path.write_text("4\n")
-    assert enough.wait(10)
+    assert enough.wait(60)
     assert seen == ["1", "22", "3", "4"]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
