@@ -45,7 +45,10 @@ _TAIL = 20_000  # bytes of output that are kept
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The limits of one run: wall-clock seconds; bytes of memory, of output and of one file; the number of
-    processes at the same time."""
+    processes at the same time.
+
+    Seconds in which the run waits for the processor, because other programs have it, do not count (on Linux).
+    """
 
     seconds: float = 20.0
     memory: int = 2 * 1024**3
@@ -140,12 +143,12 @@ class _OutputReader(threading.Thread):
 
 
 def _wait(process: subprocess.Popen[bytes], output: _OutputReader, limits: Limits) -> Ended:
-    until = time.monotonic() + limits.seconds
+    started = time.monotonic()
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_TICK)
             return Ended.ITSELF
-        if time.monotonic() >= until:
+        if time.monotonic() - started - _kept_waiting(process.pid) >= limits.seconds:
             return Ended.TIME
         if output.size > limits.output:
             return Ended.OUTPUT
@@ -154,6 +157,14 @@ def _wait(process: subprocess.Popen[bytes], output: _OutputReader, limits: Limit
             return Ended.PROCESSES
         if _memory(members) > limits.memory:
             return Ended.MEMORY
+
+
+def _kept_waiting(pid: int) -> float:
+    """Seconds in which its main thread could run and had no processor. 0 where the kernel does not count
+    them: Linux writes the nanoseconds (Documentation/scheduler/sched-stats.rst)."""
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    return 0.0
 
 
 def _members(leader: int) -> list[int]:

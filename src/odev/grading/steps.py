@@ -6,7 +6,6 @@ points and Turkish messages (grader.py).
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -27,7 +26,7 @@ from odev.grading import canary, inside
 from odev.grading.junit import Run, StepTest, read_report
 from odev.grading.limited_process import Limits, clean_environment, run_limited
 
-_PLUGINS = {"anyio": "anyio", "pytest_timeout": "timeout", "respx": "respx", "pytest_httpx2": "pytest_httpx2"}
+SETTINGS = "grading.ini"  # pytest's, beside the steps' tests
 
 
 class Copies:
@@ -71,7 +70,8 @@ def collect(course: Course, *lessons: int) -> tuple[StepTest, ...]:
     if not files:
         return ()
     written = tuple(
-        (str(path), path.stat().st_mtime_ns) for path in (*files, *course.root.glob("tests/*.py"))
+        (str(path), path.stat().st_mtime_ns)
+        for path in (*files, *course.root.glob("tests/*.py"), *course.steps.glob(SETTINGS))
     )
     with _collecting:
         return _collect_files(course, files, written)
@@ -158,20 +158,23 @@ def _folder_of_odev() -> Path:
 
 
 def _arguments(course: Course) -> list[str]:
-    settings = course.root / "pyproject.toml"
-    plugins = [f"-p{name}" for module, name in _PLUGINS.items() if importlib.util.find_spec(module)]
+    """For pytest: these plugins and no others, which the steps' own settings may add to (`-p anyio`).
+
+    The settings are not called pytest.ini, which would make of `tests/steps` a root of its own, and other
+    node ids, for whoever runs pytest there.
+    """
+    settings = course.steps / SETTINGS
     return [
         "--quiet",
         f"--rootdir={course.root}",
-        *([f"--config-file={settings}"] if settings.is_file() else []),
+        f"--confcutdir={course.root}",
+        f"--config-file={settings if settings.is_file() else os.devnull}",
         "--import-mode=importlib",
         "--continue-on-collection-errors",  # a package that does not import fails its tests
         "--capture=no",  # the limited process counts what a test writes; pytest keeps nothing
+        "--disable-plugin-autoload",
         "-pno:cacheprovider",
         "-podev.pytest_plugin",
-        "--disable-plugin-autoload",
-        *plugins,
-        *(["--override-ini=timeout=0"] if "-ptimeout" in plugins else []),
     ]
 
 

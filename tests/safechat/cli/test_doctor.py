@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from command import safechat
 from odev.classroom.api import APIServer, ClassroomAPI
 from safechat import VaultKeys
 from safechat.cli.doctor import Link, examine
@@ -176,6 +177,6 @@ def test_the_command_says_it_line_by_line(environment: dict[str, str]) -> None:
 
 
 def test_the_command_fails_where_a_link_is_broken(environment: dict[str, str]) -> None:
-    done = doctor({**environment, "SAFECHAT_KEY_FIELD": "token"})
+    done = safechat("doctor", environment={**environment, "SAFECHAT_KEY_FIELD": "token"})
     assert done.returncode == 1
     assert "→ set SAFECHAT_KEY_FIELD" in done.stdout

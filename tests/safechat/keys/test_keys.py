@@ -75,7 +75,7 @@ class Source(CachedKeys):
     def _read(self) -> Key:
         self.reads += 1
         answer = self.answer
-        assert self.gate.wait(10)
+        assert self.gate.wait(60)
         if isinstance(answer, Exception):
             raise answer
         return Key(SecretStr(f"sk-number-{answer}-0000000000"), answer)
@@ -142,7 +142,7 @@ def test_threads_with_loops_of_their_own_share_a_read(keys: Source) -> None:
     time.sleep(0.05)
     keys.gate.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert [key.version for key in got] == [1] * 8
     assert keys.reads == 1
 
@@ -191,9 +191,8 @@ async def test_a_source_that_hangs_costs_a_second_and_not_each_call(keys: Source
     waiting = asyncio.create_task(keys.get())
     await asyncio.sleep(0.01)
     clock.now += 1.0  # the patience of those who come now is over
-    started = time.perf_counter()
     assert (await keys.get()).version == 1
-    assert time.perf_counter() - started < 0.9
+    assert not waiting.done()
     assert (await waiting).version == 1
     keys.gate.set()
 
@@ -264,7 +263,7 @@ async def test_a_listener_that_fails_holds_no_key_back(
         assert (await keys.get()).version == 1
         for thread in threading.enumerate():
             if thread.name == "safechat-keys":
-                thread.join(10)
+                thread.join(60)
     finally:
         end()
     assert "keys.read was not logged: LookupError" in capsys.readouterr().err

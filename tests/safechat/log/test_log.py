@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fakes import AsyncFake
+from fakes import AsyncFake, eventually
 from safechat import (
     ChatClientWrapper,
     ChatError,
@@ -76,11 +76,12 @@ def test_calls_have_ids_of_their_own(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_deadline_and_a_cancelled_call_are_told_too(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
-        async with ChatClientWrapper(AsyncFake(seconds=30)) as chat:
+        client = AsyncFake(seconds=30)
+        async with ChatClientWrapper(client) as chat:
             with pytest.raises(ChatError):
                 await chat.generate_async("Merhaba", deadline=0.05)
             call = asyncio.create_task(chat.generate_async("Merhaba"))
-            await asyncio.sleep(0.05)
+            await eventually(lambda: client.under_way > 0)
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
 

@@ -184,7 +184,7 @@ with configure_logging({str(path)!r}, max_bytes=300_000, backups=50):
         logging.getLogger("safechat").info("event", extra=told)
 """
     writers = [subprocess.Popen([sys.executable, "-c", script, who]) for who in ("a", "b")]
-    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert [writer.wait(100) for writer in writers] == [0, 0]
     files = [each for each in path.parent.iterdir() if not each.name.endswith(".lock")]
     assert len(files) > 2, "it turned over while both wrote"
     seen = [(line["who"], line["number"]) for each in files for line in lines(each)]
@@ -205,7 +205,7 @@ if child == 0:
     os._exit(0)
 os.waitpid(child, 0)
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
     assert sorted(line["event"] for line in lines(path)) == ["child", "parent"]
 
 

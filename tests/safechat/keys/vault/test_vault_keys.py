@@ -257,14 +257,11 @@ async def test_a_login_that_is_about_to_end_is_made_anew_before(vault_server: Se
     secret = furnish(vault_server, ttl="2s")
     with front(vault_server) as seen:
         async with secret.keys(seen.address, ttl=0.05) as keys:
-            end = asyncio.get_running_loop().time() + 4.5
-            while asyncio.get_running_loop().time() < end:
+            while seen.count("/login") < 3:
                 versions = await asyncio.gather(*(keys.get() for _ in range(50)))
                 assert {key.version for key in versions} == {1}
                 await asyncio.sleep(0.01)
-        assert 3 <= seen.count("/login") <= 6
-        denied = seen.count("/data/")
-        assert denied > 20
+        assert seen.count("/data/") > 20
 
 
 async def test_a_denial_that_outlives_a_new_login_is_an_error(secret: Secret) -> None:
