@@ -46,7 +46,8 @@ _TAIL = 20_000  # bytes of output that are kept
 class Limits:
     """Of one run: seconds; bytes of memory, of output and of one file; processes at once.
 
-    Seconds in which the run waits for the processor, because other programs have it, do not count (on Linux).
+    On Linux, seconds in which the run waits for the processor because other programs have it do not count, up
+    to nine times the limit.
     """
 
     seconds: float = 20.0
@@ -144,7 +145,8 @@ def _watch(process: subprocess.Popen[bytes], output: _Output, limits: Limits) ->
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_TICK)
             return Ended.ITSELF
-        if time.monotonic() - started - _kept_waiting(process.pid) >= limits.seconds:
+        kept_waiting = min(_kept_waiting(process.pid), 9 * limits.seconds)
+        if time.monotonic() - started - kept_waiting >= limits.seconds:
             return Ended.TIME
         if output.size > limits.output:
             return Ended.OUTPUT
