@@ -47,7 +47,8 @@ class Limits:
     """The limits of one run: wall-clock seconds; bytes of memory, of output and of one file; the number of
     processes at the same time.
 
-    Seconds in which the run waits for the processor, because other programs have it, do not count (on Linux).
+    On Linux, seconds in which the run waits for the processor because other programs have it do not count, up
+    to nine times the limit.
     """
 
     seconds: float = 20.0
@@ -148,7 +149,8 @@ def _wait(process: subprocess.Popen[bytes], output: _OutputReader, limits: Limit
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_TICK)
             return Ended.ITSELF
-        if time.monotonic() - started - _kept_waiting(process.pid) >= limits.seconds:
+        kept_waiting = min(_kept_waiting(process.pid), 9 * limits.seconds)
+        if time.monotonic() - started - kept_waiting >= limits.seconds:
             return Ended.TIME
         if output.size > limits.output:
             return Ended.OUTPUT
