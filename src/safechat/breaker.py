@@ -1,14 +1,18 @@
 """CircuitBreaker: remembers that a target fails, so that no call waits for it in vain.
 
-Pure decisions about `now`. Not here: asking the next model (fallback.py).
+Pure decisions about `now`. Not here: asking the target, and the next one (fallback.py).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Literal, Self
 
 from safechat.checks import check_count, check_seconds
+
+State = Literal["closed", "open", "half_open"]
+Outcome = Literal["answered", "failed", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,59 +30,75 @@ class BreakerPolicy:
 
 
 class CircuitBreaker:
-    """Closed, open, half-open: pure decisions about `now`, in seconds of any clock.
+    """Closed, open or half-open: decisions about `now`, in seconds of any clock.
 
-    Open after enough failures in a row; half-open after the cooldown, when one
-    call is let through as a probe: its answer closes the circuit, its failure
-    opens it again. Source: https://martinfowler.com/bliki/CircuitBreaker.html
+    Open after enough failures in a row; half-open after the cooldown, when one call is let
+    through as a probe: its answer closes the circuit, its failure opens it again.
+    Source: https://martinfowler.com/bliki/CircuitBreaker.html
     """
 
     def __init__(self, policy: BreakerPolicy | None = None) -> None:
         self._policy = policy or BreakerPolicy()
         self._failures: deque[float] = deque(maxlen=self._policy.failures)
         self._opened: float | None = None
-        self._probing = False
+        self._probe: Permit | None = None
 
-    def state(self, now: float) -> str:
-        """`closed`, `open` or `half_open`."""
+    def state(self, now: float) -> State:
+        """What the next call meets."""
         if self._opened is None:
             return "closed"
         return "open" if now < self._opened + self._policy.cooldown else "half_open"
 
-    def allows(self, now: float) -> bool:
-        """Whether a call may go. One that may in the half-open state is the probe."""
+    def permit(self, now: float) -> Permit | None:
+        """What a call needs to go; None where it must not. In the half-open state one call gets it."""
         state = self.state(now)
-        if state == "half_open" and not self._probing:
-            self._probing = True
-            return True
-        return state == "closed"
+        if state == "open" or self._probe is not None:
+            return None
+        permit = Permit(self)
+        self._probe = permit if state == "half_open" else None
+        return permit
 
     def closed_in(self, now: float) -> float:
         """Seconds until a probe is let through."""
-        return max(0.0, self._opened + self._policy.cooldown - now) if self._opened is not None else 0.0
+        return 0.0 if self._opened is None else max(0.0, self._opened + self._policy.cooldown - now)
 
-    def answered(self, *, probe: bool = False) -> None:
-        """An allowed call got its answer. One that is no probe says nothing once the circuit has opened."""
-        if probe or self._opened is None:
+    def take_back(self, permit: Permit, outcome: Outcome, now: float, requests: int = 1) -> None:
+        """The permit's call has ended. Once the circuit has opened, only the probe's outcome counts."""
+        if probe := permit is self._probe:
+            self._probe = None
+        elif self._opened is not None:
+            return
+        if outcome == "answered":
             self._failures.clear()
             self._opened = None
-        self._end(probe)
-
-    def failed(self, now: float, requests: int = 1, *, probe: bool = False) -> None:
-        """An allowed call failed after so many requests, in a way that says the target is sick."""
-        if probe:
-            self._opened = now
-        elif self._opened is None:
+        elif outcome == "failed":
             self._failures.extend([now] * requests)
-            enough = len(self._failures) == self._policy.failures
-            if enough and now - self._failures[0] <= self._policy.window:
+            if probe or too_many(self._failures, self._policy, now):
                 self._opened = now
-        self._end(probe)
 
-    def released(self, *, probe: bool = False) -> None:
-        """An allowed call ended in a way that says nothing: cancelled, or the request was wrong."""
-        self._end(probe)
 
-    def _end(self, probe: bool) -> None:
-        if probe:
-            self._probing = False
+def too_many(failures: deque[float], policy: BreakerPolicy, now: float) -> bool:
+    return len(failures) == policy.failures and now - failures[0] <= policy.window
+
+
+class Permit:
+    """One call that the breaker has let through. In a `with` block, so that a probe always comes back.
+
+    Without a word in the block the outcome is unknown: cancelled, or the request was wrong.
+    """
+
+    def __init__(self, breaker: CircuitBreaker) -> None:
+        self._breaker = breaker
+
+    def answered(self, now: float) -> None:
+        self._breaker.take_back(self, "answered", now)
+
+    def failed(self, now: float, requests: int = 1) -> None:
+        """The call failed after so many requests, in a way that says that the target is sick."""
+        self._breaker.take_back(self, "failed", now, requests)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._breaker.take_back(self, "unknown", 0.0)

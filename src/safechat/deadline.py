@@ -32,10 +32,11 @@ class Deadline:
             except ChatError as error:
                 error.failures = tuple(failure for failure in record.failures if failure is not error)
                 raise
-            raise _too_late(request, seconds, record)
+            raise deadline_exceeded(request, seconds, record)
 
 
-def _too_late(request: ChatRequest, seconds: float, record: CallRecord) -> DeadlineExceeded:
+def deadline_exceeded(request: ChatRequest, seconds: float, record: CallRecord) -> DeadlineExceeded:
+    """The error of a call whose `seconds` are over; the failures before it are in it."""
     failures = tuple(record.failures)
     before = f"; before that: {failures[-1]}" if failures else ""
     error = DeadlineExceeded(

@@ -1,8 +1,8 @@
-"""Fallback: the next model, when the one before it cannot answer; and the breaker that remembers.
+"""Fallback: the next model, when the one before it cannot answer.
 
-A breaker for each target keeps a model that is down from costing every call its
-time limit. Requests that are wrong stay wrong: they never fall back. Not here:
-the same model again (retry.py).
+Each target has a circuit breaker, which keeps a model that is down from costing every call its time limit.
+Requests that are wrong stay wrong: they never fall back. Not here: when a circuit opens and closes
+(breaker.py), the same model again (retry.py).
 """
 
 from __future__ import annotations
@@ -49,80 +49,96 @@ class Fallback:
         self._next = next
         self._fallbacks = tuple(fallbacks)
         self._policy = breaker or BreakerPolicy()
-        self._breakers: dict[Target, CircuitBreaker] = {}
+        self._guarded: dict[Target, Guarded] = {}
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The first reply. Raises the error of the last target that was tried, or at once one that
         no other model would mend. The reply's `model` and `attempts` say what it took."""
         failed: list[tuple[ChatError, int]] = []  # with the requests that the target took
-        targets = dict.fromkeys((Target(self._next, request.model), *self._fallbacks))
         with call_record() as record:
-            for target in targets:
+            for target in self._targets(request.model):
                 if failed:
                     if request.deadline is not None and clock.now() >= request.deadline:
                         break
-                    _tell(failed[-1][0], target)
+                    log_fallback(failed[-1][0], target.model)
                 before = record.requests
                 try:
-                    return record.counted(await self._ask(target, request, record))
+                    return record.counted(await target(request))
                 except ChatError as error:
                     failed.append((error, record.requests - before))
                     if not error.falls_back:
                         break
-            raise _summed_up(failed, record)
+            raise last_error(failed, record)
 
-    async def _ask(self, target: Target, request: ChatRequest, record: CallRecord) -> ChatReply:
-        breaker = self._breakers.setdefault(target, CircuitBreaker(self._policy))
-        probe = breaker.state(clock.now()) == "half_open"
-        if not breaker.allows(clock.now()):
-            wait = breaker.closed_in(clock.now())
-            raise CircuitOpen(
-                f"{target.model}: left alone for {wait:.1f} s more, for it failed too often just now",
-                model=target.model,
-                retry_after=wait,
-                attempts=0,
-            )
-        failures, requests = len(record.failures), record.requests
-        try:
-            reply = await target.handler(replace(request, model=target.model))
-        except ChatError as error:
-            record.add(error)
-            if not isinstance(error, _SICK) or error.code == NO_FIT:  # a schema is the caller's own
-                breaker.released(probe=probe)
-            else:  # a 401 or a 429 on the way says nothing of the target
-                others = sum(not isinstance(failure, _SICK) for failure in record.failures[failures:])
-                sick = record.requests - requests - others
-                _told(target, breaker, lambda now: breaker.failed(now, sick, probe=probe))
-            raise
-        except BaseException:
-            breaker.released(probe=probe)
-            raise
-        _told(target, breaker, lambda _: breaker.answered(probe=probe))
-        return reply
+    def _targets(self, model: str) -> list[Guarded]:
+        targets = dict.fromkeys((Target(self._next, model), *self._fallbacks))
+        return [self._guarded.setdefault(target, Guarded(target, self._policy)) for target in targets]
 
 
-def _told(target: Target, breaker: CircuitBreaker, decide: Callable[[float], None]) -> None:
-    """A decision of the breaker, with a record where it opens or closes the circuit."""
-    now = clock.now()
-    before = breaker.state(now)
-    decide(now)
-    if (after := breaker.state(now)) != before:
-        event(logging.WARNING, "chat.breaker", model=target.model, was=before, state=after)
+class Guarded:
+    """The handler of a target behind its circuit breaker, which says whether the target is asked at all."""
+
+    def __init__(self, target: Target, policy: BreakerPolicy) -> None:
+        self.model = target.model
+        self._handler = target.handler
+        self._breaker = CircuitBreaker(policy)
+
+    async def __call__(self, request: ChatRequest) -> ChatReply:
+        """The target's reply or error; CircuitOpen, at once, while it is left alone."""
+        permit = self._breaker.permit(clock.now())
+        if permit is None:
+            raise left_alone(self.model, self._breaker.closed_in(clock.now()))
+        with permit, call_record() as record:
+            failures, requests = len(record.failures), record.requests
+            try:
+                reply = await self._handler(replace(request, model=self.model))
+            except ChatError as error:
+                record.add(error)
+                if is_sick(error):  # a 401 or a 429 on the way says nothing about the target
+                    others = sum(not isinstance(failure, _SICK) for failure in record.failures[failures:])
+                    sick = record.requests - requests - others
+                    self._settle(lambda now: permit.failed(now, sick))
+                raise
+            self._settle(permit.answered)
+            return reply
+
+    def _settle(self, decide: Callable[[float], None]) -> None:
+        """A decision of the breaker, with an event where it opens or closes the circuit."""
+        now = clock.now()
+        before = self._breaker.state(now)
+        decide(now)
+        if (after := self._breaker.state(now)) != before:
+            event(logging.WARNING, "chat.breaker", model=self.model, was=before, state=after)
 
 
-def _tell(error: ChatError, target: Target) -> None:
+def left_alone(model: str, seconds: float) -> CircuitOpen:
+    """The error of a call that was not let through."""
+    return CircuitOpen(
+        f"{model}: left alone for {seconds:.1f} s more, for it failed too often just now",
+        model=model,
+        retry_after=seconds,
+        attempts=0,
+    )
+
+
+def is_sick(error: ChatError) -> bool:
+    """Whether `error` says that the target is sick. A schema that an answer does not fit is the caller's."""
+    return isinstance(error, _SICK) and error.code != NO_FIT
+
+
+def log_fallback(error: ChatError, next_model: str) -> None:
     event(
         logging.WARNING,
         "chat.fallback",
         model=error.model,
         kind=error.kind,
         status=error.status,
-        next_model=target.model,
+        next_model=next_model,
     )
 
 
-def _summed_up(failed: Sequence[tuple[ChatError, int]], record: CallRecord) -> ChatError:
-    """The last error, with what became of all targets at the head of its message."""
+def last_error(failed: Sequence[tuple[ChatError, int]], record: CallRecord) -> ChatError:
+    """The error of the last target; where there were several, its message begins with all of them."""
     last, _ = failed[-1]
     if len(failed) > 1:
         targets = ", ".join(f"{error.model} {error.kind} ×{requests}" for error, requests in failed)

@@ -1,4 +1,4 @@
-"""Fallback, alone; and the circuit breaker, on a clock that is an argument."""
+"""Fallback, alone and in the wrapper."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from safechat import (
     RetryPolicy,
     ServerError,
 )
-from safechat.breaker import CircuitBreaker
 from safechat.fallback import Fallback, Target
 from safechat.messages import Handler
 from safechat.testing import ScriptedClient, ScriptedHandler
@@ -183,55 +182,6 @@ def test_a_cancelled_probe_makes_room_for_another() -> None:
         assert (await fallback(request())).text == "ok"
 
     run(main())
-
-
-def test_the_breaker_opens_after_failures_in_a_row_within_the_window() -> None:
-    breaker = CircuitBreaker(BreakerPolicy(failures=3, window=10, cooldown=5))
-    for time in (0, 1):
-        breaker.failed(time)
-    breaker.answered()
-    for time in (2, 3):
-        breaker.failed(time)
-    assert breaker.state(3) == "closed", "an answer came in between"
-    breaker.failed(14)
-    assert breaker.state(14) == "closed", "not within the window"
-    breaker.failed(14)
-    breaker.failed(15)
-    assert breaker.state(15) == "open"
-
-
-def test_the_breaker_lets_one_probe_through_and_its_outcome_decides() -> None:
-    breaker = CircuitBreaker(BreakerPolicy(failures=1, cooldown=5))
-    breaker.failed(0)
-    assert not breaker.allows(4.9)
-    assert breaker.closed_in(4) == 1
-    assert breaker.allows(5)
-    assert not breaker.allows(5), "one probe only"
-    breaker.failed(6, probe=True)
-    assert not breaker.allows(10.9)
-    assert breaker.allows(11)
-    for end in (breaker.released, breaker.answered):
-        end()  # a call that began before the circuit opened
-        assert not breaker.allows(11), "still one probe only"
-    breaker.failed(11)
-    assert breaker.state(11) == "half_open", "nor does such a call's failure count"
-    breaker.answered(probe=True)
-    assert breaker.state(11) == "closed"
-    assert breaker.allows(11)
-
-
-@pytest.mark.parametrize(
-    ("policy", "kind"),
-    [
-        ({"failures": 0}, ValueError),
-        ({"failures": 1.5}, TypeError),
-        ({"window": 0}, ValueError),
-        ({"cooldown": "x"}, TypeError),
-    ],
-)
-def test_a_wrong_policy_is_refused_by_name(policy: dict[str, Any], kind: type[Exception]) -> None:
-    with pytest.raises(kind, match=next(iter(policy))):
-        BreakerPolicy(**policy)
 
 
 ONCE = RetryPolicy(attempts=1)

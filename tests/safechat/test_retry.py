@@ -25,7 +25,8 @@ from safechat import (
     TruncatedReply,
 )
 from safechat.log.record import call_record
-from safechat.retry import Retried, RetryBudget, backoff
+from safechat.retry import Retried, backoff
+from safechat.retry_budget import RetryBudget
 from safechat.testing import ScriptedHandler
 from virtual_time import now, run
 

@@ -18,7 +18,7 @@ ROWS = (
     ("layers",),
     ("keys",),
     ("fallback", "call", "limits", "retry", "deadline", "telemetry"),
-    ("breaker",),
+    ("breaker", "retry_budget"),
     ("log",),
     ("checks",),
     ("messages",),
