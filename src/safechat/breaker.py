@@ -5,7 +5,7 @@ Pure decisions about `now`. Not here: asking the target, and the next one (fallb
 
 from __future__ import annotations
 
-from collections import deque
+import math
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -17,7 +17,11 @@ Outcome = Literal["answered", "failed", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
-    """`failures` requests in a row, within `window` seconds, open the circuit for `cooldown` seconds."""
+    """`failures` calls in a row that fail open the circuit for `cooldown` seconds.
+
+    A call counts once, however many requests it made. Failures are forgotten when `window` seconds go by
+    between one and the beginning of the next call that fails.
+    """
 
     failures: int = 5
     window: float = 30.0
@@ -38,67 +42,86 @@ class CircuitBreaker:
     """
 
     def __init__(self, policy: BreakerPolicy | None = None) -> None:
-        self._policy = policy or BreakerPolicy()
-        self._failures: deque[float] = deque(maxlen=self._policy.failures)
-        self._opened: float | None = None
-        self._probe: Permit | None = None
+        self.policy = policy or BreakerPolicy()
+        self.failures = Failures()
+        self.open_until: float | None = None
+        self.probe: Permit | None = None
 
     def state(self, now: float) -> State:
-        """What the next call meets."""
-        if self._opened is None:
+        if self.open_until is None:
             return "closed"
-        return "open" if now < self._opened + self._policy.cooldown else "half_open"
+        return "open" if now < self.open_until else "half_open"
 
     def permit(self, now: float) -> Permit | None:
         """What a call needs to go; None where it must not. In the half-open state one call gets it."""
         state = self.state(now)
-        if state == "open" or self._probe is not None:
+        if state == "open" or self.probe is not None:
             return None
-        permit = Permit(self)
-        self._probe = permit if state == "half_open" else None
+        permit = Permit(self, now)
+        self.probe = permit if state == "half_open" else None
         return permit
 
-    def closed_in(self, now: float) -> float:
-        """Seconds until a probe is let through."""
-        return 0.0 if self._opened is None else max(0.0, self._opened + self._policy.cooldown - now)
-
-    def take_back(self, permit: Permit, outcome: Outcome, now: float, requests: int = 1) -> None:
-        """The permit's call has ended. Once the circuit has opened, only the probe's outcome counts."""
-        if probe := permit is self._probe:
-            self._probe = None
-        elif self._opened is not None:
+    def take_back(self, permit: Permit, outcome: Outcome, now: float) -> None:
+        """The permit's call has ended. While the circuit is not closed, only the probe's outcome counts."""
+        if probe := permit is self.probe:
+            self.probe = None
+        if outcome == "unknown" or (self.open_until is not None and not probe):
             return
-        if outcome == "answered":
-            self._failures.clear()
-            self._opened = None
-        elif outcome == "failed":
-            self._failures.extend([now] * requests)
-            if probe or too_many(self._failures, self._policy, now):
-                self._opened = now
+        answered = outcome == "answered"
+        self.failures = Failures() if answered else self.failures.and_one(permit, now, self.policy.window)
+        opens = probe or self.failures.count >= self.policy.failures
+        self.open_until = now + self.policy.cooldown if opens and not answered else None
 
 
-def too_many(failures: deque[float], policy: BreakerPolicy, now: float) -> bool:
-    return len(failures) == policy.failures and now - failures[0] <= policy.window
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """How many calls have failed in a row, and when the last one did."""
+
+    count: int = 0
+    last: float = -math.inf
+
+    def and_one(self, permit: Permit, now: float, window: float) -> Failures:
+        """With the failure of the permit's call, `now`."""
+        forgotten = permit.began - self.last > window
+        return Failures(1 if forgotten else self.count + 1, now)
 
 
 class Permit:
     """One call that the breaker has let through. In a `with` block, so that a probe always comes back.
 
-    Without a word in the block the outcome is unknown: cancelled, or the request was wrong.
+    Where the block says nothing the outcome is unknown: the call was cancelled, or its request was wrong.
     """
 
-    def __init__(self, breaker: CircuitBreaker) -> None:
+    def __init__(self, breaker: CircuitBreaker, began: float) -> None:
         self._breaker = breaker
+        self.began = began
+        self.answering = False
+
+    def begins_to_answer(self, now: float) -> None:
+        """The first piece of a stream is here. That is enough for a probe; other calls count at their end."""
+        self.answering = True
+        if self._breaker.probe is self:
+            self.answered(now)
 
     def answered(self, now: float) -> None:
         self._breaker.take_back(self, "answered", now)
 
-    def failed(self, now: float, requests: int = 1) -> None:
-        """The call failed after so many requests, in a way that says that the target is sick."""
-        self._breaker.take_back(self, "failed", now, requests)
+    def failed(self, now: float) -> None:
+        """The call failed in a way that says that the target is sick."""
+        self._breaker.take_back(self, "failed", now)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._breaker.take_back(self, "unknown", 0.0)
+        self._breaker.take_back(self, "unknown", math.nan)
+
+
+def refuses_for(breaker: CircuitBreaker, now: float) -> float:
+    """Seconds until a call may go again: above 0 whenever one is refused.
+
+    While a probe is under way, and nobody knows for how long, it is a whole cooldown.
+    """
+    if breaker.open_until is not None and now < breaker.open_until:
+        return breaker.open_until - now
+    return breaker.policy.cooldown if breaker.probe is not None else 0.0

@@ -27,7 +27,7 @@ class Deadline:
         seconds = request.deadline - clock.now()
         with call_record() as record:
             try:
-                with anyio.move_on_after(seconds):
+                with anyio.CancelScope(deadline=request.deadline):
                     return await self._next(request)
             except ChatError as error:
                 error.failures = tuple(failure for failure in record.failures if failure is not error)
@@ -42,7 +42,7 @@ def deadline_exceeded(request: ChatRequest, seconds: float, record: CallRecord) 
     error = DeadlineExceeded(
         f"{request.model}: the call did not finish within its deadline of {seconds:.3g} s{before}",
         model=request.model,
-        attempts=record.requests + 1,
+        attempts=record.requests + (0 if record.waiting else 1),
     )
     error.failures = failures
     return error

@@ -66,22 +66,19 @@ class Retried:
         `attempts`, on either, counts the requests.
         """
         budget = self._budgets.setdefault(request.model, RetryBudget())
+        budget.called(clock.now())
         failed: ChatError
         with call_record() as record:
             try:
-                reply = await try_once(self._next, request, record)
+                return record.counted(await try_once(self._next, request, record))
             except ChatError as error:
                 failed = error
-            else:
-                budget.answered()
-                return record.counted(reply)
             async for attempt in attempts(self._policy, request, budget, self._random):
                 with attempt:
                     number = attempt.retry_state.attempt_number
                     if number == 1:
                         raise failed  # made above: a call that is answered at once needs no loop
                     reply = await try_once(self._next, replace(request, attempt=number), record)
-            budget.answered()
             return record.counted(reply)
 
 
@@ -114,15 +111,16 @@ def can_be_helped(error: BaseException) -> bool:
 
 
 def wait(policy: RetryPolicy, random: Random, state: RetryCallState) -> float:
-    """Seconds until the next attempt: what the API asks for, else the backoff."""
+    """Seconds until the next attempt, with jitter: the backoff, or longer where the API asks for it."""
+    own = backoff(policy, state.attempt_number, random)
     asked = _error(state).retry_after
     if asked is None:
-        return backoff(policy, state.attempt_number, random)
-    return asked + random() * min(_LONGEST_JITTER, asked / 10)
+        return own
+    return max(own, asked + random() * min(_LONGEST_JITTER, asked / 10))
 
 
 def backoff(policy: RetryPolicy, attempt: int, random: Random) -> float:
-    """Seconds to wait after failed attempt number `attempt` (from 1), when the API names no wait.
+    """Seconds to wait at least after failed attempt number `attempt` (from 1).
 
     Anywhere from a little more than the longest wait of the attempt before up to
     the longest of this one: callers spread out, and each waits longer than the
@@ -134,12 +132,16 @@ def backoff(policy: RetryPolicy, attempt: int, random: Random) -> float:
 
 
 def is_over(policy: RetryPolicy, request: ChatRequest, budget: RetryBudget, state: RetryCallState) -> bool:
-    """Whether the last error stands: no attempt, no budget or no time is left."""
-    if not isinstance(_error(state), errors.RateLimited):  # an API that refuses is not sick
-        budget.failed()
-    if state.attempt_number >= policy.attempts or not budget.allows():
+    """Whether the last error stands: no attempt, no time or no budget is left.
+
+    A 429 takes nothing out of the budget: an API that refuses is not sick, and all its callers pause.
+    """
+    now = clock.now()
+    if state.attempt_number >= policy.attempts:
         return True
-    return request.deadline is not None and clock.now() + state.upcoming_sleep >= request.deadline
+    if request.deadline is not None and now + state.upcoming_sleep >= request.deadline:
+        return True
+    return not isinstance(_error(state), errors.RateLimited) and not budget.take(now)
 
 
 def log_retry(request: ChatRequest, state: RetryCallState) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from safechat import BreakerPolicy
-from safechat.breaker import CircuitBreaker, Permit
+from safechat.breaker import CircuitBreaker, Permit, refuses_for
 
 
 def permitted(breaker: CircuitBreaker, now: float) -> Permit:
@@ -36,7 +36,7 @@ def test_it_lets_one_probe_through_and_its_outcome_decides() -> None:
     late, failing = permitted(breaker, 0), permitted(breaker, 0)
     permitted(breaker, 0).failed(0)
     assert breaker.permit(4.9) is None
-    assert breaker.closed_in(4) == 1
+    assert refuses_for(breaker, 4) == 1
     with permitted(breaker, 5) as probe:
         assert breaker.permit(5) is None, "one probe only"
         probe.failed(6)
@@ -60,6 +60,46 @@ def test_a_probe_that_ends_without_an_outcome_makes_room_for_another() -> None:
             raise LookupError
     assert breaker.state(5) == "half_open"
     assert breaker.permit(5) is not None
+
+
+def test_the_time_that_a_failed_call_took_is_no_time_in_which_failures_are_forgotten() -> None:
+    breaker = CircuitBreaker(BreakerPolicy(failures=3, window=10))
+    for began in (0, 20, 40):
+        permitted(breaker, began).failed(began + 20)
+    assert breaker.state(60) == "open"
+
+
+def test_a_refusal_always_says_how_long_to_wait() -> None:
+    breaker = CircuitBreaker(BreakerPolicy(failures=1, cooldown=5))
+    assert refuses_for(breaker, 0) == 0
+    permitted(breaker, 0).failed(0)
+    assert refuses_for(breaker, 5 - 1e-9) > 0
+    assert refuses_for(breaker, 5) == 0, "the next call is the probe"
+    with permitted(breaker, 5):
+        assert breaker.permit(30) is None
+        assert refuses_for(breaker, 30) == 5
+
+
+def test_a_probe_that_begins_to_answer_closes_the_circuit_and_counts_as_any_call_from_then_on() -> None:
+    breaker = CircuitBreaker(BreakerPolicy(failures=2, cooldown=5))
+    for _ in range(2):
+        permitted(breaker, 0).failed(0)
+    probe = permitted(breaker, 5)
+    probe.begins_to_answer(6)
+    assert breaker.state(6) == "closed"
+    probe.failed(7)
+    assert breaker.state(7) == "closed"
+    permitted(breaker, 7).failed(8)
+    assert breaker.state(8) == "open"
+
+
+def test_streams_that_begin_well_and_always_break_open_the_circuit() -> None:
+    breaker = CircuitBreaker(BreakerPolicy(failures=2))
+    for now in (0, 1):
+        stream = permitted(breaker, now)
+        stream.begins_to_answer(now)
+        stream.failed(now)
+    assert breaker.state(1) == "open"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,7 +28,6 @@ from safechat import (
 )
 from safechat.log.record import call_record
 from safechat.retry import Retried, backoff
-from safechat.retry_budget import RetryBudget
 from safechat.testing import ScriptedHandler
 from virtual_time import now, run
 
@@ -200,40 +201,99 @@ def test_a_retry_is_told(caplog: pytest.LogCaptureFixture) -> None:
     assert (record.model, record.attempt, record.kind) == ("m", 1, "server_error")  # type: ignore[attr-defined]
 
 
-def test_while_everything_fails_few_calls_are_retried() -> None:
-    """200 calls, 50 at once: at most 1.5 requests a call, and far fewer than the 3 of each alone."""
-    requests = 0
+def test_a_wait_that_the_api_asks_for_is_never_shorter_than_the_backoff() -> None:
+    for asked_for in (0.0, 0.001):
+        handler = Timed(*[ServerError("503", retry_after=asked_for)] * 4, "ok")
+        run(Retried(handler, RetryPolicy(attempts=5), random=lambda: 0.5)(request()))
+        assert handler.gaps == pytest.approx([0.25, 0.8, 1.6, 3.2], abs=1e-3)
 
-    async def down(_: ChatRequest) -> ChatReply:
-        nonlocal requests
-        requests += 1
+
+def test_a_wait_that_the_api_asks_for_is_spread_too() -> None:
+    gaps = []
+    for number in (0.0, 0.5, 1.0):
+        handler = Timed(ServerError("503", retry_after=2.0), "ok")
+        run(Retried(handler, random=lambda number=number: number)(request()))  # type: ignore[misc]
+        gaps += handler.gaps
+    assert gaps == pytest.approx([2.0, 2.1, 2.2], abs=1e-3)
+
+
+class Failing:
+    """A handler that takes a tenth of a second, and fails the requests whose numbers `fails` names."""
+
+    def __init__(self, fails: Callable[[int], bool]) -> None:
+        self.fails = fails
+        self.requests = 0
+
+    async def __call__(self, request: ChatRequest) -> ChatReply:
+        self.requests += 1
+        fails = self.fails(self.requests)
         await asyncio.sleep(0.1)
-        raise ServerError("503", status=503)
+        if fails:
+            raise ServerError("503", status=503)
+        return ChatReply("ok", request.model)
+
+
+async def answered(layer: Retried, calls: int, seconds: float = 0.0) -> int:
+    """How many of `calls` calls are answered; they begin within so many `seconds`."""
+
+    async def call(number: int) -> bool:
+        await asyncio.sleep(number * seconds / calls)
+        try:
+            await layer(request())
+        except ServerError:
+            return False
+        return True
+
+    return sum(await asyncio.gather(*(call(number) for number in range(calls))))
+
+
+def test_an_api_that_is_down_gets_few_retries() -> None:
+    """A fifth of 200 calls, and the floor of ten seconds: 50 retries. Each call alone would make two."""
+    handler = Failing(lambda _: True)
+    assert run(answered(Retried(handler), 200)) == 0
+    assert handler.requests == 250
+
+
+def test_after_an_outage_and_85_answers_a_single_failure_is_retried() -> None:
+    down = True
+
+    async def main() -> int:
+        nonlocal down
+        handler = Failing(lambda number: down)
+        layer = Retried(handler)
+        await answered(layer, 200, 20)
+        down = False
+        await answered(layer, 85, 1)
+        handler.fails = lambda number, failing=handler.requests + 1: number == failing  # type: ignore[misc]
+        return (await layer(request())).attempts
+
+    assert run(main()) == 2
+
+
+def test_at_a_steady_15_percent_of_failures_retries_work() -> None:
+    dice = random.Random(1)
+    layer = Retried(Failing(lambda _: dice.random() < 0.15))
+    assert run(answered(layer, 2000, 100)) >= 0.99 * 2000
+
+
+def test_a_429_is_retried_without_the_budget() -> None:
+    down = True
+
+    async def handler(request: ChatRequest) -> ChatReply:
+        if down:
+            raise ServerError("503")
+        if request.attempt == 1:
+            raise RateLimited("429")
+        return ChatReply("ok", request.model)
 
     async def main() -> None:
-        layer, numbers = Retried(down), iter(range(200))
-
-        async def caller() -> None:
-            for _ in numbers:
-                with pytest.raises(ServerError):
-                    await layer(request())
-
-        await asyncio.gather(*(caller() for _ in range(50)))
+        nonlocal down
+        layer = Retried(handler)
+        await answered(layer, 50)
+        down = False
+        assert (await layer(request())).attempts == 2
 
     run(main())
-    assert 200 < requests <= 300
-
-
-def test_the_budget_recovers_with_answers_and_not_before() -> None:
-    budget = RetryBudget(tokens=10, per_answer=0.5)
-    for _ in range(7):
-        budget.failed()
-    assert not budget.allows()
-    for _ in range(4):
-        budget.answered()
-    assert not budget.allows()
-    budget.answered()
-    assert budget.allows()
 
 
 def test_a_sick_model_does_not_spend_another_ones_budget() -> None:

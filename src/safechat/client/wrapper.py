@@ -19,6 +19,7 @@ from safechat.client.dispatch import Call, Defaults, Dispatcher
 from safechat.client.map import Bulk, Progress
 from safechat.client.stream import AsyncChatStream, ChatStream
 from safechat.errors import ChatError, KeyUnavailable
+from safechat.fallback import TimeLimits
 from safechat.keys.env import EnvKeys
 from safechat.keys.source import KeySource, check_keys
 from safechat.keys.vault.keys import VaultKeys
@@ -68,7 +69,13 @@ class ChatClientWrapper:
             check_keys(keys)
             check_keyed(client)
         targets = check_fallbacks(client, fallbacks)
-        policies = Policies(retry or RetryPolicy(), limits or RateLimits(), breaker or BreakerPolicy(), keys)
+        policies = Policies(
+            retry or RetryPolicy(),
+            limits or RateLimits(),
+            breaker or BreakerPolicy(),
+            keys,
+            TimeLimits(timeout, deadline),
+        )
         self.dispatcher = Dispatcher(defaults, lambda: Layers.build(client, targets, policies))
 
     @classmethod

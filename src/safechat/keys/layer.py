@@ -44,7 +44,8 @@ class Keyed:
     async def _get(self, request: ChatRequest, not_version: int | None) -> Key:
         failure: ChatError
         try:
-            return await self._keys.get(not_version)
+            with call_record() as record, record.wait():
+                return await self._keys.get(not_version)
         except ChatError as error:
             error.model, error.attempts = error.model or request.model, 0
             raise

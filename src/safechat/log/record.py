@@ -1,11 +1,13 @@
 """CallRecord: what a call gathers on its way through the layers, and `chat.attempt_failed`.
 
 The request is frozen, and the layers do not know each other. So what one layer finds out and another
-needs lives here, once: the requests that failed. Not here: what is written of the whole call (layer.py).
+needs lives here, once: the requests that failed, and the time in which none was under way. Not here: what
+is written of the whole call (layer.py).
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from safechat.errors import ChatError
 from safechat.log.events import event
 from safechat.messages import ChatReply, ChatRequest
+from safechat.runtime import clock
 from safechat.usage import Usage
 
 
@@ -25,6 +28,12 @@ class CallRecord:
     failures: list[ChatError] = field(default_factory=list)
     requests: int = 0
     usage: Usage = field(default_factory=Usage)
+    waited: float = 0.0  # seconds
+    waiting: bool = False
+
+    def wait(self) -> Wait:
+        """A `with` block in which no request is under way: the call waits for its turn, or for a key."""
+        return Wait(self)
 
     def add(self, error: ChatError) -> None:
         """Note a failure, once. From now on its `attempts` counts all requests of the call so far."""
@@ -56,6 +65,22 @@ class CallRecord:
     def counted(self, reply: ChatReply) -> ChatReply:
         """`reply` with all requests of the call in its `attempts`."""
         return replace(reply, attempts=self.requests + 1) if self.requests else reply
+
+
+class Wait:
+    """Adds the seconds of its block to `waited`. Where the wait was cut off, `waiting` stays true."""
+
+    def __init__(self, record: CallRecord) -> None:
+        self._record = record
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = clock.now()
+        self._record.waiting = True
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._record.waited += clock.now() - self._began
+        self._record.waiting = kind is not None and issubclass(kind, asyncio.CancelledError)
 
 
 _record: ContextVar[CallRecord | None] = ContextVar("safechat_call_record", default=None)
