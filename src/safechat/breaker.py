@@ -1,6 +1,7 @@
 """CircuitBreaker: remembers that a target fails, so that no call waits for it in vain.
 
-Pure decisions about `now`. Not here: asking the target, and the next one (fallback.py).
+Source: https://martinfowler.com/bliki/CircuitBreaker.html
+Not here: what counts as a failure of the target (guard.py), asking the next one (fallback.py).
 """
 
 from __future__ import annotations
@@ -34,16 +35,14 @@ class BreakerPolicy:
 
 
 class CircuitBreaker:
-    """Closed, open or half-open: decisions about `now`, in seconds of any clock.
-
-    Open after enough failures in a row; half-open after the cooldown, when one call is let
-    through as a probe: its answer closes the circuit, its failure opens it again.
-    Source: https://martinfowler.com/bliki/CircuitBreaker.html
+    """Open after enough failures in a row; half-open after the cooldown, when one call is let through as a
+    probe: its answer closes the circuit, its failure opens it again. `now` is in seconds of any clock.
     """
 
     def __init__(self, policy: BreakerPolicy | None = None) -> None:
         self.policy = policy or BreakerPolicy()
-        self.failures = Failures()
+        self.failures = 0  # in a row
+        self.failed_at = -math.inf
         self.open_until: float | None = None
         self.probe: Permit | None = None
 
@@ -65,25 +64,15 @@ class CircuitBreaker:
         """The permit's call has ended. While the circuit is not closed, only the probe's outcome counts."""
         if probe := permit is self.probe:
             self.probe = None
-        if outcome == "unknown" or (self.open_until is not None and not probe):
+        elif self.open_until is not None:
             return
-        answered = outcome == "answered"
-        self.failures = Failures() if answered else self.failures.and_one(permit, now, self.policy.window)
-        opens = probe or self.failures.count >= self.policy.failures
-        self.open_until = now + self.policy.cooldown if opens and not answered else None
-
-
-@dataclass(frozen=True, slots=True)
-class Failures:
-    """How many calls have failed in a row, and when the last one did."""
-
-    count: int = 0
-    last: float = -math.inf
-
-    def and_one(self, permit: Permit, now: float, window: float) -> Failures:
-        """With the failure of the permit's call, `now`."""
-        forgotten = permit.began - self.last > window
-        return Failures(1 if forgotten else self.count + 1, now)
+        if outcome == "answered":
+            self.failures, self.open_until = 0, None
+        elif outcome == "failed":
+            self.failures = self.failures + 1 if permit.began - self.failed_at <= self.policy.window else 1
+            self.failed_at = now
+            if probe or self.failures >= self.policy.failures:
+                self.open_until = now + self.policy.cooldown
 
 
 class Permit:
@@ -91,6 +80,8 @@ class Permit:
 
     Where the block says nothing the outcome is unknown: the call was cancelled, or its request was wrong.
     """
+
+    __slots__ = ("_breaker", "answering", "began")
 
     def __init__(self, breaker: CircuitBreaker, began: float) -> None:
         self._breaker = breaker

@@ -1,7 +1,7 @@
 """Fallback: the next model, when the one before it cannot answer.
 
 The time is shared out, so that a model which hangs leaves some for the next. Requests that are wrong stay
-wrong: they never fall back. Not here: leaving a model alone that is down (guarded.py), the same model again
+wrong: they never fall back. Not here: leaving a model alone that is down (guard.py), the same model again
 (retry.py).
 """
 
@@ -16,7 +16,7 @@ import anyio
 
 from safechat.breaker import BreakerPolicy, refuses_for
 from safechat.errors import ChatError, DeadlineExceeded
-from safechat.guarded import Guarded
+from safechat.guard import Guarded
 from safechat.log.events import event
 from safechat.log.record import CallRecord, call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
@@ -43,7 +43,7 @@ class TimeLimits:
 
 
 class Fallback:
-    """The layer. `next` gets the request's own model, then the `fallbacks` come in their order."""
+    """The layer. `next` gets the request's own model, then come the `fallbacks`, each for its turn."""
 
     def __init__(
         self,
@@ -86,7 +86,10 @@ class Fallback:
 async def in_turn(
     target: Guarded, request: ChatRequest, others: Sequence[Guarded], hurried: bool
 ) -> ChatReply:
-    """The target's reply; DeadlineExceeded, which falls back, if it has not begun when its turn ends."""
+    """The target's reply, if it begins to answer within its share of the time (`turn_ends`).
+
+    Raises DeadlineExceeded, which falls back, where it does not.
+    """
     now = clock.now()
     ready = sum(refuses_for(other.breaker, now) == 0 for other in others)
     if not ready or request.deadline is None or request.deadline == math.inf:

@@ -541,6 +541,17 @@ def test_one_callers_short_time_limits_do_not_shut_the_others_out() -> None:
     run(main())
 
 
+def test_a_client_that_hangs_costs_no_call_its_answer() -> None:
+    async def main() -> None:
+        first = AsyncFake(10_000)
+        policies = Policies(time_limits=TimeLimits(timeout=10, deadline=1.5))
+        layers = Layers.build(first, [(AsyncFake(0.1), "second")], policies)
+        assert await outcomes(layers, 15, 1.5) == {"ok": 15}
+        assert len(first.prompts) == 5
+
+    run(main())
+
+
 ONCE = RetryPolicy(attempts=1)
 
 

@@ -18,7 +18,7 @@ ROWS = (
     ("layers",),
     ("keys",),
     ("fallback", "call", "limits", "retry", "deadline", "telemetry"),
-    ("guarded", "retry_budget"),
+    ("guard", "retry_budget"),
     ("breaker",),
     ("log",),
     ("checks",),

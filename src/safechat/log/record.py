@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
@@ -70,6 +70,8 @@ class CallRecord:
 class Wait:
     """Adds the seconds of its block to `waited`. Where the wait was cut off, `waiting` stays true."""
 
+    __slots__ = ("_began", "_record")
+
     def __init__(self, record: CallRecord) -> None:
         self._record = record
         self._began = 0.0
@@ -86,19 +88,20 @@ class Wait:
 _record: ContextVar[CallRecord | None] = ContextVar("safechat_call_record", default=None)
 
 
-@contextmanager
-def call_record(*, new: bool = False) -> Iterator[CallRecord]:
+def call_record(*, new: bool = False) -> AbstractContextManager[CallRecord]:
     """The record of the call that is under way here. Where there is none, or with `new`, one begins.
 
     So a layer also works alone, outside the wrapper.
     """
     current = None if new else _record.get()
-    if current is not None:
-        yield current
-        return
-    begun = CallRecord()
-    token = _record.set(begun)
+    return _begun() if current is None else nullcontext(current)
+
+
+@contextmanager
+def _begun() -> Iterator[CallRecord]:
+    record = CallRecord()
+    token = _record.set(record)
     try:
-        yield begun
+        yield record
     finally:
         _record.reset(token)
