@@ -119,7 +119,7 @@ def turn_ends(now: float, deadline: float, timeout: float, others: int) -> float
 
 
 def turn_is_over(request: ChatRequest, seconds: float, record: CallRecord, before: int) -> DeadlineExceeded:
-    """The error of a target whose turn has ended; `before` it, the call had made so many requests."""
+    """The error of a target whose turn has ended. `before` counts the call's requests before that turn."""
     sent = not record.waiting
     error = DeadlineExceeded(
         f"{request.model}: no answer within {seconds:.3g} s, its share of the call's deadline",

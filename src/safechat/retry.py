@@ -36,7 +36,7 @@ class RetryPolicy:
     """At most `attempts` requests for each model, the first one counted.
 
     The wait before the second is up to `base` seconds, before the third up to
-    twice that, and so on up to `cap`.
+    twice that, and so on up to `cap`; longer where the API asks for it.
     """
 
     attempts: int = 3
@@ -50,7 +50,7 @@ class RetryPolicy:
 
 
 class Retried:
-    """The layer."""
+    """The layer: more attempts where they can help, while there is time and budget for them."""
 
     def __init__(
         self, next: Handler, policy: RetryPolicy | None = None, *, random: Random = _random.random
@@ -73,7 +73,7 @@ class Retried:
                 return record.counted(await try_once(self._next, request, record))
             except ChatError as error:
                 failed = error
-            async for attempt in attempts(self._policy, request, budget, self._random):
+            async for attempt in retry_loop(self._policy, request, budget, self._random):
                 with attempt:
                     number = attempt.retry_state.attempt_number
                     if number == 1:
@@ -93,11 +93,13 @@ async def try_once(next: Handler, request: ChatRequest, record: CallRecord) -> C
         raise
 
 
-def attempts(policy: RetryPolicy, request: ChatRequest, budget: RetryBudget, random: Random) -> AsyncRetrying:
+def retry_loop(
+    policy: RetryPolicy, request: ChatRequest, budget: RetryBudget, random: Random
+) -> AsyncRetrying:
     """Tenacity's loop, with the rules of this file."""
     return AsyncRetrying(
         retry=retry_if_exception(can_be_helped),
-        wait=partial(wait, policy, random),
+        wait=partial(wait_before_retry, policy, random),
         stop=partial(is_over, policy, request, budget),
         before_sleep=partial(log_retry, request),
         sleep=clock.sleep,
@@ -110,7 +112,7 @@ def can_be_helped(error: BaseException) -> bool:
     return isinstance(error, ChatError) and error.retryable
 
 
-def wait(policy: RetryPolicy, random: Random, state: RetryCallState) -> float:
+def wait_before_retry(policy: RetryPolicy, random: Random, state: RetryCallState) -> float:
     """Seconds until the next attempt, with jitter: the backoff, or longer where the API asks for it."""
     own = backoff(policy, state.attempt_number, random)
     asked = _error(state).retry_after
@@ -124,7 +126,7 @@ def backoff(policy: RetryPolicy, attempt: int, random: Random) -> float:
 
     Anywhere from a little more than the longest wait of the attempt before up to
     the longest of this one: callers spread out, and each waits longer than the
-    last time, whatever the dice say.
+    last time, whatever the random numbers are.
     """
     longest = min(policy.cap, policy.base * 2.0 ** (attempt - 1))
     shortest = 0.6 * longest if attempt > 1 else 0.0

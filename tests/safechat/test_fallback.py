@@ -56,12 +56,12 @@ def stream(**fields: Any) -> ChatRequest:
 def layer(*handlers: Handler, breaker: BreakerPolicy | None = None) -> Fallback:
     first, *others = handlers
     names = ["second", "third", "fourth"]
-    return Fallback(first, [Target(each, name) for each, name in zip(others, names, strict=False)], breaker)
+    return Fallback(first, [Target(other, name) for other, name in zip(others, names, strict=False)], breaker)
 
 
 @pytest.mark.parametrize(
     "error", [ServerError("503"), RateLimited("429"), ModelUnavailable("shut down"), ContextTooLong("long")],
-    ids=lambda each: each.kind,
+    ids=lambda error: error.kind,
 )  # fmt: skip
 def test_the_next_model_answers_and_the_reply_says_which(error: ChatError) -> None:
     first, second = ScriptedHandler(error), ScriptedHandler("Merhaba!")
@@ -79,7 +79,7 @@ def test_the_next_model_answers_and_the_reply_says_which(error: ChatError) -> No
         ContentFiltered("400"),
         QuotaExhausted("429"),
     ],
-    ids=lambda each: each.kind,
+    ids=lambda error: error.kind,
 )
 def test_an_error_that_no_model_would_mend_does_not_fall_back(error: ChatError) -> None:
     second = ScriptedHandler("never")
@@ -94,8 +94,8 @@ def test_when_all_fail_the_error_sums_up_every_one() -> None:
     third = ServerError("500: oops", model="third", attempts=1)
     with pytest.raises(ServerError) as caught:
         run(layer(*map(ScriptedHandler, (first, second, third)))(request()))
-    told = "first server_error ×3, second rate_limited ×2, third server_error ×1"
-    assert str(caught.value) == f"no model answered ({told}); the last: 500: oops"
+    targets = "first server_error ×3, second rate_limited ×2, third server_error ×1"
+    assert str(caught.value) == f"no model answered ({targets}); the last: 500: oops"
     assert caught.value.attempts == 6
 
 
@@ -132,7 +132,7 @@ def test_without_another_model_an_error_that_may_fall_back_is_itself() -> None:
 @pytest.mark.parametrize(
     ("deadline", "timeout", "others", "ends"),
     [
-        (60, 10, 1, 50),  # room for each one's attempt
+        (60, 10, 1, 50),  # there is room for an attempt of the other one
         (60, 10, 3, 40),  # at most a third is kept for others
         (9, 10, 1, 6),
         (9, 10, 2, 6),
@@ -506,7 +506,7 @@ def test_a_cancelled_probe_makes_room_for_another() -> None:
 async def outcomes(
     layers: Layers, calls: int, deadline: float, at_once: int = 1, **fields: Any
 ) -> Counter[str]:
-    """What becomes of so many calls: `ok`, or the kind of the error."""
+    """How the calls end: with `ok`, or with an error of this kind."""
     kinds: Counter[str] = Counter()
     numbers = iter(range(calls))
 

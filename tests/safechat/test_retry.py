@@ -52,7 +52,7 @@ class Timed(ScriptedHandler):
         return [later - earlier for earlier, later in zip(self.times, self.times[1:], strict=False)]
 
 
-def asked(handler: ScriptedHandler, policy: RetryPolicy | None = None, **fields: Any) -> ChatReply:
+def answer(handler: ScriptedHandler, policy: RetryPolicy | None = None, **fields: Any) -> ChatReply:
     return run(Retried(handler, policy)(request(**fields)))
 
 
@@ -72,19 +72,19 @@ HOPELESS = [
 ]
 
 
-@pytest.mark.parametrize("error", HELPED, ids=lambda each: each.kind)
+@pytest.mark.parametrize("error", HELPED, ids=lambda error: error.kind)
 def test_an_error_that_can_be_helped_is_tried_again(error: ChatError) -> None:
     handler = Timed(error, "Merhaba!")
-    reply = asked(handler)
+    reply = answer(handler)
     assert (reply.text, reply.attempts) == ("Merhaba!", 2)
-    assert [each.attempt for each in handler.requests] == [1, 2]
+    assert [request.attempt for request in handler.requests] == [1, 2]
 
 
-@pytest.mark.parametrize("error", HOPELESS, ids=lambda each: each.kind)
+@pytest.mark.parametrize("error", HOPELESS, ids=lambda error: error.kind)
 def test_an_error_that_cannot_be_helped_is_not(error: ChatError) -> None:
     handler = Timed(error, "Merhaba!")
     with pytest.raises(type(error)) as caught:
-        asked(handler)
+        answer(handler)
     assert len(handler.requests) == caught.value.attempts == 1
 
 
@@ -94,7 +94,7 @@ def test_x_should_retry_wins_over_the_class(word: bool, requests: int) -> None:
         ServerError("500", retryable=word) if not word else RequestRejected("400", retryable=word), "ok"
     )
     try:
-        asked(handler)
+        answer(handler)
     except ServerError:
         assert not word
     assert len(handler.requests) == requests
@@ -103,14 +103,14 @@ def test_x_should_retry_wins_over_the_class(word: bool, requests: int) -> None:
 def test_attempts_are_bounded_and_counted_on_the_error() -> None:
     handler = Timed(ServerError("1"), ServerError("2"), ServerError("3"), "never")
     with pytest.raises(ServerError, match="3") as caught:
-        asked(handler)
+        answer(handler)
     assert caught.value.attempts == len(handler.requests) == 3
 
 
 def test_each_wait_is_longer_than_the_one_before_and_within_its_bounds() -> None:
     for _ in range(50):
         handler = Timed(*[ServerError("500")] * 5, "ok")
-        asked(handler, RetryPolicy(attempts=6, base=0.5, cap=3))
+        answer(handler, RetryPolicy(attempts=6, base=0.5, cap=3))
         bounds = [(0, 0.5), (0.6, 1), (1.2, 2), (1.8, 3), (1.8, 3)]
         for gap, (shortest, longest) in zip(handler.gaps, bounds, strict=True):
             assert shortest - 1e-3 <= gap <= longest + 1e-3
@@ -124,7 +124,7 @@ def test_waits_are_spread() -> None:
 def test_a_retry_after_is_waited_out_with_a_little_jitter() -> None:
     for _ in range(20):
         handler = Timed(RateLimited("429", retry_after=5.0), "ok")
-        asked(handler)
+        answer(handler)
         assert 5.0 - 1e-3 <= handler.gaps[0] <= 5.25 + 1e-3
 
 
@@ -162,7 +162,7 @@ def test_no_attempt_begins_after_the_deadline() -> None:
     assert max(begun) < started + 3
 
 
-def test_every_failure_is_kept_for_the_story() -> None:
+def test_every_failure_is_in_the_record() -> None:
     async def main() -> list[ChatError]:
         with call_record() as record:
             await Retried(Timed(ServerError("1"), ConnectionFailed("2"), "ok"))(request())
@@ -177,7 +177,7 @@ def test_every_failure_is_kept_for_the_story() -> None:
 def test_other_exceptions_pass_through_untouched() -> None:
     handler = Timed(LookupError("not ours"), "never")
     with pytest.raises(LookupError):
-        asked(handler)
+        answer(handler)
     assert len(handler.requests) == 1
 
 
@@ -194,10 +194,10 @@ def test_cancelling_ends_the_wait() -> None:
     run(main())
 
 
-def test_a_retry_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_retry_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "safechat"):
-        asked(Timed(ServerError("500", status=500), "ok"))
-    (record,) = (each for each in caplog.records if each.getMessage() == "chat.retry")
+        answer(Timed(ServerError("500", status=500), "ok"))
+    (record,) = (record for record in caplog.records if record.getMessage() == "chat.retry")
     assert (record.model, record.attempt, record.kind) == ("m", 1, "server_error")  # type: ignore[attr-defined]
 
 
@@ -234,7 +234,7 @@ class Failing:
 
 
 async def answered(layer: Retried, calls: int, seconds: float = 0.0) -> int:
-    """How many of `calls` calls are answered; they begin within so many `seconds`."""
+    """How many of `calls` calls are answered, which begin one by one within `seconds`."""
 
     async def call(number: int) -> bool:
         await asyncio.sleep(number * seconds / calls)
