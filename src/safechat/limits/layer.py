@@ -13,6 +13,7 @@ from safechat import errors
 from safechat.limits.quota import Quota, RateLimits
 from safechat.limits.tokens import TokenEstimator
 from safechat.log.events import UNLOGGED, event
+from safechat.log.record import call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
 
 _TOLD_WAIT = 0.05  # seconds; shorter waits are no news
@@ -40,7 +41,8 @@ class Limited:
             quota = self._quotas[request.model] = Quota(self._limits, self._slots)
         tokens = self._estimator.estimate(request)
         asked = asyncio.get_running_loop().time()
-        reserved = await quota.enter(request, tokens)
+        with call_record() as record, record.wait():
+            reserved = await quota.enter(request, tokens)
         waited = asyncio.get_running_loop().time() - asked
         level = logging.INFO if waited >= _TOLD_WAIT else UNLOGGED
         event(level, "chat.limited", model=request.model, wait_ms=round(waited * 1000))
