@@ -1,6 +1,7 @@
-"""What an API says in the headers of its answer, as numbers.
+"""The waits and the limits that an API names in the headers of its answer, as numbers.
 
-Pure functions of the headers and the time. Header names are matched in lower case.
+Pure functions of the headers and the time. Header names are in lower case. Not here: what is done about
+them (retry.py, limits/).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
 
 def should_retry(headers: Mapping[str, str]) -> bool | None:
-    """What the API itself says about trying again (`x-should-retry`); None if nothing."""
+    """Whether the API wants the request to be tried again (`x-should-retry`); None if it does not say."""
     return {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
 
 
@@ -50,7 +51,7 @@ class RateLimit:
 
 
 def rate_limit(headers: Mapping[str, str], kind: str) -> RateLimit | None:
-    """What `x-ratelimit-*-requests` or `-tokens` say (`kind`); None without a limit.
+    """The limit of `requests` or of `tokens` (`kind`), from the `x-ratelimit-*` headers; None without one.
 
     Source: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
     """

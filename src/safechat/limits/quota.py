@@ -1,34 +1,32 @@
-"""RateLimited: waits until a call may go, so that the API never has to refuse it.
+"""Quota: what one model may use, and whose turn it is.
 
-Requests a minute, tokens a minute and calls at once, for each model, strictly
-first come, first served. Limits that were not set by hand follow the API's
-`x-ratelimit-*` headers. A 429 stops all callers of that model until its
-Retry-After, not just the one who met it. Not here: trying again (retry.py).
+Requests a minute, tokens a minute and calls at once, strictly first come, first served. Limits that were not
+set by hand follow the API's `x-ratelimit-*` headers. A 429 stops all callers of that model until its
+Retry-After, not just the one who met it. Not here: the pacing (bucket.py), the line (gate.py), the first
+calls (window.py), what the headers mean (observed.py), trying again (retry.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 from safechat import errors
 from safechat.checks import check_count, check_rate
 from safechat.headers import rate_limit
 from safechat.limits.bucket import Bucket
 from safechat.limits.gate import Gate
-from safechat.limits.observed import ObservedLimit
+from safechat.limits.observed import FollowedBucket
+from safechat.limits.refusal import paused, too_large, too_late
+from safechat.limits.window import Window
 from safechat.messages import ChatRequest
 from safechat.runtime import clock
 
-# So many calls of a model are under way at most until the first answer, which tells
-# what the API allows; of an API that never tells, each answer adds one, also after a 429.
-_FIRST_WINDOW = 8
-_WINDOW_AFTER_429 = 1
-
-_RATE_CHANGE = 0.005  # a limit that moves by less is the same limit
-_LONGEST_GUESSED_PAUSE = 30.0  # seconds, where a 429 names no Retry-After
+_LONGEST_GUESSED_PAUSE = 30.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,158 +44,154 @@ class RateLimits:
         check_count("concurrency", self.concurrency)
 
 
-class Quota:
-    """What one model may use, and who waits for it."""
+class Reservation:
+    """What a call holds while it is under way: `tokens` of the bucket, its place in the window, and a slot.
 
-    def __init__(self, limits: RateLimits, slots: asyncio.Semaphore) -> None:
-        self._limits = limits
+    A context manager. At its end the place and the slot are given back, whatever happened. The tokens stay
+    taken until `settle` says how many were used. `bucket` is None where no limit of tokens is known.
+    """
+
+    def __init__(
+        self, tokens: float, bucket: Bucket | None, window: Window, slots: asyncio.Semaphore
+    ) -> None:
+        self.tokens = tokens
+        self._bucket = bucket
+        self._window = window
         self._slots = slots
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._window.leave()
+        self._slots.release()
+
+    def settle(self, used: float) -> None:
+        """The call used so many tokens: the difference to those it holds is taken, or given back."""
+        if self._bucket is not None:
+            self._bucket.settle(used - self.tokens)
+        self.tokens = used
+
+
+class Quota:
+    """What one model may use, and who waits for it. For one event loop."""
+
+    def __init__(self, model: str, limits: RateLimits, slots: asyncio.Semaphore) -> None:
+        self._model = model
         self._gate = Gate()
-        self._requests = _bucket(limits.requests_per_minute)
-        self._tokens = _bucket(limits.tokens_per_minute)
+        self._window = Window()
+        self._requests = FollowedBucket("requests", limits.requests_per_minute)
+        self._tokens = FollowedBucket("tokens", limits.tokens_per_minute)
+        self._slots = slots
         self._waiting = 0  # calls in line, and the tokens that they want
         self._waiting_tokens = 0
-        self._observed = {"requests": ObservedLimit(), "tokens": ObservedLimit()}
-        self._under_way = 0
-        self._window: float = _FIRST_WINDOW
-        self._landed = asyncio.Event()
-        self._refusals = 0  # pauses since the last answer
+        self._pauses = 0  # since the last answer
 
-    async def enter(self, request: ChatRequest, tokens: int) -> Bucket | None:
-        """Wait for the turn and for room; then the call is under way until `leave`, which wants
-        the bucket that the tokens were reserved in."""
+    async def reserve(self, request: ChatRequest, tokens: int) -> Reservation:
+        """Wait for the turn and for room. Raises at once what could never go, or not in time."""
         self._check(request, tokens)
-        self._waiting += 1
-        self._waiting_tokens += tokens
-        try:
+        with self._in_line(tokens):
             await self._gate.enter(deadline=request.deadline, first=request.attempt > 1)
-        finally:
-            self._waiting -= 1
-            self._waiting_tokens -= tokens
         try:
-            reserved = await self._take(request, tokens)
+            return await self._take(request, tokens)
         finally:
             self._gate.leave()
-        self._under_way += 1
-        return reserved
 
-    async def _take(self, request: ChatRequest, tokens: int) -> Bucket | None:
-        """The head of the line takes all that it needs, in order; cancelled, it gives back what it has."""
-        while self._under_way >= self._window:
-            self._landed.clear()
-            await self._landed.wait()
-        taken: list[tuple[Bucket, int]] = []
-        reserved = self._tokens
-        try:
-            for bucket, amount in ((self._requests, 1), (reserved, tokens)):
+    async def _take(self, request: ChatRequest, tokens: int) -> Reservation:
+        """Whose turn it is takes all that the call needs, in order; cancelled, it gives back what it has."""
+        await self._window.room()
+        buckets = ((self._requests.bucket, 1), (self._tokens.bucket, tokens))
+        with ExitStack() as taken:
+            for bucket, amount in buckets:
                 if bucket is not None:
                     await bucket.take(amount)
-                    taken.append((bucket, amount))
-            while True:  # a 429 may close the line while this call waits for a slot
-                self._check_pause(request)
-                await self._gate.opened()
-                await self._slots.acquire()
-                if not self._gate.closed_for():
-                    return reserved
-                self._slots.release()
-        except BaseException:
-            for bucket, amount in taken:
-                bucket.settle(-amount)
-            raise
+                    taken.callback(bucket.settle, -amount)
+            await self._take_slot(request)
+            taken.pop_all()
+        self._window.enter()
+        return Reservation(tokens, buckets[1][0], self._window, self._slots)
 
-    def leave(self, reserved: Bucket | None, token_difference: float) -> None:
-        """The call is over, and used so many tokens more than it had reserved."""
-        self._under_way -= 1
-        self._slots.release()
-        if reserved is not None:
-            reserved.settle(token_difference)
-        self._landed.set()
+    async def _take_slot(self, request: ChatRequest) -> None:
+        """A slot while the gate is open: a 429 may close it while this call waits for the slot."""
+        while True:
+            self._check_pause(request)
+            await self._gate.opened()
+            await self._slots.acquire()
+            if not self._gate.closed_for():
+                return
+            self._slots.release()
 
     def answered(self, headers: Mapping[str, str]) -> None:
         """Follow what the API says it allows, where nothing was set by hand."""
-        self._refusals = 0
-        if self._limits.requests_per_minute is None:
-            self._requests = self._followed(self._requests, headers, "requests", self._under_way)
-        self._window = math.inf if self._requests is not None else self._window + 1
-        if self._limits.tokens_per_minute is None:
-            self._tokens = self._followed(self._tokens, headers, "tokens", 0)
+        self._pauses = 0
+        for followed, under_way in ((self._requests, self._window.under_way), (self._tokens, 0)):
+            seen = None if followed.by_hand else rate_limit(headers, followed.kind)
+            if seen is None:
+                continue
+            if seen.remaining == 0 and seen.reset is not None:
+                # The bucket fills evenly until `reset`, so this is the time that one unit takes.
+                self._close(seen.reset / seen.limit)
+            followed.follow(seen, under_way)
+        if self._requests.bucket is not None:
+            self._window.open()
+        else:
+            self._window.answered()
 
     def refused(self, error: errors.RateLimited) -> None:
         """A 429: nobody goes before the API's own moment, and then not all at once."""
         if not self._gate.closed_for():
-            self._refusals += 1  # those that were on their way together count as one
+            self._pauses += 1  # refusals of requests that were under way together are one
         pause = error.retry_after
         if pause is None:
-            pause = min(_LONGEST_GUESSED_PAUSE, 0.5 * 2.0 ** min(self._refusals, 10))
-        if self._requests is not None:
-            self._requests.drain_burst()
+            pause = guessed_pause(self._pauses)
+        self._close(pause)
+        if self._requests.bucket is not None:
+            self._requests.bucket.hold_until(clock.now() + self._gate.closed_for())
         else:
-            self._window = _WINDOW_AFTER_429
-        self._close(pause, error.model)
-
-    def _followed(
-        self, bucket: Bucket | None, headers: Mapping[str, str], kind: str, spent: float
-    ) -> Bucket | None:
-        said = rate_limit(headers, kind)
-        if said is None:
-            return bucket
-        if said.remaining == 0 and said.reset is not None:
-            # The bucket fills evenly until `reset`: so long does one unit take.
-            self._close(said.reset / said.limit, None)
-        observed = self._observed[kind]
-        observed.learn(said)
-        per_minute = observed.per_minute or said.limit
-        if bucket is None:
-            return Bucket(per_minute, spent=spent)
-        if not math.isclose(bucket.per_minute, per_minute, rel_tol=_RATE_CHANGE):
-            bucket.change(per_minute)
-        return bucket
-
-    def _close(self, pause: float, model: str | None) -> None:
-        def too_late(seconds: float) -> Exception:
-            return _paused(model, seconds)
-
-        self._gate.close_until(asyncio.get_running_loop().time() + clock.seconds(pause), too_late)
+            self._window.refused()
 
     def _check(self, request: ChatRequest, tokens: int) -> None:
-        """Refuse at once what could never go, or not in time."""
-        if self._tokens is not None and tokens > self._tokens.per_minute:
-            raise errors.RequestTooLarge(
-                f"{request.model}: the request needs about {tokens} tokens and the limit is "
-                f"{self._tokens.per_minute:g} a minute: shorten it, or lower max_completion_tokens",
-                model=request.model,
-            )
+        """Raise at once for what could never go, or not in time."""
+        per_minute = self._tokens.bucket.per_minute if self._tokens.bucket is not None else math.inf
+        if tokens > per_minute:
+            raise too_large(request.model, tokens, per_minute)
         self._check_pause(request)
-        if request.deadline is None:
-            return
-        left = request.deadline - asyncio.get_running_loop().time()
-        before = (self._waiting, self._waiting_tokens) if request.attempt == 1 else (0, 0)
-        wait = max(
-            self._requests.wait_for(before[0] + 1) if self._requests is not None else 0.0,
-            self._tokens.wait_for(before[1] + tokens) if self._tokens is not None else 0.0,
-        )
-        if wait > left:
-            raise errors.DeadlineExceeded(
-                f"{request.model}: the rate limit would have the call wait {wait:.1f} s, "
-                f"and its deadline is in {max(left, 0):.1f} s",
-                retry_after=wait,
-                model=request.model,
-            )
+        if request.deadline is not None:
+            left = request.deadline - clock.now()
+            wait = self._wait(tokens, first=request.attempt > 1)
+            if wait > left:
+                raise too_late(request.model, wait, left)
 
     def _check_pause(self, request: ChatRequest) -> None:
         pause = self._gate.closed_for()
-        if request.deadline is not None and pause > request.deadline - asyncio.get_running_loop().time():
-            raise _paused(request.model, pause)
+        if request.deadline is not None and pause > request.deadline - clock.now():
+            raise paused(request.model, pause)
+
+    def _wait(self, tokens: int, *, first: bool) -> float:
+        """Seconds until a call that comes now has all that it needs, behind those in line or before them."""
+        calls_before, tokens_before = (0, 0) if first else (self._waiting, self._waiting_tokens)
+        requests, bucket = self._requests.bucket, self._tokens.bucket
+        return max(
+            requests.wait_for(calls_before + 1) if requests is not None else 0.0,
+            bucket.wait_for(tokens_before + tokens) if bucket is not None else 0.0,
+        )
+
+    def _close(self, pause: float) -> None:
+        self._gate.close_until(
+            clock.now() + clock.seconds(pause), lambda seconds: paused(self._model, seconds)
+        )
+
+    @contextmanager
+    def _in_line(self, tokens: int) -> Iterator[None]:
+        self._waiting += 1
+        self._waiting_tokens += tokens
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            self._waiting_tokens -= tokens
 
 
-def _bucket(per_minute: float | None) -> Bucket | None:
-    return Bucket(per_minute) if per_minute is not None else None
-
-
-def _paused(model: str | None, seconds: float) -> errors.RateLimited:
-    return errors.RateLimited(
-        f"{model}: the API has all calls wait {seconds:.1f} s more, past this call's deadline",
-        status=429,
-        retry_after=seconds,
-        model=model,
-    )
+def guessed_pause(pauses: int) -> float:
+    """Seconds to wait after a 429 that names no wait: 1, 2, 4, … for one pause after another."""
+    return min(_LONGEST_GUESSED_PAUSE, 0.5 * 2.0 ** min(pauses, 10))

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from safechat.messages import ChatReply, ChatRequest
 
 _FIRST_TOKENS_PER_CHARACTER = 0.5
-_PER_MESSAGE = (
-    4  # role and separators: https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
-)
-_PER_PART = 800  # an image or another part that is no text, at a middling size
-_MEMORY = 0.98  # how much of what was learned counts after one more reply: the last 50 or so
+# Role and separators: https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
+_PER_MESSAGE = 4
+_PER_PART = 800  # an image, or another part that is no text, of middling size
+_MEMORY = 0.98  # what was learned counts by this much less after each reply: the last 50 or so count
 
 _BUDGETS = ("max_completion_tokens", "max_tokens")
 _SENT_TOO = ("tools", "functions", "response_format")  # parameters that are part of the prompt
