@@ -5,12 +5,13 @@ Not here: what a model may use and whose turn it is (quota.py), trying again (re
 
 from __future__ import annotations
 
-import asyncio
 import logging
+from dataclasses import replace
 
-from safechat.errors import RateLimited
-from safechat.limits.quota import Quota, RateLimits
-from safechat.limits.tokens import TokenEstimator
+from safechat.errors import ChatError, RateLimited
+from safechat.limits.quota import Quota, RateLimits, Reservation
+from safechat.limits.slots import Slots
+from safechat.limits.tokens import TokenEstimator, billed_tokens
 from safechat.log.events import UNLOGGED, event
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.runtime import clock
@@ -24,32 +25,31 @@ class Limited:
     def __init__(self, next: Handler, limits: RateLimits | None = None) -> None:
         self._next = next
         self._limits = limits or RateLimits()
-        self._slots = asyncio.Semaphore(self._limits.concurrency)
+        self._slots = Slots(self._limits.concurrency)
         self._estimator = TokenEstimator()
         self._quotas: dict[str, Quota] = {}
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The next handler's reply, in its turn.
 
-        Raises RequestTooLarge for more tokens than a minute allows, and at once
-        DeadlineExceeded, or RateLimited while the API has everyone wait,
-        when the wait would outlast the call's deadline.
+        Raises RequestTooLarge for more tokens than a minute allows, and at once DeadlineExceeded, or
+        RateLimited while the API has everyone wait, when the wait would outlast the call's deadline.
         """
         quota = self._quota(request.model)
         came = clock.now()
         with await quota.reserve(request, self._estimator.estimate(request)) as reservation:
             log_wait(request.model, clock.now() - came)
             try:
-                reply = await self._next(request)
-            except BaseException as error:
-                reservation.settle(0)  # a call that fails has used no tokens
+                reply = await self._next(self._watched(request, quota, reservation))
+            except ChatError as error:
+                reservation.settle(billed_tokens(error, reservation.tokens))
                 if isinstance(error, RateLimited):
-                    quota.refused(error)
+                    quota.refused(reservation, error)
                 raise
             if reply.usage is not None:
                 reservation.settle(reply.usage.total_tokens)
             self._estimator.learn(request, reply)
-            quota.answered(reply.headers)
+            quota.answered(reservation, reply.headers)
             return reply
 
     def _quota(self, model: str) -> Quota:
@@ -57,6 +57,18 @@ class Limited:
         if quota is None:
             quota = self._quotas[model] = Quota(model, self._limits, self._slots)
         return quota
+
+    def _watched(self, request: ChatRequest, quota: Quota, reservation: Reservation) -> ChatRequest:
+        """A stream has its answer when it begins, and lends its slot while it waits for its consumer."""
+        on_piece = request.on_piece
+        if on_piece is None:
+            return request
+
+        async def deliver(piece: str) -> None:
+            await self._slots.lent_while(on_piece(piece))
+
+        begun = request.also_on_start(lambda headers: quota.answered(reservation, headers))
+        return replace(begun, on_piece=deliver)
 
 
 def log_wait(model: str, seconds: float) -> None:

@@ -9,11 +9,13 @@ from safechat.errors import DeadlineExceeded, RateLimited, RequestTooLarge
 
 
 def too_large(model: str, tokens: int, per_minute: float) -> RequestTooLarge:
-    """The request needs more tokens than a minute allows."""
+    """The request needs more tokens than a minute allows, however its text is counted."""
     return RequestTooLarge(
-        f"{model}: the request needs about {tokens} tokens and the limit is "
+        f"{model}: the request needs at least {tokens} tokens and the limit is "
         f"{per_minute:g} a minute: shorten it, or lower max_completion_tokens",
         model=model,
+        attempts=0,
+        falls_back=True,
     )
 
 
@@ -24,6 +26,9 @@ def too_late(model: str, wait: float, left: float) -> DeadlineExceeded:
         f"and its deadline is in {max(left, 0):.1f} s",
         retry_after=wait,
         model=model,
+        attempts=0,
+        sent=False,
+        falls_back=True,  # another model has limits of its own
     )
 
 
@@ -34,4 +39,6 @@ def paused(model: str, seconds: float) -> RateLimited:
         status=429,
         retry_after=seconds,
         model=model,
+        attempts=0,
+        sent=False,
     )
