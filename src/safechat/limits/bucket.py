@@ -58,9 +58,11 @@ class Bucket:
         self._changed.set()
 
     def hold_until(self, when: float) -> None:
-        """From `when` on, amounts go one by one: no burst comes before the first."""
+        """From `when` on, amounts go one by one: what a burst would take counts as taken, beside the rest."""
+        held = self._level_at > clock.now()  # by a refusal before this one: a burst is taken once
         self._leak(when)
-        self._level = max(self._level, self._size - 1)
+        if not held:
+            self._level = max(0.0, self._level) + self._size - 1
 
     def _leak(self, until: float) -> None:
         """The level as of `until`. Below 0 it is a credit for what was given back, and stays."""
