@@ -1,7 +1,8 @@
 """Puts a streamed answer together, chunk by chunk.
 
 What comes out is a completion as the API would have given it whole, so reply.py
-reads both. Not here: waiting for chunks (call.py), handing pieces on (stream.py).
+reads both. Not here: waiting for chunks (layer.py), handing pieces on to the
+caller (client/stream.py).
 """
 
 from __future__ import annotations

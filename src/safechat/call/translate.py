@@ -1,6 +1,6 @@
 """What goes wrong on the way to the API, as a ChatError that holds nothing of the SDK.
 
-The tables name the exceptions of the SDK, of httpx2 below it, and of a client that is not the SDK's.
+The table names the exceptions of the SDK, of httpx2 below it, and of a client that is not the SDK's.
 Not here: which class an HTTP status and an error body mean (errors.py).
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import httpx2
 import openai
@@ -26,7 +26,7 @@ from safechat.headers import retry_after, should_retry
 from safechat.messages import ChatRequest
 from safechat.redact import redact
 
-# What is raised where no HTTP status says more. The first that fits counts.
+# For exceptions without an HTTP status. The first that fits counts.
 _EXCEPTIONS: tuple[tuple[type[Exception], type[ChatError]], ...] = (
     (openai.APIResponseValidationError, MalformedReply),
     (openai.APITimeoutError, RequestTimedOut),
@@ -44,19 +44,21 @@ _NO_KEY = re.compile(r"authentication method|missing credentials", re.I)
 _RATE_LIMIT = re.compile(r"rate_?limit|insufficient_quota", re.I)
 
 
-def translate(exception: Exception, request: ChatRequest, keys: Sequence[str]) -> ChatError:
-    """The ChatError that says what `exception` means. `keys` and all that looks like one are taken out of
-    its text. An AssertionError is raised as it is."""
+def translate(exception: Exception, request: ChatRequest) -> ChatError:
+    """The ChatError that says what `exception` means, with every key taken out of its text.
+
+    An AssertionError is raised as it is.
+    """
     model = request.model
     if isinstance(exception, AssertionError):
         raise exception  # a test's own words, such as respx's for a request that is not mocked
     if isinstance(exception, ChatError):
-        exception.args = (redact(str(exception), keys),)
+        exception.args = (redact(str(exception)),)
         return exception
     if isinstance(exception, openai.APIStatusError):
         headers = {name.lower(): value for name, value in exception.response.headers.items()}
-        return _api_error(exception, exception.status_code, headers, request, keys)
-    text = redact(_told(exception), keys)
+        return _api_error(exception, exception.status_code, headers, request)
+    text = redact(_text(exception))
     if isinstance(exception, TypeError | openai.OpenAIError) and _NO_KEY.search(text):
         return AuthenticationFailed(f"{model}: the client has no API key", model=model)
     if "Illegal header value" in text:
@@ -78,7 +80,7 @@ def translate(exception: Exception, request: ChatRequest, keys: Sequence[str]) -
     if isinstance(exception, openai.APIError):  # an error event in a stream: it has no status
         words = f"{exception.code} {exception.type}"
         status = 429 if _RATE_LIMIT.search(words) else 400 if "invalid_request" in words else 500
-        return _api_error(exception, status, {}, request, keys)
+        return _api_error(exception, status, {}, request)
     return ChatError(f"{model}: unexpected {text}", model=model)
 
 
@@ -87,19 +89,18 @@ def _api_error(
     status: int,
     headers: Mapping[str, str],
     request: ChatRequest,
-    keys: Sequence[str],
 ) -> ChatError:
-    """What the API says in an error body."""
-    said = exception.body.get("message") if isinstance(exception.body, dict) else exception.body
-    said = " ".join(str(said or "no reason given").split())
+    """The error that an error body describes."""
+    reason = exception.body.get("message") if isinstance(exception.body, dict) else exception.body
+    reason = " ".join(str(reason or "no reason given").split())
     code, kind, param = (
-        redact(each, keys) if isinstance(each, str) else None
-        for each in (exception.code, exception.type, exception.param)
+        redact(word) if isinstance(word, str) else None
+        for word in (exception.code, exception.type, exception.param)
     )
-    error = classify(status, code=code, type=kind, message=said)
+    error = classify(status, code=code, type=kind, message=reason)
     word = code or kind
     return error(
-        redact(f"{request.model}: {status}{f' {word}' if word else ''}: {said[:500]}", keys),
+        redact(f"{request.model}: {status}{f' {word}' if word else ''}: {reason[:500]}"),
         status=status,
         code=code,
         param=param,
@@ -110,8 +111,8 @@ def _api_error(
     )
 
 
-def _told(exception: BaseException) -> str:
-    """What an exception says, with the cause that the SDK hides behind 'Connection error.'"""
-    told = f"{type(exception).__name__}: {exception}".rstrip(": ")
+def _text(exception: BaseException) -> str:
+    """The class and the text of an exception, with the cause that the SDK hides behind 'Connection error.'"""
+    text = f"{type(exception).__name__}: {exception}".rstrip(": ")
     cause = exception.__cause__
-    return f"{told} ({type(cause).__name__}: {cause})" if cause is not None else told
+    return f"{text} ({type(cause).__name__}: {cause})" if cause is not None else text
