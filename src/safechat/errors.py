@@ -282,9 +282,14 @@ BY_CODE: dict[str, type[ChatError]] = {
     "context_length_exceeded": ContextTooLong,
     "content_filter": ContentFiltered,
     "content_policy_violation": ContentFiltered,
+    "moderation_blocked": ContentFiltered,
+    "invalid_prompt": ContentFiltered,  # github.com/alan-turing-institute/t0-1/issues/69
     "deploymentnotfound": ModelUnavailable,  # Azure: learn.microsoft.com/azure/ai-foundry/openai
     "exceeded_current_quota_error": QuotaExhausted,  # Moonshot: github.com/MoonshotAI/kimi-code/pull/1857
     "1113": QuotaExhausted,  # Z.ai: github.com/zai-org/GLM-5/issues/148
+    "model_decommissioned": ModelUnavailable,  # Groq: github.com/valentinfrlch/ha-llmvision/issues/324
+    "invalid_model": ModelUnavailable,  # Mistral: github.com/mistralai/mistral-vibe/issues/617
+    "exceed_context_size_error": ContextTooLong,  # llama.cpp: github.com/ggml-org/llama.cpp/pull/15780
 }
 
 BY_STATUS: dict[int, type[ChatError]] = {
@@ -329,14 +334,36 @@ BY_TEXT: tuple[tuple[int, Callable[[str], object], type[ChatError]], ...] = (
     (429, says(r"used all available credits"), QuotaExhausted),
     # xAI too: github.com/Anantys-oss/koan/issues/2412
     (403, says(r"used all available credits"), QuotaExhausted),
+    # SiliconFlow: github.com/FoundationAgents/OpenManus/issues/438
+    (403, says(r"balance is insufficient"), QuotaExhausted),
     # Anthropic: github.com/anthropics/claude-code/issues/4684
     (400, says(r"credit balance is too low"), QuotaExhausted),
-    # OpenAI, and who copies its words: vLLM, DeepSeek, SGLang
+    # OpenAI, and those who copy its words: vLLM, DeepSeek; SGLang: github.com/anomalyco/opencode/pull/25230
     (400, says(r"maximum context length|context window"), ContextTooLong),
     # Anthropic: github.com/RooCodeInc/Roo-Code/issues/5816
     (400, says(r"prompt is too long"), ContextTooLong),
-    # OpenAI's 404 without a code, Azure, vLLM
-    (404, says(r"\b(model|deployment)\b"), ModelUnavailable),
+    # Gemini: github.com/google-gemini/gemini-cli/issues/6678
+    (400, says(r"exceeds the maximum number of tokens allowed"), ContextTooLong),
+    # vLLM, older: vllm/v1/engine/processor.py, github.com/vllm-project/vllm/issues/12165
+    (400, says(r"longer than the maximum model length|too long to fit into the model"), ContextTooLong),
+    # Together, and SGLang without a sum: sglang/srt/managers/tokenizer_manager.py
+    (400, says(r"longer than the model's context length"), ContextTooLong),
+    # Z.ai: github.com/tashfeenahmed/freellmapi/issues/873
+    (400, says(r"prompt exceeds max length"), ContextTooLong),
+    # llama.cpp: github.com/ItzCrazyKns/Vane/issues/1011
+    (400, says(r"exceeds the available context size"), ContextTooLong),
+    # llama.cpp, older: github.com/ggml-org/llama.cpp/pull/15780
+    (500, says(r"exceeds the available context size"), ContextTooLong),
+    # OpenAI's 404 without a code, Azure, vLLM; Gemini's 'models/x is not found'
+    (404, says(r"\b(models?|deployment)\b"), ModelUnavailable),
+    # OpenRouter: github.com/chatboxai/chatbox/issues/2743
+    (404, says(r"no endpoints found"), ModelUnavailable),
+    # OpenRouter: github.com/continuedev/continue/issues/10758
+    (400, says(r"is not a valid model ID"), ModelUnavailable),
+    # DeepSeek: github.com/langbot-app/LangBot/issues/1643
+    (400, says(r"model not exist"), ModelUnavailable),
+    # Gemini: github.com/continuedev/continue/issues/10290
+    (400, says(r"API key (not valid|expired)"), AuthenticationFailed),
 )
 
 

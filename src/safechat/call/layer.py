@@ -24,7 +24,7 @@ from safechat.call.parameters import ParameterMemory
 from safechat.call.reply import read_reply
 from safechat.call.schema import parse_reply, response_format
 from safechat.call.translate import translate
-from safechat.errors import ChatError
+from safechat.errors import ChatError, ConnectionFailed, RequestTimedOut
 from safechat.messages import ChatReply, ChatRequest
 
 T = TypeVar("T")
@@ -79,24 +79,33 @@ class OpenAICall:
         return reply if request.parse is None else parse_reply(reply, request.parse)
 
     async def _streamed(self, request: ChatRequest) -> ChatReply:
-        """The clock runs while the next piece is awaited, and rests while the consumer takes one."""
-        loop = asyncio.get_running_loop()
         chunked = Chunked(request)
+        try:
+            await self._receive(chunked, request)
+            return self._read(chunked.completion(), request, chunked.headers)
+        except Exception as exception:
+            failure = self._translated(exception, request)
+        raise chunked.final(failure).with_traceback(None)
+
+    async def _receive(self, chunked: Chunked, request: ChatRequest) -> None:
+        """Takes all chunks. The clock runs while the next one is awaited, and rests while the consumer takes
+        a piece. A connection that breaks after the finish_reason takes nothing of the answer away."""
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(request.timeout) as limit:
                 chunks, headers = await self._adapted(request, self._endpoint.stream)
                 async with aclosing(chunks):
-                    chunked.check_headers(headers)
+                    chunked.take_headers(headers)
                     async for chunk in chunks:
                         if not chunked.add(chunk):
-                            continue  # a keep-alive, or one in disguise: the clock runs on
+                            continue  # a keep-alive, or an empty chunk in its place: the clock runs on
                         limit.reschedule(None)
                         await chunked.deliver()
                         limit.reschedule(loop.time() + request.timeout)
-            return self._read(chunked.completion(), request, headers)
         except Exception as exception:
             failure = self._translated(exception, request)
-        raise chunked.final(failure).with_traceback(None)
+            if not (chunked.finished and isinstance(failure, ConnectionFailed | RequestTimedOut)):
+                raise
 
     async def _adapted(self, request: ChatRequest, send: Callable[[Mapping[str, object]], Awaitable[T]]) -> T:
         """What `send` gives. A parameter that the model refuses, and that the call can do without, is left

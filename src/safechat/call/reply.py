@@ -3,7 +3,8 @@
 A 200 is not yet an answer. It may be a proxy's page, half a body, an error
 object, no choice, no text, a text cut at the limit, a refusal. It takes the body
 of the HTTP answer, or the object that a client made of it. Not here: putting the
-chunks of a stream together (chunks.py), answers that must fit a schema (schema.py).
+chunks of a stream together (chunks.py), an error in place of an answer (error_body.py), answers
+that must fit a schema (schema.py).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 
+from safechat.call.error_body import broken_off, error_in_place_of_an_answer
+from safechat.call.fields import field, text_of
 from safechat.call.finish_reasons import BROKEN_OFF, known_finish_reason
 from safechat.errors import (
     BadReply,
@@ -92,20 +95,29 @@ def decode(response: object, request: ChatRequest) -> object:
 
 
 def first_choice(completion: object, model: str, request_id: str | None) -> object:
-    """The first of the completion's choices. Raises MalformedReply where it is missing, or has no message."""
+    """The first of the completion's choices.
+
+    Raises MalformedReply where it is missing, or has no message; the error that stands in its place, or in
+    it, where one does.
+    """
     try:
         choice: object = field(completion, "choices")[0]  # type: ignore[index]
     except (TypeError, LookupError):
         choice = None
+    if (problem := field(choice, "error")) is not None:
+        text = content_text(field(field(choice, "message"), "content"))
+        usage = read_usage(field(completion, "usage"))
+        raise broken_off(problem, model, request_id, usage=usage, partial_text=text)
     if field(choice, "message") is not None:
         return choice
-    error = field(completion, "error")
-    if error is not None:
-        code, reason = text_of(field(error, "code")), text_of(field(error, "message")) or repr(error)
-        message = f"{model}: a 200 that holds an error: {reason}"
-    else:
-        code, message = None, f"{model}: a 200 that is no chat completion: {_outline(completion)}"
-    raise MalformedReply(message, status=200, code=code, request_id=request_id, model=model)
+    if (problem := field(completion, "error")) is not None:
+        raise error_in_place_of_an_answer(problem, model, request_id)
+    raise MalformedReply(
+        f"{model}: a 200 that is no chat completion: {_outline(completion)}",
+        status=200,
+        request_id=request_id,
+        model=model,
+    )
 
 
 def _outline(completion: object) -> str:
@@ -155,15 +167,3 @@ def read_usage(usage: object) -> Usage | None:
 def _count(usage: object, name: str) -> int:
     value = field(usage, name)
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-def field(value: object, name: str) -> object:
-    """`name` of a dict or of an object; None where there is none."""
-    if isinstance(value, Mapping):
-        return value.get(name)
-    return getattr(value, name, None)
-
-
-def text_of(value: object) -> str | None:
-    """`value` if it is a text or a number."""
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None

@@ -1,7 +1,7 @@
 """What goes wrong on the way to the API, as a ChatError that holds nothing of the SDK.
 
 The table names the exceptions of the SDK, of httpx2 below it, and of a client that is not the SDK's.
-Not here: which class an HTTP status and an error body mean (errors.py).
+Not here: reading an error body (error_body.py), which class a status and its words mean (errors.py).
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 import http.client
 import json
 import re
-from collections.abc import Mapping
+import socket
+import ssl
 
 import httpx2
 import openai
 
+from safechat.call.error_body import api_error, implied_status, read_error_body
 from safechat.errors import (
     AuthenticationFailed,
     ChatError,
     ConnectionFailed,
     MalformedReply,
     RequestTimedOut,
-    classify,
 )
-from safechat.headers import retry_after, should_retry
 from safechat.messages import ChatRequest
 from safechat.redact import redact
 
@@ -40,8 +40,18 @@ _EXCEPTIONS: tuple[tuple[type[Exception], type[ChatError]], ...] = (
     (json.JSONDecodeError, MalformedReply),
 )
 
+# In these cases no connection was made, so no request was sent, and none can cost anything.
+_NEVER_CONNECTED = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    ConnectionRefusedError,
+    socket.gaierror,
+    ssl.SSLCertVerificationError,
+)
+
 _NO_KEY = re.compile(r"authentication method|missing credentials", re.I)
-_RATE_LIMIT = re.compile(r"rate_?limit|insufficient_quota", re.I)
 
 
 def translate(exception: Exception, request: ChatRequest) -> ChatError:
@@ -57,7 +67,7 @@ def translate(exception: Exception, request: ChatRequest) -> ChatError:
         return exception
     if isinstance(exception, openai.APIStatusError):
         headers = {name.lower(): value for name, value in exception.response.headers.items()}
-        return _api_error(exception, exception.status_code, headers, request)
+        return api_error(exception.body, exception.status_code, model, headers)
     text = redact(_text(exception))
     if isinstance(exception, TypeError | openai.OpenAIError) and _NO_KEY.search(text):
         return AuthenticationFailed(f"{model}: the client has no API key", model=model)
@@ -76,39 +86,22 @@ def translate(exception: Exception, request: ChatRequest) -> ChatError:
         if isinstance(exception, known):
             if error is RequestTimedOut:
                 text = f"no whole answer within {request.timeout:g} s"
-            return error(f"{model}: {text}", model=model)
+            return error(f"{model}: {text}", model=model, sent=not _never_connected(exception))
     if isinstance(exception, openai.APIError):  # an error event in a stream: it has no status
-        words = f"{exception.code} {exception.type}"
-        status = 429 if _RATE_LIMIT.search(words) else 400 if "invalid_request" in words else 500
-        return _api_error(exception, status, {}, request)
+        status = implied_status(read_error_body(exception.body)) or 500
+        return api_error(exception.body, status, model, {})
     return ChatError(f"{model}: unexpected {text}", model=model)
 
 
-def _api_error(
-    exception: openai.APIError,
-    status: int,
-    headers: Mapping[str, str],
-    request: ChatRequest,
-) -> ChatError:
-    """The error that an error body describes."""
-    reason = exception.body.get("message") if isinstance(exception.body, dict) else exception.body
-    reason = " ".join(str(reason or "no reason given").split())
-    code, kind, param = (
-        redact(word) if isinstance(word, str) else None
-        for word in (exception.code, exception.type, exception.param)
-    )
-    error = classify(status, code=code, type=kind, message=reason)
-    word = code or kind
-    return error(
-        redact(f"{request.model}: {status}{f' {word}' if word else ''}: {reason[:500]}"),
-        status=status,
-        code=code,
-        param=param,
-        request_id=headers.get("x-request-id"),
-        retry_after=retry_after(headers),
-        model=request.model,
-        retryable=should_retry(headers),
-    )
+def _never_connected(exception: BaseException) -> bool:
+    """Whether it was raised before there was a connection. The SDK keeps the first cause in `__cause__`,
+    urllib in `reason`."""
+    cause: object = exception
+    while isinstance(cause, BaseException):
+        if isinstance(cause, _NEVER_CONNECTED):
+            return True
+        cause = cause.__cause__ or getattr(cause, "reason", None)
+    return False
 
 
 def _text(exception: BaseException) -> str:
