@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from safechat.call.error_body import broken_off, error_in_place_of_an_answer
+from safechat.call.error_body import (
+    broken_off,
+    error_in_place_of_an_answer,
+    implied_status,
+    read_error_body,
+)
 from safechat.call.fields import field, text_of
 from safechat.call.reply import content_text, read_usage
 from safechat.errors import ChatError, MalformedReply, TruncatedReply
@@ -132,9 +137,10 @@ class Chunked:
     def _raise_error_in(self, chunk: object) -> None:
         model = self._model or self._request.model
         request_id = self.headers.get("x-request-id")
-        if (problem := field(chunk, "error")) is not None:
-            raise error_in_place_of_an_answer(problem, model, request_id)
-        if (problem := field(_first(field(chunk, "choices")), "error")) is not None:
+        choices = field(chunk, "choices")
+        if field(chunk, "error") is not None or (not isinstance(choices, list | tuple) and _is_error(chunk)):
+            raise error_in_place_of_an_answer(chunk, model, request_id)
+        if (problem := field(_first(choices), "error")) is not None:
             text = "".join(self._texts)
             raise broken_off(problem, model, request_id, usage=read_usage(self._usage), partial_text=text)
 
@@ -151,6 +157,11 @@ class Chunked:
                     call[name] = text
             call["arguments"] = call.get("arguments", "") + (text_of(field(function, "arguments")) or "")
         return bool(deltas)
+
+
+def _is_error(event: object) -> bool:
+    """An event that is no chunk may be a keep-alive in words: only what calls itself an error is one."""
+    return field(event, "object") == "error" or implied_status(read_error_body(event)) is not None
 
 
 def _first(choices: object) -> object:

@@ -50,6 +50,13 @@ def read_error_body(body: object) -> ErrorBody:
     )
 
 
+def holds_error(body: object) -> bool:
+    """Whether what came in place of an answer is an error body, in any form."""
+    if isinstance(body, str):
+        return False
+    return field(body, "error") is not None or bool(read_error_body(body).message)
+
+
 def implied_status(body: ErrorBody) -> int | None:
     """The HTTP status that an error should have had which came in a 200 or in a stream; None if unknown."""
     words = {word.lower() for word in (body.code, body.type) if word}

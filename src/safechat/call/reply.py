@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 
-from safechat.call.error_body import broken_off, error_in_place_of_an_answer
+from safechat.call.error_body import broken_off, error_in_place_of_an_answer, holds_error
 from safechat.call.fields import field, text_of
 from safechat.call.finish_reasons import BROKEN_OFF, known_finish_reason
 from safechat.errors import (
@@ -110,8 +110,8 @@ def first_choice(completion: object, model: str, request_id: str | None) -> obje
         raise broken_off(problem, model, request_id, usage=usage, partial_text=text)
     if field(choice, "message") is not None:
         return choice
-    if (problem := field(completion, "error")) is not None:
-        raise error_in_place_of_an_answer(problem, model, request_id)
+    if holds_error(completion):
+        raise error_in_place_of_an_answer(completion, model, request_id)
     raise MalformedReply(
         f"{model}: a 200 that is no chat completion: {_outline(completion)}",
         status=200,

@@ -118,6 +118,40 @@ def test_an_error_in_a_200_is_classified_by_its_code(
 
 
 @every_kind
+@pytest.mark.parametrize("form", ["a text", "FastAPI", "a message", "Gemini", "FastAPI's list"])
+def test_the_words_of_every_form_are_in_the_error_of_a_200(kind: str, form: str) -> None:
+    error = failure(kind, http(json.dumps(FORMS[form]).encode()))
+    assert "the reason" in str(error)
+
+
+@every_kind
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        (
+            {"object": "error", "message": "the reason", "type": "BadRequest", "code": 400},
+            RequestRejected,
+        ),
+        ({"object": "error", "message": "the reason"}, MalformedReply),
+        ({"detail": "the reason", "code": 503}, ServerError),
+    ],
+)
+def test_an_error_of_its_own_form_ends_a_stream(
+    kind: str, problem: object, expected: type[ChatError]
+) -> None:
+    with wire(sends(ROLE, event(problem), DONE)) as server, once(make_client(kind, server.base_url)) as chat:
+        with pytest.raises(expected, match="the reason"):
+            list(chat.stream("Merhaba"))
+
+
+@every_kind
+def test_a_keep_alive_in_words_is_no_error(kind: str) -> None:
+    script = sends(ROLE, event({"message": "keep-alive"}), chunk("Mer"), chunk(finish="stop"), DONE)
+    with wire(script) as server, once(make_client(kind, server.base_url)) as chat:
+        assert list(chat.stream("Merhaba")) == ["Mer"]
+
+
+@every_kind
 @pytest.mark.parametrize(("code", "message", "expected"), IN_A_200)
 def test_an_error_in_a_stream_is_classified_by_its_code(
     kind: str, code: object, message: str, expected: type[ChatError]
