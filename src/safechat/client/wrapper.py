@@ -16,7 +16,7 @@ from safechat.breaker import BreakerPolicy
 from safechat.call.clients import check_keyed, new_client
 from safechat.checks import check_client, check_fallbacks
 from safechat.client.dispatch import Call, Defaults, Dispatcher
-from safechat.client.map import Bulk, Progress
+from safechat.client.map import Map, Progress
 from safechat.client.stream import AsyncChatStream, ChatStream
 from safechat.errors import ChatError, KeyUnavailable
 from safechat.keys.env import EnvKeys
@@ -251,7 +251,7 @@ class ChatClientWrapper:
                 params=params,
             )
 
-        return Bulk(self.dispatcher, call, prompts, workers, progress, raise_on_error).run()
+        return Map(self.dispatcher, call, prompts, workers, progress, raise_on_error).run()
 
     def map_async(
         self,
@@ -284,7 +284,7 @@ class ChatClientWrapper:
                 params=params,
             )
 
-        return Bulk(self.dispatcher, call, prompts, workers, progress, raise_on_error).run_async()
+        return Map(self.dispatcher, call, prompts, workers, progress, raise_on_error).run_async()
 
     def close(self) -> None:
         """Cancel what is under way, close the wrapper's connections, end its loop; `client` stays open."""

@@ -159,7 +159,7 @@ async def test_closing_the_wrapper_under_a_map_says_so(asynchronous: bool) -> No
     running = asyncio.create_task(run(chat, map(str, itertools.count()), asynchronous, workers=2))
     await asyncio.sleep(0.1)
     await chat.aclose()
-    with pytest.raises(RuntimeError, match="closed while map was under way"):
+    with pytest.raises(RuntimeError, match="the client was closed while"):
         await asyncio.wait_for(running, 10)
 
 
