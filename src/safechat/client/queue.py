@@ -16,6 +16,7 @@ from typing import Self
 import anyio
 from pydantic import BaseModel
 
+from safechat.client.dispatch import Call
 from safechat.client.workers import Job, QueueStats, Workers
 from safechat.client.wrapper import ChatClientWrapper
 from safechat.messages import ChatReply, Messages
@@ -69,9 +70,9 @@ class ChatQueue:
             strict_streams=strict_streams,
             params=params,
         )
-        with _held(Job(call)) as job:
+        with self._held(call) as job:
             await self._dispatcher.run_async(lambda _: self._workers.put(job, priority))
-        return asyncio.wrap_future(job.future)
+        return job.future
 
     def submit_nowait(
         self,
@@ -99,9 +100,9 @@ class ChatQueue:
             strict_streams=strict_streams,
             params=params,
         )
-        with _held(Job(call)) as job:
+        with self._held(call) as job:
             self._dispatcher.run(lambda _: self._workers.put(job, priority, wait=False))
-        return asyncio.wrap_future(job.future)
+        return job.future
 
     def stats(self) -> QueueStats:
         """What waits and runs now, and what has ended so far."""
@@ -122,13 +123,20 @@ class ChatQueue:
             with anyio.CancelScope(shield=True):
                 await self._dispatcher.run_async(lambda _: self._workers.stop())
 
+    @contextmanager
+    def _held(self, call: Call) -> Iterator[Job]:
+        """Within it a job of `call` gets its place. After an exception nobody holds its future, and it
+        does not stay in the queue."""
+        check_asyncio("ChatQueue")
+        job = Job(call, asyncio.get_running_loop().create_future())
 
-@contextmanager
-def _held(job: Job) -> Iterator[Job]:
-    """Within it, `job` gets its place. An exception means that nobody gets its future: it is cancelled."""
-    check_asyncio("ChatQueue")
-    try:
-        yield job
-    except BaseException:
-        job.future.cancel()
-        raise
+        def leave(future: asyncio.Future[ChatReply]) -> None:
+            if future.cancelled():
+                self._workers.cancelled(job)
+
+        job.future.add_done_callback(leave)
+        try:
+            yield job
+        except BaseException:
+            job.future.cancel()
+            raise

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,15 +27,15 @@ from safechat.runtime.loop import contained
 
 T = TypeVar("T")
 
-_FEW = 64  # removed items in a heap that are not worth a look
+_FEW = 64  # removed items that a heap may always hold
 _MOST_AT_ONCE = 200  # jobs to cancel before the loop gets to its other work
 
 
 class BoundedQueue(Generic[T]):
     """At most `maxsize` items wait. The lowest priority number is next; within one number, the first come.
 
-    For one event loop; an item is put in once. `remove` does not search: it frees the item's room, and the
-    item leaves the heap later (lazy deletion), with many others or when its turn comes.
+    For one event loop; an item is put in once. `remove` frees the item's room and does not search for it:
+    the item leaves the heap later (lazy deletion).
     """
 
     def __init__(self, maxsize: int) -> None:
@@ -56,8 +56,7 @@ class BoundedQueue(Generic[T]):
     def get(self) -> T | None:
         """Take out the next item; None where nothing waits."""
         while self._heap:
-            *_, item = heapq.heappop(self._heap)
-            if self.remove(item):
+            if self.remove(item := heapq.heappop(self._heap)[2]):
                 return item
         return None
 
@@ -67,16 +66,18 @@ class BoundedQueue(Generic[T]):
             return False
         self._waiting.remove(item)
         self._room.release()
-        if len(self._heap) > 2 * len(self._waiting) + _FEW:
-            self._heap = only_waiting(self._heap, self._waiting)
+        self._heap = tidied(self._heap, self._waiting)
         return True
 
     def __len__(self) -> int:
         return len(self._waiting)
 
 
-def only_waiting(heap: list[tuple[int, int, T]], waiting: set[T]) -> list[tuple[int, int, T]]:
-    """`heap` without the items that were removed from it."""
+def tidied(heap: list[tuple[int, int, T]], waiting: set[T]) -> list[tuple[int, int, T]]:
+    """`heap`, without its removed items once they are a quarter of it: so removing stays cheap on average,
+    and the next item is never far."""
+    if len(heap) <= len(waiting) * 4 // 3 + _FEW:
+        return heap
     kept = [entry for entry in heap if entry[2] in waiting]
     heapq.heapify(kept)
     return kept
@@ -95,13 +96,13 @@ class QueueStats:
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """A call to make, and the future of its reply. It runs with the context variables of its maker.
+    """A call to make, with the context variables of its maker, and the future of its reply in their loop.
 
-    `deadline` is a moment on the loop's clock. `timer` ends the job at that moment, as long as it waits.
+    `deadline` is a moment on the wrapper's loop's clock. `timer` ends the job then, as long as it waits.
     """
 
     call: Call
-    future: Future[ChatReply] = field(default_factory=Future)
+    future: asyncio.Future[ChatReply]
     context: Context = field(default_factory=copy_context)
     deadline: float = float("inf")
     timer: asyncio.TimerHandle | None = None
@@ -110,6 +111,24 @@ class Job:
     async def answer(self, layers: Layers) -> ChatReply:
         """The call, in what is left of its deadline."""
         return await layers.answer(self.call.request, self.deadline - clock.now())
+
+    def settle(self, result: ChatReply | BaseException | None) -> None:
+        """From any thread: give the future its result, or cancel it (None), unless it is done."""
+        if self.future.done():
+            return
+        with suppress(RuntimeError):  # the maker's loop has ended
+            self.future.get_loop().call_soon_threadsafe(_settle, self.future, result)
+
+
+def _settle(future: asyncio.Future[ChatReply], result: ChatReply | BaseException | None) -> None:
+    if future.done():
+        return
+    if result is None:
+        future.cancel()
+    elif isinstance(result, ChatReply):
+        future.set_result(result)
+    else:
+        future.set_exception(result)
 
 
 class Workers:
@@ -123,7 +142,7 @@ class Workers:
         self._answered = self._failed = self._cancelled = 0
 
     async def start(self, layers: Layers) -> None:
-        """Begin. Everything else here is called in the loop of this call, too."""
+        """Begin. All but `cancelled` and `stats` is called in the loop of this call."""
         self._layers = layers
         self._loop = asyncio.get_running_loop()
         self._queue: BoundedQueue[Job] = BoundedQueue(self._maxsize)
@@ -149,8 +168,12 @@ class Workers:
         job.deadline = clock.now() + job.call.deadline
         if job.call.deadline != float("inf"):
             job.timer = self._loop.call_at(job.deadline, self._expire, job)
-        job.future.add_done_callback(partial(self._cancelled_outside, job))
         self._start_next()
+
+    def cancelled(self, job: Job) -> None:
+        """From any thread: the future of `job` was cancelled."""
+        if self._is_open:
+            self._inbox.put(job)
 
     async def drain(self) -> None:
         """Wait until nothing waits and nothing runs."""
@@ -161,10 +184,9 @@ class Workers:
         self._is_open = False
         self._detach()
         for job in self._running:
-            job.future.cancel()
+            self._cancel(job)
         while (waiting := self._queue.get()) is not None:
-            self._leaves_the_queue(waiting)
-            self._cancelled += waiting.future.cancel()
+            self._cancel(waiting)
             if len(self._queue) % _MOST_AT_ONCE == 0:
                 await asyncio.sleep(0)
         self._check_idle()
@@ -182,60 +204,62 @@ class Workers:
         while self._is_open and len(self._running) < self._count:
             if (job := self._queue.get()) is None:
                 return
-            self._leaves_the_queue(job)
+            _stop_timer(job)
             self._running.add(job)
             job.task = self._loop.create_task(self._run(job), context=job.context)
             job.task.add_done_callback(partial(self._ended, job))
 
     async def _run(self, job: Job) -> None:
         outcome = await contained(job.answer, self._layers)
-        if not job.future.set_running_or_notify_cancel():
+        if job.future.cancelled():
             return
         try:
             reply = outcome.value()
         except BaseException as error:
             self._failed += 1
-            job.future.set_exception(error)
+            job.settle(error)
         else:
             self._answered += 1
-            job.future.set_result(reply)
+            job.settle(reply)
 
-    def _ended(self, job: Job, _: asyncio.Task[None]) -> None:
+    def _ended(self, job: Job, task: asyncio.Task[None]) -> None:
         self._running.remove(job)
-        job.future.cancel()  # nothing happens to one that has its result
+        if task.cancelled():
+            job.settle(None)
         self._start_next()
         self._check_idle()
 
-    def _cancelled_outside(self, job: Job, future: Future[ChatReply]) -> None:
-        """Called in any thread, when the future is cancelled or has its result."""
-        if future.cancelled():
-            self._inbox.put(job)
-
     def _drop(self, job: Job) -> None:
-        """End a job whose future was cancelled."""
-        if self._queue.remove(job):
-            self._cancelled += 1
-            self._leaves_the_queue(job)
+        """Cancel `job`, if it waits or runs."""
+        if self._queue.remove(job) or job in self._running:
+            self._cancel(job)
             self._check_idle()
-        elif job in self._running and job.task is not None:
-            self._cancelled += 1
+
+    def _cancel(self, job: Job) -> None:
+        """Cancel `job`, which runs, or has just been taken out of the queue."""
+        self._cancelled += 1
+        _stop_timer(job)
+        if job.task is not None:
             job.task.cancel()
+        else:
+            job.settle(None)
 
     def _expire(self, job: Job) -> None:
         """End a job whose deadline has come before its turn."""
-        if self._queue.remove(job) and job.future.set_running_or_notify_cancel():
+        if self._queue.remove(job):
             self._failed += 1
-            job.future.set_exception(_waited_too_long(job.call))
-        self._check_idle()
-
-    def _leaves_the_queue(self, job: Job) -> None:
-        if job.timer is not None:
-            job.timer.cancel()
-            job.timer = None
+            job.settle(_waited_too_long(job.call))
+            self._check_idle()
 
     def _check_idle(self) -> None:
         if not self._running and not len(self._queue):
             self._idle.set()
+
+
+def _stop_timer(job: Job) -> None:
+    if job.timer is not None:
+        job.timer.cancel()
+        job.timer = None
 
 
 def _waited_too_long(call: Call) -> DeadlineExceeded:
