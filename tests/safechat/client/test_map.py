@@ -275,12 +275,11 @@ def test_map_async_needs_asyncio_and_says_so() -> None:
 
 def test_an_asynchronous_iterable_is_for_map_async() -> None:
     with ChatClientWrapper(AsyncFake()) as chat, pytest.raises(TypeError, match="is for map_async"):
-        list(chat.map(aiter_of_nothing()))  # type: ignore[arg-type]
+        list(chat.map(one_prompt()))  # type: ignore[arg-type]
 
 
-async def aiter_of_nothing() -> AsyncIterator[str]:
-    for prompt in ():
-        yield prompt
+async def one_prompt() -> AsyncIterator[str]:
+    yield "a"
 
 
 async def test_map_async_takes_an_asynchronous_iterable() -> None:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from safechat.runtime.inbox import Inbox
+
+
+def put_all(inbox: Inbox[int], numbers: Iterable[int]) -> None:
+    for number in numbers:
+        inbox.put(number)
 
 
 async def test_things_from_a_thread_are_handled_in_their_order() -> None:
     handled: list[int] = []
     end = asyncio.Event()
     inbox: Inbox[int] = Inbox(asyncio.get_running_loop(), lambda n: end.set() if n < 0 else handled.append(n))
-    threading.Thread(target=lambda: [inbox.put(number) for number in [*range(1000), -1]]).start()
+    threading.Thread(target=put_all, args=(inbox, [*range(1000), -1])).start()
     await end.wait()
     assert handled == list(range(1000))
 
@@ -35,8 +41,8 @@ async def test_nothing_is_lost_between_threads() -> None:
     handled: list[int] = []
     inbox: Inbox[int] = Inbox(asyncio.get_running_loop(), handled.append)
     with ThreadPoolExecutor(4) as pool:
-        for numbers in (range(start, 4000, 4) for start in range(4)):
-            pool.submit(lambda numbers=numbers: [inbox.put(number) for number in numbers])
+        for start in range(4):
+            pool.submit(put_all, inbox, range(start, 4000, 4))
         while len(handled) < 4000:  # noqa: ASYNC110 - what is handled is the condition
             await asyncio.sleep(0)
     assert sorted(handled) == list(range(4000))
