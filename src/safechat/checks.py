@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel
 
 from safechat.messages import Message
+from safechat.redact import redacted_start
 
 
 def check_fallbacks(
@@ -129,12 +130,13 @@ def check_rate(name: str, rate: object) -> float:
     return float(rate)
 
 
-def check_count(name: str, count: object) -> int:
-    """`count`, if it is a whole number of at least 1."""
+def check_count(name: str, count: object, *, zero: bool = False) -> int:
+    """`count`, if it is a whole number of at least 1; with `zero`, 0 is allowed too."""
     if isinstance(count, bool) or not isinstance(count, int):
         raise TypeError(f"{name} must be an int, not {_type_name(count)}: {_short(count)}")
-    if count < 1:
-        raise ValueError(f"{name} must be at least 1, not {count!r}")
+    least = 0 if zero else 1
+    if count < least:
+        raise ValueError(f"{name} must be at least {least}, not {count!r}")
     return count
 
 
@@ -153,4 +155,4 @@ def _type_name(value: object) -> str:
 
 def _short(value: object, limit: int = 80) -> str:
     text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return redacted_start(text, limit) + ("…" if len(text) > limit else "")

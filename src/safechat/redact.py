@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 REDACTED = "[redacted]"
 
@@ -24,6 +24,8 @@ _KEY_LIKE = r"""
 # Shorter than this, a "key" is a word that stands in ordinary text too ("test", "none").
 _SHORTEST_SECRET = 6
 _MOST_NAMES = 1000
+# Characters after a cut in which the end of a secret is looked for.
+_LOOK_AHEAD = 512
 _MOST_REMEMBERED = 256  # keys that rotate come and go; the oldest is forgotten first
 
 _lock = threading.Lock()
@@ -82,6 +84,24 @@ def redacted_name(name: str) -> str:
             _names.clear()
         clean = _names[name] = redact(name)
     return clean
+
+
+def redacted_start(text: str, length: int, also: Sequence[re.Pattern[str]] = ()) -> str:
+    """The first `length` characters of `text`, redacted; a secret that begins in them is taken out whole.
+
+    To cut first would leave the beginning of a secret, which nothing recognises. In the same way no match
+    of the patterns in `also` is cut in two: the text is then a little longer.
+    """
+    window = text[: length + max(_LOOK_AHEAD, *map(len, _remembered), 0)]
+    end = length
+    while crossing := [
+        match.end()
+        for pattern in (_pattern, *also)
+        for match in pattern.finditer(window)
+        if match.start() < end < match.end()
+    ]:
+        end = max(crossing)
+    return redact(window[:end])
 
 
 def _told(value: object) -> str:

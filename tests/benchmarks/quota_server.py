@@ -33,6 +33,7 @@ class Quota:
         self.rate, self.burst, self.costs, self.headers = rate, burst, costs, headers
         self.limit = burst if limit_is_burst else rate * 60
         self.level = burst
+        self.delay = 0.02
         self.updated = time.monotonic()
         self.answered = self.refused = self.under_way = self.most = 0
 
@@ -73,7 +74,7 @@ class Quota:
             self.under_way += 1
             self.most = max(self.most, self.under_way)
             answer = self.answer()
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(self.delay)
             self.under_way -= 1
             writer.write(answer)
         writer.close()
@@ -93,8 +94,10 @@ async def main() -> None:
     parser.add_argument("--costs", action="store_true")
     parser.add_argument("--headers", action="store_true")
     parser.add_argument("--limit-is-burst", action="store_true")
-    told = parser.parse_args()
-    quota = Quota(told.rate, told.burst, told.costs, told.headers, told.limit_is_burst)
+    parser.add_argument("--delay", type=float, default=0.02, help="Seconds that an answer takes.")
+    options = parser.parse_args()
+    quota = Quota(options.rate, options.burst, options.costs, options.headers, options.limit_is_burst)
+    quota.delay = options.delay
     server = await asyncio.start_server(quota.serve, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from clients import once
-from fakes import AsyncFake
+from fakes import AsyncFake, eventually
 from safechat import (
     ChatClientWrapper,
     ChatError,
@@ -135,7 +135,7 @@ async def test_an_answer_is_handed_on_while_the_source_has_nothing_more_yet(asyn
 
     def prompts() -> Iterator[str]:
         yield "a"
-        assert first_is_here.wait(20), "the first answer is held back until the source goes on"
+        assert first_is_here.wait(60), "the first answer is held back until the source goes on"
         yield "b"
 
     async with ChatClientWrapper(AsyncFake()) as chat:
@@ -148,7 +148,7 @@ async def test_an_answer_is_handed_on_while_an_asynchronous_source_has_nothing_m
 
     async def prompts() -> AsyncIterator[str]:
         yield "a"
-        await asyncio.wait_for(first_is_here.wait(), 20)
+        await asyncio.wait_for(first_is_here.wait(), 60)
         yield "b"
 
     async with ChatClientWrapper(AsyncFake()) as chat:
@@ -198,7 +198,7 @@ async def test_leaving_early_ends_the_thread_that_pulls(asynchronous: bool) -> N
 
     def prompts() -> Iterator[str]:
         yield "a"
-        goes_on.wait(20)
+        goes_on.wait(60)
         yield from map(str, itertools.count())
 
     async with ChatClientWrapper(AsyncFake()) as chat:
@@ -213,7 +213,7 @@ async def test_leaving_early_ends_the_thread_that_pulls(asynchronous: bool) -> N
         pullers = [thread for thread in threading.enumerate() if thread.name == "safechat-map"]
         goes_on.set()
         for thread in pullers:
-            await asyncio.to_thread(thread.join, 10)
+            await asyncio.to_thread(thread.join, 60)
             assert not thread.is_alive()
 
 
@@ -232,7 +232,7 @@ async def test_leaving_early_cancels_an_asynchronous_source() -> None:
         items = chat.map_async(prompts())
         assert str(await anext(items)) == "a"
         await items.aclose()  # type: ignore[attr-defined]
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), 60)
 
 
 @both
@@ -319,12 +319,13 @@ def test_stopping_early_leaves_nothing_under_way() -> None:
 
 @both
 async def test_closing_the_wrapper_under_a_map_says_so(asynchronous: bool) -> None:
-    chat = ChatClientWrapper(AsyncFake(seconds=30))
+    client = AsyncFake(seconds=30)
+    chat = ChatClientWrapper(client)
     running = asyncio.create_task(run(chat, map(str, itertools.count()), asynchronous, workers=2))
-    await asyncio.sleep(0.1)
+    await eventually(lambda: client.under_way > 0)
     await chat.aclose()
     with pytest.raises(RuntimeError, match="the client was closed while"):
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 60)
 
 
 def test_the_servers_concurrency_holds_across_threads_and_loops() -> None:
