@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 from collections.abc import Iterable, Mapping, Sequence
+
+from safechat.runtime.process import ProcessLock
 
 REDACTED = "[redacted]"
 
@@ -28,7 +29,7 @@ _MOST_NAMES = 1000
 _LOOK_AHEAD = 512
 _MOST_REMEMBERED = 256  # keys that rotate come and go; the oldest is forgotten first
 
-_lock = threading.Lock()
+_lock = ProcessLock()
 _remembered: dict[str, None] = {}
 _names: dict[str, str] = {}
 _pattern = _shaped = re.compile(_KEY_LIKE, re.VERBOSE)
