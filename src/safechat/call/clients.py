@@ -1,11 +1,13 @@
 """The openai SDK's clients: made, checked, copied for a loop, and given the key of each request.
 
-Not here: how they are called (sdk.py), where keys come from (keys.py).
+Not here: how they are called (endpoint.py), where keys come from (keys/).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+import difflib
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -17,6 +19,9 @@ from safechat.redact import remember
 
 SDKClient = openai.OpenAI | openai.AsyncOpenAI
 
+_PARAMETERS = frozenset(inspect.signature(openai.resources.chat.Completions.create).parameters) - {
+    "self", "model", "messages", "stream", "stream_options", "timeout",
+}  # fmt: skip
 _SDK_POOLS = ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
 _key_in_use: ContextVar[str] = ContextVar("safechat_key")
 
@@ -47,6 +52,20 @@ def check_keyed(client: object) -> None:
         )
 
 
+def check_parameters(client: object, params: Mapping[str, object]) -> None:
+    """Raise TypeError for one of `params` that the SDK's clients do not take; any other client may."""
+    if not isinstance(client, SDKClient):
+        return
+    for name in params:
+        if name not in _PARAMETERS:
+            near = difflib.get_close_matches(name, _PARAMETERS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ";"
+            raise TypeError(
+                f"unknown parameter {name!r}{hint} "
+                "a parameter that only your server knows goes into extra_body={…}"
+            )
+
+
 def key_header(client: SDKClient) -> tuple[str, str]:
     """The header that carries the key, and what goes before the key in it."""
     azure = isinstance(client, openai.AzureOpenAI | openai.AsyncAzureOpenAI)
@@ -54,7 +73,7 @@ def key_header(client: SDKClient) -> tuple[str, str]:
 
 
 def new_client(*, base_url: str | None, organization: str | None, project: str | None) -> openai.AsyncOpenAI:
-    """A client of the SDK, for a wrapper that is given none. Its key is that of each request."""
+    """A client of the SDK, for a wrapper that is given none. Each request brings its own key."""
     return openai.AsyncOpenAI(
         api_key=_current_key, base_url=base_url, organization=organization, project=project
     )
@@ -67,7 +86,11 @@ def has_own_pool(client: object) -> bool:
 
 
 def copied(client: SDKClient, keyed: bool) -> SDKClient:
-    """`client` without retries, and with connections of its own unless they were made by hand."""
+    """`client` without retries, and with connections of its own unless they were made by hand.
+
+    The key that it holds is remembered, for it to be taken out of every text.
+    """
+    remember(client.api_key)
     provider: Callable[[], Any] | None = getattr(client, "_api_key_provider", None)
     options: dict[str, Any] = {"max_retries": 0}
     own_pool = has_own_pool(client)
@@ -96,7 +119,9 @@ def _guarded(provider: Callable[[], str]) -> Callable[[], str]:
     def key() -> str:
         failure: KeyUnavailable
         try:
-            return _remembered(provider())
+            value = provider()
+            remember(value)
+            return value
         except ChatError:
             raise
         except Exception as exception:
@@ -110,18 +135,15 @@ def _guarded_async(provider: Callable[[], Awaitable[str]]) -> Callable[[], Await
     async def key() -> str:
         failure: KeyUnavailable
         try:
-            return _remembered(await provider())
+            value = await provider()
+            remember(value)
+            return value
         except ChatError:
             raise
         except Exception as exception:
             failure = _no_key(exception)
         raise failure
 
-    return key
-
-
-def _remembered(key: str) -> str:
-    remember(key)
     return key
 
 
