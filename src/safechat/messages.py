@@ -1,7 +1,7 @@
 """What goes through the layers: a ChatRequest down, a ChatReply up.
 
-Not here: the checks of what a caller gives (checks.py), reading what the API
-answered (call/reply.py).
+Input is checked here, before anything is sent. Not here: reading what the API
+answered (reply.py).
 """
 
 from __future__ import annotations
