@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from typing import Any
 
@@ -26,6 +27,7 @@ from safechat import (
     PermissionDenied,
     QuotaExhausted,
     RateLimited,
+    RateLimits,
     RequestRejected,
     RequestTimedOut,
     RetryPolicy,
@@ -34,7 +36,10 @@ from safechat import (
 from safechat.deadline import Deadline
 from safechat.errors import NO_FIT
 from safechat.fallback import Fallback, Target, TimeLimits, turn_ends
+from safechat.keys.layer import Keyed
+from safechat.keys.source import Key
 from safechat.layers import Layers, Policies
+from safechat.limits.layer import Limited
 from safechat.log.record import call_record
 from safechat.messages import Handler
 from safechat.retry import Retried
@@ -150,7 +155,7 @@ async def hangs(_: ChatRequest) -> ChatReply:
 
 
 def after(seconds: float) -> Handler:
-    """A healthy handler that takes so many seconds."""
+    """A healthy handler that answers after `seconds`."""
 
     async def answers(request: ChatRequest) -> ChatReply:
         await asyncio.sleep(seconds)
@@ -169,18 +174,25 @@ def test_a_model_that_hangs_leaves_time_for_the_next() -> None:
     run(main())
 
 
+async def fails_and_hangs(request: ChatRequest) -> ChatReply:
+    if request.attempt == 1:
+        raise ServerError("503", model="first")
+    return await hangs(request)
+
+
 def test_a_request_that_was_left_is_logged_and_kept(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
-        call = Deadline(layer(hangs, ScriptedHandler(ServerError("503", model="second"))))
+        first = Retried(fails_and_hangs, RetryPolicy(base=0.001))
+        call = Deadline(layer(first, ScriptedHandler(ServerError("503", model="second"))))
         with pytest.raises(ServerError) as caught:
             await call(request(deadline=now() + 3))
-        (left,) = caught.value.failures
+        _, left = caught.value.failures
         assert str(left) == "first: no answer within 2 s, its share of the call's deadline"
-        assert (left.kind, left.attempts) == ("deadline_exceeded", 1)
+        assert (left.kind, left.attempts, caught.value.attempts) == ("deadline_exceeded", 2, 3)
 
     run(main())
     failed = [record for record in caplog.records if record.getMessage() == "chat.attempt_failed"]
-    assert [(record.model, record.attempt) for record in failed] == [("first", 1)]  # type: ignore[attr-defined]
+    assert [record.attempt for record in failed] == [1, 2]  # type: ignore[attr-defined]
 
 
 def test_the_last_model_and_the_only_one_have_all_the_time() -> None:
@@ -254,25 +266,66 @@ def test_an_api_that_hangs_opens_its_circuit_and_the_fallback_answers_all_calls(
     run(main())
 
 
-def test_time_that_ran_out_before_a_request_was_under_way_does_not_open_the_circuit() -> None:
-    async def waits(_: ChatRequest) -> ChatReply:
-        with call_record() as record, record.wait():
-            await asyncio.sleep(1000)
+async def waits(_: ChatRequest) -> ChatReply:
+    with call_record() as record, record.wait():
+        await asyncio.sleep(10_000)
+    raise AssertionError
+
+
+async def waits_and_hangs(request: ChatRequest) -> ChatReply:
+    with call_record() as record, record.wait():
+        await asyncio.sleep(0.9)
+    return await hangs(request)
+
+
+class NoKeys:
+    async def get(self, not_version: int | None = None) -> Key:
+        await asyncio.sleep(10_000)
         raise AssertionError
 
-    async def waits_long(request: ChatRequest) -> ChatReply:
-        with call_record() as record, record.wait():
-            await asyncio.sleep(0.9)
-        return await hangs(request)
 
+@pytest.mark.parametrize("handler", [waits, waits_and_hangs, Keyed(hangs, NoKeys())])
+def test_time_spent_without_a_request_does_not_open_the_circuit(handler: Handler) -> None:
     async def main() -> None:
-        for handler in (waits, waits_long):
-            call = Deadline(layer(handler, breaker=BreakerPolicy(failures=1)))
-            for _ in range(3):
-                with pytest.raises(DeadlineExceeded):
-                    await call(request(deadline=now() + 1))
+        call = Deadline(layer(handler, breaker=BreakerPolicy(failures=1)))
+        for _ in range(3):
+            with pytest.raises(DeadlineExceeded):
+                await call(request(deadline=now() + 1))
 
     run(main())
+
+
+def test_time_spent_waiting_for_room_under_the_limits_does_not_open_the_circuit() -> None:
+    async def main() -> None:
+        limited = Limited(after(50), RateLimits(concurrency=1))
+        call = Deadline(layer(limited, breaker=BreakerPolicy(failures=1)))
+        first = asyncio.ensure_future(call(request()))
+        await asyncio.sleep(1)
+        for _ in range(3):
+            with pytest.raises(DeadlineExceeded):
+                await call(request(deadline=now() + 1))
+        assert (await first).text == "ok"
+
+    run(main())
+
+
+async def refuses_its_turn(request: ChatRequest) -> ChatReply:
+    with call_record() as record, record.wait():
+        raise DeadlineExceeded("40 s to wait", model="first", attempts=0, falls_back=True, sent=False)
+
+
+@pytest.mark.parametrize("first", [waits, refuses_its_turn])
+def test_only_requests_that_were_under_way_are_counted_and_logged(
+    first: Handler, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        with pytest.raises(DeadlineExceeded) as caught:
+            await Deadline(layer(first, hangs))(request(deadline=now() + 3))
+        (waited,) = caught.value.failures
+        assert (waited.attempts, waited.sent, caught.value.attempts) == (0, False, 1)
+
+    run(main())
+    assert "chat.attempt_failed" not in caplog.messages
 
 
 def test_cancelled_calls_do_not_open_the_circuit() -> None:
@@ -553,6 +606,16 @@ def test_a_client_that_hangs_costs_no_call_its_answer() -> None:
 
 
 ONCE = RetryPolicy(attempts=1)
+
+
+def test_a_short_timeout_of_one_call_of_the_wrapper_does_not_open_the_circuit() -> None:
+    client = AsyncFake()
+    client.gate = threading.Event()
+    with ChatClientWrapper(client, retry=ONCE, breaker=BreakerPolicy(failures=1)) as chat:
+        with pytest.raises(RequestTimedOut):
+            chat.generate("Merhaba", timeout=0.01)
+        client.gate.set()
+        assert chat.generate("Merhaba").text == "Merhaba"
 
 
 def test_the_wrapper_falls_back_to_another_model_and_to_another_client() -> None:
