@@ -46,7 +46,8 @@ class Policies:
     def for_another_client(self) -> Policies:
         """Limits set by hand are those of the client's own quota, and its keys are its own. Another
         endpoint has other ones: it tells its limits in its headers, and its client has a key."""
-        return replace(self, limits=RateLimits(concurrency=self.limits.concurrency), keys=None)
+        limits = replace(self.limits, requests_per_minute=None, tokens_per_minute=None)
+        return replace(self, limits=limits, keys=None)
 
 
 def nested(innermost: Handler, *layers: Layer | None) -> Handler:
