@@ -1,14 +1,13 @@
 """What goes through the layers: a ChatRequest down, a ChatReply up.
 
-Input is checked here, before anything is sent. Not here: reading what the API
-answered (reply.py).
+Not here: checking what a caller gives (checks.py), reading what the API answered
+(call/reply.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 from pydantic import BaseModel
 
@@ -19,9 +18,6 @@ Message = Mapping[str, object]
 OnPiece = Callable[[str], Awaitable[None]]
 OnStart = Callable[[Mapping[str, str]], None]
 Messages = str | Sequence[Message]
-
-_NOTHING: Mapping[str, object] = MappingProxyType({})
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,7 @@ class ChatRequest:
 
     messages: tuple[Message, ...]
     model: str
-    params: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
+    params: Mapping[str, object] = field(default_factory=dict)
     timeout: float = 10.0
     deadline: float | None = None
     allow_truncated: bool = False
@@ -83,7 +79,7 @@ class ChatReply:
     latency: float = 0.0
     tool_calls: tuple[Mapping[str, object], ...] = ()
     parsed: BaseModel | None = None
-    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS, repr=False, compare=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     base_url: str | None = field(default=None, repr=False, compare=False)
 
     @property

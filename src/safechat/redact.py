@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 from collections.abc import Iterable, Mapping, Sequence
+
+from safechat.runtime.process import ProcessLock
 
 REDACTED = "[redacted]"
 
@@ -44,7 +45,7 @@ def secret_pattern(secrets: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join([*literals, _KEY_LIKE]), re.VERBOSE)
 
 
-_lock = threading.Lock()
+_lock = ProcessLock()
 _remembered: dict[str, None] = {}
 _names: dict[str, str] = {}
 _pattern = _shaped = secret_pattern(())

@@ -1,13 +1,17 @@
-"""Wrong input is refused before anything is sent, by an error that names the value."""
+"""Wrong input is refused before anything is sent, by an error that names the value; a reply is plain data."""
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import pickle
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from safechat import ChatClientWrapper
+from safechat import ChatClientWrapper, ChatReply, ChatRequest, Usage
 
 
 class Recorder:
@@ -115,3 +119,49 @@ def test_parameters_reach_the_client_and_none_is_added() -> None:
     assert (first["temperature"], first["max_completion_tokens"], first["timeout"]) == (0.2, 5, 7.0)
     assert set(second) == {"model", "messages", "timeout"}
     assert second["model"] == "gpt-5-mini"
+
+
+REPLIES = {
+    "the shortest": ChatReply("Merhaba!", "m"),
+    "all of it": ChatReply(
+        "Merhaba!",
+        "m",
+        finish_reason="stop",
+        usage=Usage(9, 5),
+        tool_calls=({"id": "1", "type": "function", "function": {"name": "ara", "arguments": "{}"}},),
+        headers={"x-request-id": "req_9"},
+    ),
+}
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "pickle": lambda value: pickle.loads(pickle.dumps(value)),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+}
+
+
+@pytest.mark.parametrize("name", REPLIES)
+@pytest.mark.parametrize("way", COPIES)
+def test_a_reply_goes_through_pickle_and_copy(name: str, way: str) -> None:
+    reply = REPLIES[name]
+    copied = COPIES[way](reply)
+    assert (copied, copied.headers) == (reply, reply.headers)
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_a_reply_goes_through_asdict(name: str) -> None:
+    fields = dataclasses.asdict(REPLIES[name])
+    assert fields["text"] == "Merhaba!"
+    assert fields["headers"] == dict(REPLIES[name].headers)
+
+
+def test_a_request_goes_through_deepcopy_and_asdict() -> None:
+    request = ChatRequest(({"role": "user", "content": "Merhaba"},), "m")
+    assert copy.deepcopy(request) == request
+    assert dataclasses.asdict(request)["params"] == {}
+
+
+def test_an_answer_of_a_client_goes_through_pickle() -> None:
+    with ChatClientWrapper(Recorder()) as chat:
+        reply = chat.generate("Merhaba")
+    assert pickle.loads(pickle.dumps(reply)) == reply

@@ -5,7 +5,9 @@ Not here: how they are called (endpoint.py), where keys come from (keys/).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+import difflib
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -17,6 +19,9 @@ from safechat.redact import remember
 
 SDKClient = openai.OpenAI | openai.AsyncOpenAI
 
+_PARAMETERS = frozenset(inspect.signature(openai.resources.chat.Completions.create).parameters) - {
+    "self", "model", "messages", "stream", "stream_options", "timeout",
+}  # fmt: skip
 _SDK_POOLS = ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
 _key_in_use: ContextVar[str] = ContextVar("safechat_key")
 
@@ -45,6 +50,20 @@ def check_keyed(client: object) -> None:
         raise ValueError(
             "keys would not be used: the client logs in by itself (its headers, or its identity)"
         )
+
+
+def check_parameters(client: object, params: Mapping[str, object]) -> None:
+    """Raise TypeError for one of `params` that the SDK's clients do not take; any other client may."""
+    if not isinstance(client, SDKClient):
+        return
+    for name in params:
+        if name not in _PARAMETERS:
+            near = difflib.get_close_matches(name, _PARAMETERS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ";"
+            raise TypeError(
+                f"unknown parameter {name!r}{hint} "
+                "a parameter that only your server knows goes into extra_body={…}"
+            )
 
 
 def key_header(client: SDKClient) -> tuple[str, str]:

@@ -10,7 +10,6 @@ exceptions mean (translate.py).
 from __future__ import annotations
 
 import asyncio
-import difflib
 import inspect
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
@@ -39,9 +38,6 @@ class ChunkStream(Protocol):
 
 Chunks = tuple[ChunkStream, Mapping[str, str]]
 
-_PARAMETERS = frozenset(inspect.signature(openai.resources.chat.Completions.create).parameters) - {
-    "self", "model", "messages", "stream", "stream_options", "timeout",
-}  # fmt: skip
 _END = object()
 
 
@@ -98,19 +94,6 @@ class Endpoint:
             return [model.id async for model in client.models.list()]
         listing = cast(openai.OpenAI, client).models
         return await in_thread(lambda: [model.id for model in listing.list()])
-
-    def check_parameters(self, params: Arguments) -> None:
-        """Raise TypeError for one that the SDK does not know."""
-        if not isinstance(self._client, SDKClient):
-            return
-        for name in params:
-            if name not in _PARAMETERS:
-                near = difflib.get_close_matches(name, _PARAMETERS, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ";"
-                raise TypeError(
-                    f"unknown parameter {name!r}{hint} "
-                    "a parameter that only your server knows goes into extra_body={…}"
-                )
 
     def base_url(self) -> str | None:
         """Where the client's requests go; None for one that is not the SDK's."""

@@ -44,8 +44,7 @@ class OpenAICall:
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The answer, within `request.timeout` seconds. Raises ChatError, and nothing reachable from it
-        holds the key; TypeError for a parameter that the SDK does not know."""
-        self._endpoint.check_parameters(request.params)
+        holds the key."""
         if request.on_piece is not None:
             return await self._streamed(request)
         return await attempt(request, self._exchanged, self._read, self._translated)

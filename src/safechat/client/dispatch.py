@@ -1,18 +1,20 @@
 """Dispatcher: what the wrapper, its streams, maps and queues share.
 
 It knows the wrapper's defaults, makes a checked call of what a caller gives, and runs it in the wrapper's
-own event loop. Not here: the rules of the checks (checks.py), the layers and their order (layers.py).
+own event loop. Not here: the rules of the checks (checks.py, and call/clients.py for what an SDK's client
+takes), the layers and their order (layers.py).
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pydantic import BaseModel
 
+from safechat.call.clients import check_parameters
 from safechat.checks import check_messages, check_model, check_parse, check_seconds
 from safechat.layers import Layers
 from safechat.messages import ChatReply, ChatRequest, Messages, OnPiece
@@ -52,14 +54,15 @@ class Call:
 
 
 class Dispatcher:
-    """Makes calls, and runs them in the loop whose layers `build` makes.
+    """Makes calls to `clients`, and runs them in the loop whose layers `build` makes.
 
     The loop ends with `close`, or when nobody holds the dispatcher any more: a wrapper that is dropped
     without `close` leaves no thread behind, and a stream keeps the loop that it needs.
     """
 
-    def __init__(self, defaults: Defaults, build: Callable[[], Layers]) -> None:
+    def __init__(self, defaults: Defaults, clients: Sequence[object], build: Callable[[], Layers]) -> None:
         self.defaults = defaults
+        self._clients = clients
         self._loop = OwnLoop(build)
         weakref.finalize(self, self._loop.close, wait=False).atexit = False
 
@@ -76,10 +79,13 @@ class Dispatcher:
         strict_streams: bool | None = None,
         params: Mapping[str, object],
     ) -> Call:
-        """A call that asks this. Raises TypeError or ValueError that says what is wrong with it."""
+        """A checked call. Raises TypeError or ValueError that says what is wrong with an argument; so does
+        a parameter that one of the clients, of the fallbacks too, does not take."""
         for name in ("stream", "stream_options"):
             if name in params:
                 raise ValueError(f"{name} is not for generate: chat.stream and chat.stream_async stream")
+        for client in self._clients:
+            check_parameters(client, params)
         defaults = self.defaults
         request = ChatRequest(
             messages=check_messages(messages),

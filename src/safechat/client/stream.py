@@ -3,19 +3,24 @@
 The call itself runs in the wrapper's loop like any other, and puts its pieces
 into a pipe; here they come out, in a thread or in another event loop. The pipe
 is short: a consumer that is slow slows the call down. Leaving early ends the
-call. Not here: what a stream may do wrong (call.py, chunks.py).
+call. Not here: what a stream may do wrong (call/layer.py, call/chunks.py).
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
 from collections import deque
 from typing import Self
 
+import anyio
+
 from safechat.client.dispatch import Call, Dispatcher
+from safechat.errors import ChatError
 from safechat.layers import Layers
 from safechat.messages import ChatReply
+from safechat.runtime.loop import Outcome, contained
 
 _MOST_WAITING = 64  # pieces
 
@@ -27,7 +32,7 @@ class _Pipe:
         self._call = call
         self._pieces: deque[str] = deque()
         self._moved = asyncio.Event()
-        self._task: asyncio.Task[ChatReply] | None = None
+        self._task: asyncio.Task[Outcome[ChatReply]] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def take(self, layers: Layers) -> list[str] | ChatReply:
@@ -35,6 +40,9 @@ class _Pipe:
         if self._task is None:
             self._loop = asyncio.get_running_loop()
             self._task = self._loop.create_task(self._run(layers))
+            self._task.add_done_callback(lambda _: self._moved.set())
+        elif self._loop is not asyncio.get_running_loop():
+            raise RuntimeError("this stream belongs to the parent process: ask again after a fork")
         while not self._pieces and not self._task.done():
             self._moved.clear()
             await self._moved.wait()
@@ -43,11 +51,18 @@ class _Pipe:
             self._pieces.clear()
             self._moved.set()
             return pieces
-        return self._task.result()
+        if self._task.cancelled():
+            raise self.closed()
+        return self._task.result().value()
+
+    def closed(self) -> ChatError:
+        """The error of a reader whose stream somebody else has closed."""
+        model = self._call.request.model
+        return ChatError(f"{model}: the stream was closed while it was being read", model=model)
 
     async def close(self) -> None:
-        """End the call, and wait until it has ended."""
-        if self._task is not None:
+        """End the call, and wait until it has ended. In the child of a fork it is the parent's."""
+        if self._task is not None and self._loop is asyncio.get_running_loop():
             self._task.cancel()
             await asyncio.wait([self._task])
 
@@ -56,11 +71,8 @@ class _Pipe:
         if self._task is not None and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._task.cancel)
 
-    async def _run(self, layers: Layers) -> ChatReply:
-        try:
-            return await self._call.stream(layers, self._put)
-        finally:
-            self._moved.set()
+    async def _run(self, layers: Layers) -> Outcome[ChatReply]:
+        return await contained(lambda layers: self._call.stream(layers, self._put), layers)
 
     async def _put(self, piece: str) -> None:
         while len(self._pieces) >= _MOST_WAITING:
@@ -79,6 +91,7 @@ class _Stream:
         self._here: deque[str] = deque()
         self._reply: ChatReply | None = None
         self._ended = False
+        self._closed_by: int | None = None
         weakref.finalize(self, self._pipe.abandon).atexit = False
 
     @property
@@ -88,11 +101,33 @@ class _Stream:
             raise RuntimeError("the stream has not come to its end: iterate over it first")
         return self._reply
 
-    def _took(self, taken: list[str] | ChatReply) -> None:
+    def _me(self) -> int:
+        """Who reads or closes: a thread, or a task."""
+        return threading.get_ident()
+
+    def _next_here(self) -> str | None:
+        """The next of the pieces that are on this side already.
+
+        A stream that its reader has closed just ends. One that somebody else closed was cut: its reader must
+        not take it for whole.
+        """
+        if self._closed_by is not None and self._closed_by != self._me():
+            raise self._pipe.closed()
+        try:
+            return self._here.popleft()
+        except IndexError:
+            return None
+
+    def _add(self, taken: list[str] | ChatReply) -> None:
         if isinstance(taken, ChatReply):
             self._reply, self._ended = taken, True
         else:
             self._here.extend(taken)
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._ended, self._closed_by = True, self._me()
+        self._here.clear()
 
 
 class ChatStream(_Stream):
@@ -100,26 +135,27 @@ class ChatStream(_Stream):
 
     for piece in chat.stream("Merhaba"):
         print(piece, end="")
+
+    One thread reads. When another one closes the stream, the reader gets a ChatError.
     """
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> str:
-        while not self._here:
+        while (piece := self._next_here()) is None:
             if self._ended:
                 raise StopIteration
             try:
-                self._took(self._dispatcher.run(self._pipe.take))
+                self._add(self._dispatcher.run(self._pipe.take))
             except BaseException:
                 self._ended = True
                 raise
-        return self._here.popleft()
+        return piece
 
     def close(self) -> None:
         """End the call, wherever it is; nothing happens to one that has ended."""
-        self._ended = True
-        self._here.clear()
+        self._end()
         if not self._dispatcher.closed:
             self._dispatcher.run(lambda _: self._pipe.close())
 
@@ -131,7 +167,7 @@ class ChatStream(_Stream):
 
 
 class AsyncChatStream(_Stream):
-    """ChatStream for an event loop.
+    """ChatStream for an event loop; one task reads.
 
     async for piece in chat.stream_async("Merhaba"):
         print(piece, end="")
@@ -141,25 +177,28 @@ class AsyncChatStream(_Stream):
         return self
 
     async def __anext__(self) -> str:
-        while not self._here:
+        while (piece := self._next_here()) is None:
             if self._ended:
                 raise StopAsyncIteration
             try:
-                self._took(await self._dispatcher.run_async(self._pipe.take))
-            except asyncio.CancelledError:
+                self._add(await self._dispatcher.run_async(self._pipe.take))
+            except anyio.get_cancelled_exc_class():
                 await self.aclose()
                 raise
             except BaseException:
                 self._ended = True
                 raise
-        return self._here.popleft()
+        return piece
+
+    def _me(self) -> int:
+        return anyio.get_current_task().id
 
     async def aclose(self) -> None:
         """End the call, wherever it is; nothing happens to one that has ended."""
-        self._ended = True
-        self._here.clear()
+        self._end()
         if not self._dispatcher.closed:
-            await self._dispatcher.run_async(lambda _: self._pipe.close())
+            with anyio.CancelScope(shield=True):
+                await self._dispatcher.run_async(lambda _: self._pipe.close())
 
     async def __aenter__(self) -> Self:
         return self

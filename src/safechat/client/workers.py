@@ -1,7 +1,8 @@
-"""The inside of a queue of calls: a heap of waiting jobs, and the tasks that do them.
+"""The inside of a ChatQueue: a bounded queue of jobs, and the workers that do them.
 
-Lives in the wrapper's event loop; only futures leave it. Nobody polls: a job that
-ends starts the next one, room wakes a submitter.
+Both live in the wrapper's event loop; only futures leave it. Nobody polls: a job
+that ends starts the next one, and room wakes a submitter. Not here: how fast
+calls may go (limits/).
 """
 
 from __future__ import annotations
@@ -9,31 +10,77 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from safechat.checks import check_count
-from safechat.errors import QueueFull
-from safechat.layers import Stop
+from safechat.client.dispatch import Call
+from safechat.errors import DeadlineExceeded, QueueFull
+from safechat.layers import Layers
 from safechat.messages import ChatReply
+from safechat.runtime import clock
+from safechat.runtime.inbox import Inbox
 from safechat.runtime.loop import contained
 
+T = TypeVar("T")
 
-class Host(Protocol):
-    """What the jobs get, and what stops the workers when it ends."""
-
-    def attach(self, stop: Stop) -> Callable[[], None]:
-        """Call `stop` before the end, unless what is returned was called before."""
+_FEW = 64  # removed items that a heap may always hold
+_MOST_AT_ONCE = 200  # jobs to cancel before the loop gets to its other work
 
 
-R = TypeVar("R", bound=Host)
+class BoundedQueue(Generic[T]):
+    """At most `maxsize` items wait. The lowest priority number is next; within one number, the first come.
 
-Job = Callable[[R], Awaitable[ChatReply]]
+    For one event loop; an item is put in once. `remove` frees the item's room and does not search for it:
+    the item leaves the heap later (lazy deletion).
+    """
+
+    def __init__(self, maxsize: int) -> None:
+        self._maxsize = maxsize
+        self._room = asyncio.Semaphore(maxsize)
+        self._numbers = itertools.count()
+        self._heap: list[tuple[int, int, T]] = []
+        self._waiting: set[T] = set()
+
+    async def put(self, item: T, priority: int = 0, *, wait: bool = True) -> None:
+        """Wait for room, first come, first served; without `wait`, raise QueueFull where there is none."""
+        if not wait and self._room.locked():
+            raise QueueFull(f"the queue holds its {self._maxsize} calls; wait with submit, or try later")
+        await self._room.acquire()
+        self._waiting.add(item)
+        heapq.heappush(self._heap, (priority, next(self._numbers), item))
+
+    def get(self) -> T | None:
+        """Take out the next item; None where nothing waits."""
+        while self._heap:
+            if self.remove(item := heapq.heappop(self._heap)[2]):
+                return item
+        return None
+
+    def remove(self, item: T) -> bool:
+        """Free the room of `item`; False where it does not wait here."""
+        if item not in self._waiting:
+            return False
+        self._waiting.remove(item)
+        self._room.release()
+        self._heap = tidied(self._heap, self._waiting)
+        return True
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+
+def tidied(heap: list[tuple[int, int, T]], waiting: set[T]) -> list[tuple[int, int, T]]:
+    """`heap`, without its removed items once they are a quarter of it: so removing stays cheap on average,
+    and the next item is never far."""
+    if len(heap) <= len(waiting) * 4 // 3 + _FEW:
+        return heap
+    kept = [entry for entry in heap if entry[2] in waiting]
+    heapq.heapify(kept)
+    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,65 +95,85 @@ class QueueStats:
 
 
 @dataclass(eq=False, slots=True)
-class _Entry(Generic[R]):
-    priority: int
-    number: int
-    job: Job[R]
-    future: Future[ChatReply] = field(default_factory=Future)
+class Job:
+    """A call to make, with the context variables of its maker, and the future of its reply in their loop.
+
+    `deadline` is a moment on the wrapper's loop's clock. `timer` ends the job then, as long as it waits.
+    """
+
+    call: Call
+    future: asyncio.Future[ChatReply]
+    context: Context = field(default_factory=copy_context)
+    deadline: float = float("inf")
+    timer: asyncio.TimerHandle | None = None
     task: asyncio.Task[None] | None = None
-    takes_room: bool = True
-    context: Context = field(default_factory=copy_context)  # the submitter's own
 
-    def __lt__(self, other: _Entry[R]) -> bool:
-        return (self.priority, self.number) < (other.priority, other.number)
+    async def answer(self, layers: Layers) -> ChatReply:
+        """The call, in what is left of its deadline."""
+        return await layers.answer(self.call.request, self.deadline - clock.now())
+
+    def settle(self, result: ChatReply | BaseException | None) -> None:
+        """From any thread: give the future its result, or cancel it (None), unless it is done."""
+        if self.future.done():
+            return
+        with suppress(RuntimeError):  # the maker's loop has ended
+            self.future.get_loop().call_soon_threadsafe(_settle, self.future, result)
 
 
-class Workers(Generic[R]):
-    """`workers` jobs at once, `maxsize` more waiting. Jobs get what `start` was given."""
+def _settle(future: asyncio.Future[ChatReply], result: ChatReply | BaseException | None) -> None:
+    if future.done():
+        return
+    if result is None:
+        future.cancel()
+    elif isinstance(result, ChatReply):
+        future.set_result(result)
+    else:
+        future.set_exception(result)
 
-    def __init__(self, maxsize: int, workers: int) -> None:
-        check_count("maxsize", maxsize)
-        check_count("workers", workers)
-        self._maxsize = maxsize
-        self._count = workers
-        self._open = False
-        self._heap: list[_Entry[R]] = []
-        self._numbers = itertools.count()
-        self._entries: dict[int, _Entry[R]] = {}  # all that wait or run
-        self._running = 0
+
+class Workers:
+    """Do `count` jobs at once, while `maxsize` more wait."""
+
+    def __init__(self, maxsize: int, count: int) -> None:
+        self._maxsize = check_count("maxsize", maxsize)
+        self._count = check_count("workers", count)
+        self._is_open = False
+        self._running: set[Job] = set()
         self._answered = self._failed = self._cancelled = 0
 
-    async def start(self, resident: R) -> None:
-        """Begin. In the loop where everything else here is called too, but for `post`."""
-        self._resident = resident
+    async def start(self, layers: Layers) -> None:
+        """Begin. All but `cancelled` and `stats` is called in the loop of this call."""
+        self._layers = layers
         self._loop = asyncio.get_running_loop()
-        self._room = asyncio.Semaphore(self._maxsize)
+        self._queue: BoundedQueue[Job] = BoundedQueue(self._maxsize)
+        self._inbox: Inbox[Job] = Inbox(self._loop, self._drop)
         self._idle = asyncio.Event()
         self._idle.set()
-        self._open = True
-        self._detach = resident.attach(self.stop)
+        self._is_open = True
+        self._detach = layers.attach(self.stop)
 
-    async def put(self, job: Job[R], priority: int = 0, *, wait: bool = True) -> Future[ChatReply]:
-        """Wait for room and queue `job`; without `wait`, raise QueueFull when there is none."""
+    async def put(self, job: Job, priority: int = 0, *, wait: bool = True) -> None:
+        """Wait for room and queue `job`; without `wait`, raise QueueFull where there is none.
+
+        From now on the job's deadline runs.
+        """
         self._check_open()
         if isinstance(priority, bool) or not isinstance(priority, int):
             raise TypeError(f"priority must be an int, not {type(priority).__name__}: {priority!r}")
-        if not wait and self._room.locked():
-            raise QueueFull(f"the queue holds its {self._maxsize} calls; wait with submit, or try later")
-        await self._room.acquire()
-        if not self._open:
-            self._room.release()  # for the next one to be told
+        await self._queue.put(job, priority, wait=wait)
+        if not self._is_open:
+            self._queue.remove(job)  # its room is for the next submitter, who then learns the same
         self._check_open()
-        entry = _Entry(priority, next(self._numbers), job)
-        self._add(entry)
-        return entry.future
+        self._idle.clear()
+        job.deadline = clock.now() + job.call.deadline
+        if job.call.deadline != float("inf"):
+            job.timer = self._loop.call_at(job.deadline, self._expire, job)
+        self._start_next()
 
-    def post(self, job: Job[R]) -> Future[ChatReply]:
-        """Queue `job` from any thread, without waiting. The caller sees to it that there is room."""
-        self._check_open()
-        entry = _Entry(0, next(self._numbers), job, takes_room=False)
-        self._loop.call_soon_threadsafe(self._add_posted, entry)
-        return entry.future
+    def cancelled(self, job: Job) -> None:
+        """From any thread: the future of `job` was cancelled."""
+        if self._is_open:
+            self._inbox.put(job)
 
     async def drain(self) -> None:
         """Wait until nothing waits and nothing runs."""
@@ -114,83 +181,92 @@ class Workers(Generic[R]):
 
     async def stop(self) -> None:
         """Cancel all that waits or runs; returns when it has ended."""
-        self._open = False
+        self._is_open = False
         self._detach()
-        for entry in list(self._entries.values()):
-            entry.future.cancel()
+        for job in self._running:
+            self._cancel(job)
+        while (waiting := self._queue.get()) is not None:
+            self._cancel(waiting)
+            if len(self._queue) % _MOST_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        self._check_idle()
         await self._idle.wait()
 
     def stats(self) -> QueueStats:
-        return QueueStats(len(self._heap), self._running, self._answered, self._failed, self._cancelled)
+        waiting = len(self._queue) if self._is_open else 0
+        return QueueStats(waiting, len(self._running), self._answered, self._failed, self._cancelled)
 
     def _check_open(self) -> None:
-        if not self._open:
+        if not self._is_open:
             raise RuntimeError("the queue is not open: use it inside `async with ChatQueue(…) as queue`")
 
-    def _add_posted(self, entry: _Entry[R]) -> None:
-        if self._open:
-            self._add(entry)
-        else:
-            entry.future.cancel()
-
-    def _add(self, entry: _Entry[R]) -> None:
-        self._entries[entry.number] = entry
-        entry.future.add_done_callback(partial(self._told, entry.number))
-        heapq.heappush(self._heap, entry)
-        self._idle.clear()
-        self._start_next()
-
     def _start_next(self) -> None:
-        while self._open and self._heap and self._running < self._count:
-            entry = heapq.heappop(self._heap)
-            self._left_the_heap(entry)
-            self._running += 1
-            entry.task = self._loop.create_task(self._run(entry), context=entry.context)
-            entry.task.add_done_callback(partial(self._ended, entry))
+        while self._is_open and len(self._running) < self._count:
+            if (job := self._queue.get()) is None:
+                return
+            _stop_timer(job)
+            self._running.add(job)
+            job.task = self._loop.create_task(self._run(job), context=job.context)
+            job.task.add_done_callback(partial(self._ended, job))
 
-    async def _run(self, entry: _Entry[R]) -> None:
-        outcome = await contained(entry.job, self._resident)
-        if not entry.future.set_running_or_notify_cancel():
+    async def _run(self, job: Job) -> None:
+        outcome = await contained(job.answer, self._layers)
+        if job.future.cancelled():
             return
         try:
             reply = outcome.value()
         except BaseException as error:
             self._failed += 1
-            entry.future.set_exception(error)
+            job.settle(error)
         else:
             self._answered += 1
-            entry.future.set_result(reply)
+            job.settle(reply)
 
-    def _ended(self, entry: _Entry[R], _: asyncio.Task[None]) -> None:
-        entry.future.cancel()  # nothing happens to one that has its result
-        self._running -= 1
-        self._gone(entry)
+    def _ended(self, job: Job, task: asyncio.Task[None]) -> None:
+        self._running.remove(job)
+        if task.cancelled():
+            job.settle(None)
         self._start_next()
+        self._check_idle()
 
-    def _told(self, number: int, future: Future[ChatReply]) -> None:
-        """From any thread: the future was cancelled, or has its result."""
-        if future.cancelled():
-            with suppress(RuntimeError):  # the loop has ended, and all with it
-                self._loop.call_soon_threadsafe(self._drop, number)
+    def _drop(self, job: Job) -> None:
+        """Cancel `job`, if it waits or runs."""
+        if self._queue.remove(job) or job in self._running:
+            self._cancel(job)
+            self._check_idle()
 
-    def _drop(self, number: int) -> None:
-        entry = self._entries.get(number)
-        if entry is None:
-            return
+    def _cancel(self, job: Job) -> None:
+        """Cancel `job`, which runs, or has just been taken out of the queue."""
         self._cancelled += 1
-        if entry.task is not None:
-            entry.task.cancel()
+        _stop_timer(job)
+        if job.task is not None:
+            job.task.cancel()
         else:
-            self._heap.remove(entry)
-            heapq.heapify(self._heap)
-            self._left_the_heap(entry)
-            self._gone(entry)
+            job.settle(None)
 
-    def _left_the_heap(self, entry: _Entry[R]) -> None:
-        if entry.takes_room:
-            self._room.release()
+    def _expire(self, job: Job) -> None:
+        """End a job whose deadline has come before its turn."""
+        if self._queue.remove(job):
+            self._failed += 1
+            job.settle(_waited_too_long(job.call))
+            self._check_idle()
 
-    def _gone(self, entry: _Entry[R]) -> None:
-        del self._entries[entry.number]
-        if not self._entries:
+    def _check_idle(self) -> None:
+        if not self._running and not len(self._queue):
             self._idle.set()
+
+
+def _stop_timer(job: Job) -> None:
+    if job.timer is not None:
+        job.timer.cancel()
+        job.timer = None
+
+
+def _waited_too_long(call: Call) -> DeadlineExceeded:
+    model = call.request.model
+    return DeadlineExceeded(
+        f"{model}: the call waited in the queue until its deadline of {call.deadline:.3g} s",
+        model=model,
+        attempts=0,
+        sent=False,
+    )

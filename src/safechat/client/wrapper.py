@@ -1,7 +1,7 @@
 """The wrapper: the only object that most people touch.
 
-Checks what it is given, and brings every call into one event loop, whoever makes
-it. Not here: the layers and their order (layers.py).
+It checks its own settings and hands every call to its dispatcher (dispatch.py).
+Not here: the layers and their order (layers.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from safechat.breaker import BreakerPolicy
 from safechat.call.clients import check_keyed, new_client
 from safechat.checks import check_client, check_fallbacks
 from safechat.client.dispatch import Call, Defaults, Dispatcher
-from safechat.client.map import Bulk, Progress
+from safechat.client.map import Map, Progress
 from safechat.client.stream import AsyncChatStream, ChatStream
 from safechat.errors import ChatError, KeyUnavailable
 from safechat.fallback import TimeLimits
@@ -35,16 +35,16 @@ DEFAULT_MODEL = "gpt-5-mini"
 class ChatClientWrapper:
     """A chat client that is safe to call from anywhere in a program.
 
-    `client` is `OpenAI()`, `AsyncOpenAI()`, one of their Azure kin, or any object
-    with `.chat.completions.create`. It stays yours: closing the wrapper does not
-    close it. `timeout` limits one attempt, `deadline` the whole call, both in
+    `client` is `OpenAI()`, `AsyncOpenAI()`, one of their Azure variants, or any
+    object with `.chat.completions.create`. It stays yours: closing the wrapper does
+    not close it. `timeout` limits one attempt, `deadline` the whole call, both in
     seconds. `fallbacks` are models to ask when `model` cannot answer, or pairs of
-    another client and its model; a part of the deadline is kept for them.
-    `retry`, `limits` and `breaker` say how patient, how fast and how wary; limits
-    that are left open follow the API's headers.
-    `keys` gives the API key in place of the client's own (VaultKeys, EnvKeys); it is
-    asked again when the API refuses one, and gets its login back at the end.
-    One wrapper serves all threads and event loops of a program.
+    another client and its model; a part of the deadline is kept for them. `retry`
+    says how often to try again, `limits` how fast to call, `breaker` when to leave a
+    failing model alone; limits that are not set follow the API's headers. `keys` gives
+    the API key in place of the client's own (VaultKeys, EnvKeys); it is asked again when
+    the API refuses a key, and its login is given back at the end. One wrapper serves all
+    threads and event loops of a program, and a copy of it is the wrapper itself.
 
         with ChatClientWrapper(OpenAI()) as chat:
             print(chat.generate("Merhaba"))
@@ -77,7 +77,8 @@ class ChatClientWrapper:
             keys,
             TimeLimits(timeout, deadline),
         )
-        self.dispatcher = Dispatcher(defaults, lambda: Layers.build(client, targets, policies))
+        clients = (client, *(other for other, _ in targets))
+        self.dispatcher = Dispatcher(defaults, clients, lambda: Layers.build(client, targets, policies))
 
     @classmethod
     def from_env(cls, *, env_file: str | None = ".env") -> Self:
@@ -259,7 +260,7 @@ class ChatClientWrapper:
                 params=params,
             )
 
-        return Bulk(self.dispatcher, call, prompts, workers, progress, raise_on_error).run()
+        return Map(self.dispatcher, call, prompts, workers, progress, raise_on_error).run()
 
     def map_async(
         self,
@@ -292,15 +293,16 @@ class ChatClientWrapper:
                 params=params,
             )
 
-        return Bulk(self.dispatcher, call, prompts, workers, progress, raise_on_error).run_async()
+        return Map(self.dispatcher, call, prompts, workers, progress, raise_on_error).run_async()
 
     def close(self) -> None:
         """Cancel what is under way, close the wrapper's connections, end its loop; `client` stays open."""
         self.dispatcher.close()
 
     async def aclose(self) -> None:
-        """`close` for an event loop, which it does not block."""
-        await anyio.to_thread.run_sync(self.dispatcher.close)
+        """`close` for an event loop, which it does not block. It closes in a cancelled task, too."""
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self.dispatcher.close)
 
     def __enter__(self) -> Self:
         return self
@@ -313,6 +315,13 @@ class ChatClientWrapper:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+    def __copy__(self) -> Self:
+        """The wrapper itself: its limits, circuits and connections are there once. Frameworks copy."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def __repr__(self) -> str:
         defaults = self.dispatcher.defaults

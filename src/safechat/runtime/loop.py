@@ -5,7 +5,7 @@ whoever calls, from whichever thread or loop. It starts at the first call, ends
 at `close`, at the program's end, or with the wrapper; after a fork the child
 starts one of its own. Context variables and cancellation cross the hop (about
 50 µs). What belongs to a loop (limiter, connections) is built in it, and anew
-after a fork. Not here: what that is.
+after a fork. Not here: what is built (layers.py).
 """
 
 from __future__ import annotations
@@ -110,7 +110,11 @@ class OwnLoop(Generic[R]):
 
 
 class _Running(Generic[R]):
-    """A thread, the event loop in it, the portal into that, and its resident."""
+    """A thread, the event loop in it, the portal into that, and its resident.
+
+    Where the thread, its loop or the resident cannot be had (no file descriptor is left), the constructor
+    raises what went wrong.
+    """
 
     def __init__(self, build: Callable[[], R]) -> None:
         started: Future[tuple[BlockingPortal, R]] = Future()
@@ -118,21 +122,23 @@ class _Running(Generic[R]):
 
         async def serve() -> None:
             self._loop = asyncio.get_running_loop()
-            try:
-                resident = build()
-            except BaseException as exception:
-                started.set_exception(exception)
-                return
+            resident = build()
             async with BlockingPortal() as portal:
                 started.set_result((portal, resident))
                 await self._stop.wait()
                 await portal.stop(cancel_remaining=True)
             await resident.aclose()
 
+        def run() -> None:
+            try:
+                anyio.run(serve)
+            except BaseException as exception:
+                if started.done():
+                    raise
+                started.set_exception(exception)
+
         # A context of its own: the loop must not live in that of its first caller.
-        self.thread = threading.Thread(
-            target=Context().run, args=(anyio.run, serve), name="safechat-loop", daemon=True
-        )
+        self.thread = threading.Thread(target=Context().run, args=(run,), name="safechat-loop", daemon=True)
         self.thread.start()
         self.portal, self.resident = started.result()
 
@@ -145,10 +151,21 @@ class _Running(Generic[R]):
             self.thread.join()
 
 
+def check_asyncio(what: str) -> None:
+    """Raise RuntimeError where no event loop of asyncio runs (under trio, say); `what` needs one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            f"{what} needs an event loop of asyncio, and none is running here; "
+            "generate_async and stream_async also work under trio"
+        ) from None
+
+
 class Outcome(Generic[T]):
     """A result or an exception, as a value.
 
-    A portal dies of an exception that is no Exception (KeyboardInterrupt, a
+    An event loop dies of an exception that is no Exception (KeyboardInterrupt, SystemExit, a
     test's own failure). Carried as a value it reaches its caller and harms nobody else.
     """
 
@@ -167,7 +184,7 @@ class Outcome(Generic[T]):
 
 
 async def contained(function: Callable[[A], Awaitable[T]], argument: A) -> Outcome[T]:
-    """What becomes of `function(argument)`, as a value; only its cancellation is raised."""
+    """The outcome of `function(argument)`; only its cancellation is raised."""
     try:
         return Outcome(await function(argument))
     except asyncio.CancelledError:

@@ -1,12 +1,14 @@
 """What a process does for those who hold threads, locks or files: begin anew after a fork, end at exit.
 
-The only place with hooks of the operating system's process. Both sets hold weak references.
+The only place with hooks of the operating system's process. The sets hold weak
+references. Not here: what each of them begins and ends.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import threading
 import weakref
 from typing import Protocol
 
@@ -40,6 +42,23 @@ def forget(thing: object) -> None:
     """Nothing is called on `thing` any more."""
     for things in (_begin_anew, _stop_first, _stop_last):
         things.discard(thing)  # type: ignore[arg-type]
+
+
+class ProcessLock:
+    """A lock for `with`. The child of a fork has it free, whichever thread of the parent held it."""
+
+    def __init__(self) -> None:
+        self.begin()
+        begin_anew_after_fork(self)
+
+    def begin(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 def _after_fork() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import copy
 import gc
 import json
 import os
@@ -16,11 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from unittest.mock import AsyncMock, MagicMock, patch
 
+import anyio
 import openai
 import pytest
 
 from clients import KEY, KINDS, make_client
-from safechat import ChatClientWrapper, KeyUnavailable
+from fakes import AsyncFake, eventually
+from processes import environment, run_python
+from safechat import ChatClientWrapper, ChatQueue, KeyUnavailable
 from wire import Peer, Wire, completion, http, wire
 
 ANSWER = http(json.dumps(completion()).encode())
@@ -90,20 +94,6 @@ assert os.waitpid(child, 0)[1] == 0, "the child failed"
 assert chat.generate("after").text == "Merhaba!"
 """
     run_python(script)
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-
-
-def run_python(script: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "error::RuntimeWarning", "-c", script],
-        capture_output=True, text=True, timeout=60, env=environment(),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -238,6 +228,56 @@ async def test_context_variables_cross_into_the_call(asynchronous: bool) -> None
     assert seen == ["t-1", "t-2"]
 
 
+async def test_leaving_by_a_cancelled_scope_closes_all_the_same() -> None:
+    with anyio.CancelScope() as scope:
+        async with ChatClientWrapper(AsyncFake()) as chat:
+            await chat.generate_async("a")
+            scope.cancel()  # as anyio and trio cancel: each further await is cancelled, too
+            await anyio.sleep(60)
+    assert chat.dispatcher.closed
+    assert "safechat-loop" not in [thread.name for thread in threading.enumerate()]
+
+
+async def test_leaving_a_stream_and_a_queue_by_a_cancelled_scope_ends_their_calls() -> None:
+    client = AsyncFake(seconds=60)
+    async with ChatClientWrapper(client) as chat:
+        with anyio.CancelScope() as scope:
+            async with ChatQueue(chat) as queue, chat.stream_async("a") as stream:
+                await queue.submit("b")
+                await eventually(lambda: client.under_way == 1)
+                scope.cancel()
+                await anext(stream)
+        assert client.under_way == 0
+        assert queue.stats().running == 0
+
+
+def test_a_copy_of_a_wrapper_is_the_wrapper_itself() -> None:
+    with ChatClientWrapper(AsyncFake()) as chat:
+        assert copy.copy(chat) is chat
+        assert copy.deepcopy({"model": [chat]})["model"][0] is chat
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+def test_an_unknown_parameter_is_a_type_error_before_the_call_takes_a_place(kind: str) -> None:
+    with ChatClientWrapper(make_client(kind)) as chat:
+        for ask in (chat.generate, chat.stream, chat.stream_async, ChatQueue(chat).submit_nowait):
+            with pytest.raises(TypeError, match="did you mean 'temperature'"):
+                ask("Merhaba", tempurature=0.7)
+        for ask_many in (chat.map, chat.map_async):
+            with pytest.raises(TypeError, match="did you mean 'temperature'"):
+                ask_many(["Merhaba"], tempurature=0.7)
+    assert "safechat-loop" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_parameter_is_checked_for_the_fallbacks_too() -> None:
+    fallback = (make_client("async"), "m")
+    with ChatClientWrapper(AsyncFake(), fallbacks=[fallback]) as chat:
+        with pytest.raises(TypeError, match="unknown parameter 'top_k'"):
+            chat.generate("Merhaba", top_k=3)
+    with ChatClientWrapper(AsyncFake()) as chat:
+        assert chat.generate("a", top_k=3).text == "a"
+
+
 class Stop(BaseException):
     pass
 
@@ -256,6 +296,28 @@ def test_an_exception_that_is_no_exception_reaches_its_caller_alone() -> None:
             with pytest.raises(kind):
                 chat.generate("Merhaba")
         assert chat.generate("Merhaba").text == "Merhaba!"
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+async def test_an_exit_out_of_a_client_ends_its_stream_map_or_queued_call_alone(
+    kind: type[BaseException],
+) -> None:
+    def create(*, messages: list[dict[str, str]], **_: object) -> object:
+        if messages[0]["content"] == "exit":
+            raise kind
+        return completion("Merhaba!")
+
+    client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
+    async with ChatClientWrapper(client) as chat, ChatQueue(chat) as queue:
+        with pytest.raises(kind):
+            list(chat.stream("exit"))
+        with pytest.raises(kind):
+            list(chat.map(["a", "exit", "b"]))
+        future = queue.submit_nowait("exit")
+        await asyncio.wait([future])
+        assert isinstance(future.exception(), kind)
+        assert chat.generate("Merhaba").text == "Merhaba!"
+        assert str(await (await queue.submit("a"))) == "Merhaba!"
 
 
 def test_calling_generate_from_inside_the_wrappers_own_loop_says_what_to_do() -> None:

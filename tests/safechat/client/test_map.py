@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import itertools
 import threading
 from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from clients import once
 from fakes import AsyncFake, eventually
-from safechat import ChatClientWrapper, ChatError, ChatReply, ConnectionFailed, RateLimits, RequestRejected
+from safechat import (
+    ChatClientWrapper,
+    ChatError,
+    ChatReply,
+    ConnectionFailed,
+    RateLimits,
+    RequestRejected,
+    RetryPolicy,
+)
+from wire import completion
 
 
 def texts(items: Any) -> list[str]:
@@ -111,11 +122,164 @@ async def test_an_endless_generator_works(asynchronous: bool) -> None:
 
 
 @both
-async def test_progress_tells_how_many_of_how_many(asynchronous: bool) -> None:
-    told: list[tuple[int, int | None]] = []
+async def test_progress_is_given_how_many_of_how_many(asynchronous: bool) -> None:
+    counts: list[tuple[int, int | None]] = []
     async with ChatClientWrapper(AsyncFake()) as chat:
-        await run(chat, ["a", "b", "c"], asynchronous, progress=lambda *each: told.append(each))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+        await run(chat, ["a", "b", "c"], asynchronous, progress=lambda *count: counts.append(count))
+    assert counts == [(1, 3), (2, 3), (3, 3)]
+
+
+@both
+async def test_an_answer_is_handed_on_while_the_source_has_nothing_more_yet(asynchronous: bool) -> None:
+    first_is_here = threading.Event()
+
+    def prompts() -> Iterator[str]:
+        yield "a"
+        assert first_is_here.wait(60), "the first answer is held back until the source goes on"
+        yield "b"
+
+    async with ChatClientWrapper(AsyncFake()) as chat:
+        items = await run(chat, prompts(), asynchronous, progress=lambda *_: first_is_here.set())
+    assert texts(items) == ["a", "b"]
+
+
+async def test_an_answer_is_handed_on_while_an_asynchronous_source_has_nothing_more_yet() -> None:
+    first_is_here = asyncio.Event()
+
+    async def prompts() -> AsyncIterator[str]:
+        yield "a"
+        await asyncio.wait_for(first_is_here.wait(), 60)
+        yield "b"
+
+    async with ChatClientWrapper(AsyncFake()) as chat:
+        items = await collected(chat.map_async(prompts(), progress=lambda *_: first_is_here.set()))
+    assert texts(items) == ["a", "b"]
+
+
+@both
+async def test_what_the_source_raises_comes_after_the_answers_before_it(asynchronous: bool) -> None:
+    def prompts() -> Iterator[str]:
+        yield "a"
+        yield "b"
+        raise LookupError("no more lines")
+
+    async def prompts_async() -> AsyncIterator[str]:
+        for prompt in prompts():
+            yield prompt
+
+    taken: list[str] = []
+
+    def progress(done: int, total: int | None) -> None:
+        taken.append(f"{done} of {total}")
+
+    async with ChatClientWrapper(AsyncFake(seconds=0.01)) as chat:
+        with pytest.raises(LookupError, match="no more lines"):
+            await run(chat, prompts(), asynchronous, progress=progress)
+        with pytest.raises(LookupError, match="no more lines"):
+            await collected(chat.map_async(prompts_async(), progress=progress))
+    assert taken == ["1 of None", "2 of None"] * 2
+
+
+@both
+async def test_a_source_that_is_interrupted_interrupts_who_takes_the_answers(asynchronous: bool) -> None:
+    def prompts() -> Iterator[str]:
+        yield "a"
+        raise KeyboardInterrupt
+
+    async with ChatClientWrapper(AsyncFake()) as chat:
+        with pytest.raises(KeyboardInterrupt):
+            await collected(chat.map_async(prompts())) if asynchronous else list(chat.map(prompts()))
+        assert (await chat.generate_async("still alive")).text == "still alive"
+
+
+@both
+async def test_leaving_early_ends_the_thread_that_pulls(asynchronous: bool) -> None:
+    goes_on = threading.Event()
+
+    def prompts() -> Iterator[str]:
+        yield "a"
+        goes_on.wait(60)
+        yield from map(str, itertools.count())
+
+    async with ChatClientWrapper(AsyncFake()) as chat:
+        if asynchronous:
+            items = chat.map_async(prompts())
+            assert str(await anext(items)) == "a"
+            await items.aclose()  # type: ignore[attr-defined]
+        else:
+            for item in chat.map(prompts()):
+                assert str(item) == "a"
+                break
+        pullers = [thread for thread in threading.enumerate() if thread.name == "safechat-map"]
+        goes_on.set()
+        for thread in pullers:
+            await asyncio.to_thread(thread.join, 60)
+            assert not thread.is_alive()
+
+
+async def test_leaving_early_cancels_an_asynchronous_source() -> None:
+    ended = asyncio.Event()
+
+    async def prompts() -> AsyncIterator[str]:
+        try:
+            yield "a"
+            await asyncio.sleep(3600)
+            yield "b"
+        finally:
+            ended.set()
+
+    async with ChatClientWrapper(AsyncFake()) as chat:
+        items = chat.map_async(prompts())
+        assert str(await anext(items)) == "a"
+        await items.aclose()  # type: ignore[attr-defined]
+        await asyncio.wait_for(ended.wait(), 60)
+
+
+@both
+async def test_the_source_and_the_calls_have_the_callers_context_variables(asynchronous: bool) -> None:
+    trace: contextvars.ContextVar[str] = contextvars.ContextVar("trace", default="none")
+    seen: list[str] = []
+
+    async def create(**_: object) -> object:
+        seen.append(trace.get())
+        return completion()
+
+    def prompts() -> Iterator[str]:
+        yield trace.get()
+
+    client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
+    async with ChatClientWrapper(client) as chat:
+        trace.set("t-1")
+        await run(chat, prompts(), asynchronous)
+    assert seen == ["t-1"]
+
+
+@both
+async def test_a_failed_item_is_a_plain_value_without_frames(asynchronous: bool) -> None:
+    client = AsyncFake(fails=lambda _: OSError("cut"))
+    retry = RetryPolicy(attempts=3, base=0.001)
+    async with ChatClientWrapper(client, retry=retry) as chat:
+        (item,) = await run(chat, ["a"], asynchronous)
+    assert isinstance(item, ConnectionFailed)
+    assert len(item.failures) == 2
+    for error in (item, *item.failures):
+        assert (error.__traceback__, error.__context__, error.__cause__) == (None, None, None)
+
+
+def test_map_async_needs_asyncio_and_says_so() -> None:
+    with ChatClientWrapper(AsyncFake()) as chat:
+        step = chat.map_async(["a"]).__anext__()
+        with pytest.raises(RuntimeError, match="map_async needs an event loop of asyncio"):
+            step.send(None)  # type: ignore[attr-defined] # as another kind of loop would run it
+
+
+def test_an_asynchronous_iterable_is_for_map_async() -> None:
+    with ChatClientWrapper(AsyncFake()) as chat, pytest.raises(TypeError, match="is for map_async"):
+        list(chat.map(one_prompt()))  # type: ignore[arg-type]
+
+
+async def one_prompt() -> AsyncIterator[str]:
+    yield "a"
 
 
 async def test_map_async_takes_an_asynchronous_iterable() -> None:
@@ -160,7 +324,7 @@ async def test_closing_the_wrapper_under_a_map_says_so(asynchronous: bool) -> No
     running = asyncio.create_task(run(chat, map(str, itertools.count()), asynchronous, workers=2))
     await eventually(lambda: client.under_way > 0)
     await chat.aclose()
-    with pytest.raises(RuntimeError, match="closed while map was under way"):
+    with pytest.raises(RuntimeError, match="the client was closed while"):
         await asyncio.wait_for(running, 60)
 
 

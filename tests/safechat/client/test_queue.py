@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -99,6 +100,65 @@ async def test_cancelling_a_future_that_runs_ends_its_call_and_frees_its_worker(
         await eventually(lambda: client.under_way == 0)
         client.gate.set()
         assert str(await (await queue.submit("second"))) == "second"
+
+
+async def test_a_submit_that_is_cancelled_at_any_moment_leaves_no_call_behind() -> None:
+    client = AsyncFake()
+    client.gate = threading.Event()
+    async with ChatClientWrapper(client) as chat, ChatQueue(chat, workers=1) as queue:
+        await blocked_queue(chat, queue)
+        for rounds in range(40):
+            submit = asyncio.create_task(queue.submit("nobody's"))
+            for _ in range(rounds % 8):
+                await asyncio.sleep(0.0005 if rounds % 2 else 0)
+            if submit.done():
+                submit.result().cancel()
+            submit.cancel()
+            await asyncio.gather(submit, return_exceptions=True)
+        await eventually(lambda: queue.stats().waiting == 0)
+        client.gate.set()
+    assert client.prompts == ["first"]
+
+
+async def test_a_submit_that_is_cancelled_when_its_call_has_a_place_takes_it_out_again() -> None:
+    client = AsyncFake()
+    client.gate = threading.Event()
+    async with ChatClientWrapper(client) as chat, ChatQueue(chat, workers=1) as queue:
+        await blocked_queue(chat, queue)
+        submit = asyncio.create_task(queue.submit("nobody's"))
+        await asyncio.sleep(0)  # it is on its way to the other loop
+        give_up = time.monotonic() + 60
+        while queue.stats().waiting == 0 and time.monotonic() < give_up:
+            pass  # this loop stands still, so that submit does not learn of its place
+        submit.cancel()
+        await asyncio.gather(submit, return_exceptions=True)
+        await eventually(lambda: queue.stats().waiting == 0)
+        client.gate.set()
+    assert client.prompts == ["first"]
+
+
+async def test_a_full_queue_is_cancelled_and_still_works() -> None:
+    client = AsyncFake()
+    client.gate = threading.Event()
+    async with ChatClientWrapper(client) as chat, ChatQueue(chat, maxsize=2000, workers=1) as queue:
+        await blocked_queue(chat, queue)
+        futures = [queue.submit_nowait(f"{number}") for number in range(2000)]
+        for future in futures:
+            future.cancel()
+        await eventually(lambda: queue.stats().waiting == 0)
+        assert queue.stats().cancelled == 2000
+        last = await queue.submit("last")
+        client.gate.set()
+        assert str(await last) == "last"
+    assert client.prompts == ["first", "last"]
+
+
+def test_a_queue_needs_asyncio_and_says_so() -> None:
+    with ChatClientWrapper(AsyncFake()) as chat:
+        queue = ChatQueue(chat)
+        for step in (queue.__aenter__(), queue.submit("a")):
+            with pytest.raises(RuntimeError, match="ChatQueue needs an event loop of asyncio"):
+                step.send(None)  # as another kind of loop would run it
 
 
 async def test_a_failure_is_its_futures_own() -> None:

@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from types import SimpleNamespace
 from typing import Any
 
@@ -247,6 +248,60 @@ async def test_cancelling_the_consumer_hangs_up() -> None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             assert await asyncio.to_thread(server.hung_up.wait, 60)
+
+
+def test_closing_from_another_thread_gives_a_waiting_reader_an_error_of_ours() -> None:
+    with (
+        wire(says(ROLE, chunk("Mer"), 60.0)) as server,
+        ChatClientWrapper(client_of("async", server)) as chat,
+    ):
+        stream = chat.stream("Merhaba")
+        assert next(stream) == "Mer"
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(next, stream)
+            assert not wait([reading], 0.1).done
+            stream.close()
+            with pytest.raises(ChatError, match="the stream was closed while it was being read"):
+                reading.result()
+        assert server.hung_up.wait(60)
+
+
+def test_closing_from_another_thread_between_two_pieces_is_no_quiet_end() -> None:
+    with ChatClientWrapper(plain(parts)) as chat:
+        stream = chat.stream("Merhaba")
+        assert next(stream) == "Mer"
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(stream.close).result()
+        with pytest.raises(ChatError, match="the stream was closed while it was being read"):
+            next(stream)
+
+
+async def test_closing_from_another_task_gives_the_reader_an_error_of_ours() -> None:
+    with wire(says(ROLE, chunk("Mer"), *repeated(b": ping\n\n", 0.02, 2000))) as server:
+        async with ChatClientWrapper(client_of("async", server)) as chat:
+            stream = chat.stream_async("Merhaba")
+            assert await anext(stream) == "Mer"
+
+            async def read() -> str:
+                return await anext(stream)
+
+            reading = asyncio.create_task(read())
+            await asyncio.sleep(0)
+            await stream.aclose()
+            with pytest.raises(ChatError, match="the stream was closed while it was being read"):
+                await reading
+
+
+async def test_a_reader_that_closes_its_own_stream_gets_its_end() -> None:
+    with ChatClientWrapper(plain(parts)) as chat:
+        stream = chat.stream("Merhaba")
+        assert next(stream) == "Mer"
+        stream.close()
+        assert list(stream) == []
+        stream_async = chat.stream_async("Merhaba")
+        assert await anext(stream_async) == "Mer"
+        await stream_async.aclose()
+        assert [piece async for piece in stream_async] == []
 
 
 def test_a_stream_that_is_dropped_hangs_up() -> None:

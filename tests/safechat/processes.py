@@ -1,0 +1,22 @@
+"""Python programs of a test's own, with the imports that the tests have."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def run_python(script: str) -> str:
+    """What `script` prints; it must end well, and write nothing on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", "-c", script],
+        capture_output=True, text=True, timeout=100, env=environment(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
