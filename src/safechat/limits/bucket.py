@@ -35,6 +35,8 @@ class Bucket:
     async def take(self, amount: float) -> None:
         """Wait for `amount`. Cancelled, it keeps nothing."""
         self.settle(amount)
+        if self._level <= self._size:
+            return
         try:
             while (wait := self.wait_for(0)) > 0:
                 self._changed.clear()
@@ -47,9 +49,10 @@ class Bucket:
 
     def wait_for(self, amount: float) -> float:
         """Seconds until `amount` would be there, if nobody else took any."""
-        self._leak(clock.now())
+        now = clock.now()
+        self._leak(now)
         missing = self._level + amount - self._size
-        return self._level_at - clock.now() + missing / self._rate if missing > 0 else 0.0
+        return self._level_at - now + missing / self._rate if missing > 0 else 0.0
 
     def settle(self, difference: float) -> None:
         """`difference` more units were used than taken; below 0, fewer, and they are given back."""
@@ -66,6 +69,7 @@ class Bucket:
 
     def _leak(self, until: float) -> None:
         """The level as of `until`. Below 0 it is a credit for what was given back, and stays."""
-        if self._level > 0:
-            self._level = max(0.0, self._level - self._rate * max(0.0, until - self._level_at))
-        self._level_at = max(until, self._level_at)
+        if until > self._level_at:
+            if self._level > 0:
+                self._level = max(0.0, self._level - self._rate * (until - self._level_at))
+            self._level_at = until

@@ -8,8 +8,8 @@ the first calls (window.py), the pause after a 429 (pause.py), what the headers 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
@@ -102,10 +102,7 @@ class Quota:
         tokens = self._admitted(request, tokens)
         gave_way = False
         while True:
-            with self._in_line(tokens):
-                await self._gate.enter(
-                    deadline=request.deadline, sent_back=request.attempt > 1, gave_way=gave_way
-                )
+            await self._turn(request, tokens, gave_way=gave_way)
             try:
                 reservation = await self._take(request, tokens)
             finally:
@@ -162,13 +159,12 @@ class Quota:
 
     async def _take_slot(self, request: ChatRequest) -> None:
         """A slot while the gate is open: a 429 may close it while this call waits for the slot."""
-        while True:
+        await self._slots.acquire()
+        while self._pause.left():
+            self._slots.release()
             self._pause.check(request)
             await self._gate.opened()
             await self._slots.acquire()
-            if not self._pause.left():
-                return
-            self._slots.release()
 
     def _admitted(self, request: ChatRequest, tokens: int) -> int:
         """The tokens to reserve, a minute's at most. Raises for what could never go, or not in time."""
@@ -194,12 +190,13 @@ class Quota:
             bucket.wait_for(tokens_before + tokens) if bucket is not None else 0.0,
         )
 
-    @contextmanager
-    def _in_line(self, tokens: int) -> Iterator[None]:
+    async def _turn(self, request: ChatRequest, tokens: int, *, gave_way: bool) -> None:
         self._waiting += 1
         self._waiting_tokens += tokens
         try:
-            yield
+            await self._gate.enter(
+                deadline=request.deadline, sent_back=request.attempt > 1, gave_way=gave_way
+            )
         finally:
             self._waiting -= 1
             self._waiting_tokens -= tokens
