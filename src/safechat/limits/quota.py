@@ -57,10 +57,10 @@ class Reservation:
 
     def __init__(self, tokens: float, bucket: Bucket | None, window: Window, slots: Slots) -> None:
         self.tokens = tokens
+        self.slots = slots
         self.landed = False
         self._bucket = bucket
         self._window = window
-        self._slots = slots
 
     def __enter__(self) -> Self:
         self._window.enter(self)
@@ -68,7 +68,7 @@ class Reservation:
 
     def __exit__(self, *_: object) -> None:
         self.land()
-        self._slots.release()
+        self.slots.release()
 
     def settle(self, used: float) -> None:
         """The call used so many tokens: the difference to those it holds is taken, or given back."""
@@ -81,6 +81,22 @@ class Reservation:
         if not self.landed:
             self.landed = True
             self._window.leave(self)
+
+
+class Quotas:
+    """The quota of each model, and the slots of all of them together."""
+
+    def __init__(self, limits: RateLimits) -> None:
+        self._limits = limits
+        self._slots = Slots(limits.concurrency)
+        self._quotas: dict[str, Quota] = {}
+
+    def of(self, model: str) -> Quota:
+        """The one quota of this model."""
+        quota = self._quotas.get(model)
+        if quota is None:
+            quota = self._quotas[model] = Quota(model, self._limits, self._slots)
+        return quota
 
 
 class Quota:

@@ -269,8 +269,9 @@ def test_a_pause_past_the_deadline_fails_those_who_wait_and_those_who_come() -> 
     run(main())
 
 
-def test_a_429_without_a_retry_after_pauses_longer_each_time() -> None:
-    server = Refusing({0: None, 1: None, 2: None})
+@pytest.mark.parametrize("asked", [None, 0.0])
+def test_a_429_that_names_no_wait_pauses_longer_each_time(asked: float | None) -> None:
+    server = Refusing(dict.fromkeys(range(3), asked))
 
     async def main() -> None:
         layer = limited(server, requests_per_minute=6000)
