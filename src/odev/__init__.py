@@ -1,4 +1,4 @@
-"""The course tool: the classroom's servers, the demo, the checks. It does not ship with safechat.
+"""The course tool: classroom, checks, grading, demo. It is not part of the safechat wheel.
 
 A notebook begins with
 
@@ -6,8 +6,9 @@ A notebook begins with
 
     room = classroom.start()
 
-and from then on has `check()`, `check(4)`, `check("4.2")` and the line magic
-`%odev check 4`, `%odev status`. Importing this alone starts nothing and is cheap.
+and then has `check()`, `check(4)`, `check("4.2")` and the line magics `%odev check 4`
+and `%odev status`. The import alone starts nothing and is fast. Not here: the
+commands of the shell (__main__.py).
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def check(what: object = None) -> Report:
-    """Judge my lesson (4) or my task ("4.2"); without either, the lesson I am working on."""
-    from odev.student.check import check
+    """Judge my lesson (4) or my task ("4.2"); without an argument, the lesson that I work on."""
+    from odev.student import check as checking
 
-    return check(what)
+    return checking.check(what)
 
 
 def _magic(line: str) -> Report | Progress:

@@ -1,4 +1,7 @@
-"""`python -m odev`: the course's commands. Thin: what each does is in a module of its own."""
+"""`python -m odev`: the course's commands, their options and their output.
+
+Not here: what a command does (student/, instructor/, author/, demo/).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ class Language(StrEnum):
 
 @contextmanager
 def _course() -> Iterator[Course]:
-    """The course around here; its errors end the command in one line."""
+    """The course of the current folder. A CourseError ends the command with one line and exit code 2."""
     try:
         yield find_course()
     except CourseError as error:
@@ -37,13 +40,13 @@ def _course() -> Iterator[Course]:
 
 
 @contextmanager
-def _progress(what: str) -> Iterator[Callable[[int], None]]:
-    """A bar that moves one step at each call; the call names the total."""
+def _progress_bar(label: str) -> Iterator[Callable[[int], None]]:
+    """A bar that moves one step at each call; the argument is the total."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task(what, total=None)
+        bar = progress.add_task(label, total=None)
         yield lambda total: progress.update(bar, total=total, advance=1)
 
 
@@ -73,9 +76,9 @@ def lab(
 ) -> None:
     """JupyterLab'ı derslikle (API ve Vault) birlikte aç; Ctrl-C hepsini kapatır."""
     with _course() as course:
-        from odev.student.lab import lab as run
+        from odev.student.lab import lab as open_lab
 
-        raise typer.Exit(run(course, port=port, browser=browser))
+        raise typer.Exit(open_lab(course, port=port, browser=browser))
 
 
 @app.command()
@@ -86,10 +89,9 @@ def check(
 ) -> None:
     """Kaydedilmiş dersimi kontrol et: puanlar, neyin geçmediği, ipucu."""
     with _course() as course:
-        from odev.student.check import Session
-        from odev.student.check import check as judge
+        from odev.student import check as checking
 
-        report = judge(what, course=course, session=Session())
+        report = checking.check(what, course=course, session=checking.Session())
         Console().print(report)
         raise typer.Exit(0 if report.results and report.passed else 1)
 
@@ -98,10 +100,9 @@ def check(
 def status() -> None:
     """Ne yaptım, kaç puanım var, sırada ne var."""
     with _course() as course:
-        from odev.student.check import Session
-        from odev.student.check import status as judge
+        from odev.student import check as checking
 
-        Console().print(judge(course=course, session=Session()))
+        Console().print(checking.status(course=course, session=checking.Session()))
 
 
 @app.command()
@@ -110,9 +111,9 @@ def package(
 ) -> None:
     """Kendi paketim: yazdığım hücrelerle, pip ile kurulabilen bir proje."""
     with _course() as course:
-        from odev.student.package import package as make
+        from odev.student.package import package as make_package
 
-        own, others = make(course, target)
+        own, others = make_package(course, target)
         console = Console()
         console.print(f"{target} hazır. Kurmak için: pip install {target}", markup=False)
         console.print(f"Senin yazdıkların: {', '.join(own) or 'henüz yok'}", markup=False)
@@ -142,21 +143,27 @@ def grade(
     with _course() as course:
         from odev.grading.limited_process import Limits
         from odev.instructor import exports
-        from odev.instructor.grade import grade as run
+        from odev.instructor.grade import grade as grade_all
         from odev.instructor.gradebook import gradebook
 
-        with _progress("puanlanıyor") as done:
-            graded = run(
-                course, paths, out, lessons=lesson or (), jobs=jobs, limits=Limits(seconds=timeout), done=done
+        with _progress_bar("puanlanıyor") as progress:
+            all_graded = grade_all(
+                course,
+                paths,
+                out,
+                lessons=lesson or (),
+                jobs=jobs,
+                limits=Limits(seconds=timeout),
+                progress=progress,
             )
-        exports.write_csv(out / "grades.csv", graded)
-        exports.write_json(out / "grades.json", graded)
-        for each in graded:
+        exports.write_csv(out / "grades.csv", all_graded)
+        exports.write_json(out / "grades.json", all_graded)
+        for graded in all_graded:
             if gradescope:
-                exports.write_gradescope(out / "gradescope" / each.name / "results.json", each)
+                exports.write_gradescope(out / "gradescope" / graded.name / "results.json", graded)
             if classroom50:
-                exports.write_classroom50(out / "classroom50" / each.name / "result.json", each)
-        Console().print(gradebook(graded))
+                exports.write_classroom50(out / "classroom50" / graded.name / "result.json", graded)
+        Console().print(gradebook(all_graded))
         Console().print(f"Sonuçlar: {out}", markup=False)
 
 
@@ -169,9 +176,9 @@ def release(
 ) -> None:
     """Öğrenciler için çözümsüz bir zip yap."""
     with _course() as course:
-        from odev.instructor.release import release as make
+        from odev.instructor.release import release as make_release
 
-        stubs = make(course, out, lesson)
+        stubs = make_release(course, out, lesson)
         Console().print(
             f"{out} hazır. Öğrencinin yazacağı görevler: {', '.join(stubs) or 'yok'}", markup=False
         )
@@ -189,11 +196,11 @@ def build(
 ) -> None:
     """solutions/ içindeki notebook'ları derslerden ve src'den kur, çalıştır, çıktılarıyla yaz."""
     with _course() as course:
-        from odev.author.build import build as make
+        from odev.author.build import build as build_solutions
         from odev.author.build import orphans, write
 
-        built = make(course, lessons or (), jobs)
-        stale = [each.path for each in built if each.stale] + orphans(course)
+        built = build_solutions(course, lessons or (), jobs)
+        stale = [solution.path for solution in built if solution.stale] + orphans(course)
         if not check:
             write(built)
             for path in orphans(course):
@@ -212,10 +219,12 @@ def verify(
 ) -> None:
     """Kursu sına: stub'lar kalır, çözümler geçer, her yanlış cevap yalnız kendi görevinden kalır."""
     with _course() as course:
-        from odev.author.verify import verify as prove
+        from odev.author.verify import verify as find_problems
 
-        with _progress("sınanıyor") as done:
-            problems = prove(course, lesson or (), wrong_answers=wrong_answers, jobs=jobs, done=done)
+        with _progress_bar("sınanıyor") as progress:
+            problems = find_problems(
+                course, lesson or (), wrong_answers=wrong_answers, jobs=jobs, progress=progress
+            )
         for problem in problems:
             Console().print(f"✗ {problem}", markup=False, style="red")
         if not problems:

@@ -1,13 +1,13 @@
-"""What pytest is told about the steps' tests: the mark `task`, and tests of some tasks alone.
+"""The pytest plugin for the steps' tests: the mark `task`, and options to choose and list tests.
 
-`@pytest.mark.task("1.2", points=6, hint="…")`. pyproject.toml loads it
-(`-p odev.pytest_plugin`). Each test's task, points and hint go into the JUnit
-report as properties, where the grading reads them. With `--submission=DIR` (or a
-zip) the same tests are run against a submission; submission_items.py says how.
+The mark is `@pytest.mark.task("1.2", points=6, hint="…")`; pyproject.toml loads the
+plugin (`-p odev.pytest_plugin`). The JUnit report gets each test's task, points and
+hint as properties; the grading reads them there. With `--submission=DIR` (or a zip)
+the same tests run against a submission. Not here: how they do (instructor/pytest_items.py).
 
-Write the `=`. With a space pytest, which reads its arguments once before it knows
-this option, looks for its settings in DIR's parents: that works for a folder inside
-the project, and for any other only with `tests/steps` before it.
+Write the `=`. pytest reads its arguments once before it knows this option. With a
+space it therefore looks for its settings in DIR's parents. That works for a folder in
+the project; for any other folder only with `tests/steps` before it.
 """
 
 from __future__ import annotations
@@ -17,23 +17,25 @@ from pathlib import Path
 
 import pytest
 
-MARKER = (
-    'task(id, points, hint): the task that this test is of, all its points, a hint (Turkish): "1.2", 6, "…"'
-)
+TASK_MARK = "task(id, points, hint): the task of this test, all points of that task, a hint in Turkish"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("odev", "the course")
     group.addoption(
-        "--submission", metavar="DIR", help="(--submission=DIR) the steps' tests against a folder, a zip"
+        "--submission",
+        metavar="DIR",
+        help="(--submission=DIR) run the steps' tests against a folder or a zip",
     )
-    group.addoption("--odev-task", action="append", metavar="ID", help="only this task's tests, as 1.2")
+    group.addoption(
+        "--odev-task", action="append", metavar="ID", help="only the tests of this task, written as 1.2"
+    )
     group.addoption("--odev-list", metavar="FILE", help="write the list of the steps' tests here (JSON)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if not any(line.startswith("task(") for line in config.getini("markers")):
-        config.addinivalue_line("markers", MARKER)
+        config.addinivalue_line("markers", TASK_MARK)
     if config.getoption("--submission") and config.args_source is not pytest.Config.ArgsSource.ARGS:
         from odev.course.course import find_course
 
@@ -43,25 +45,25 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     wanted = config.getoption("--odev-task")
-    kept: list[pytest.Item] = []
-    dropped: list[pytest.Item] = []
+    selected: list[pytest.Item] = []
+    deselected: list[pytest.Item] = []
     for item in items:
         mark = item.get_closest_marker("task")
         if mark is not None:
-            item.user_properties += [("nodeid", item.nodeid), *_told(mark).items()]
-        is_wanted = not wanted or mark is None or _told(mark)["task"] in wanted
-        (kept if is_wanted else dropped).append(item)
-    if dropped:
-        config.hook.pytest_deselected(items=dropped)
-        items[:] = kept
+            item.user_properties += [("nodeid", item.nodeid), *_task_properties(mark).items()]
+        is_wanted = not wanted or mark is None or _task_properties(mark)["task"] in wanted
+        (selected if is_wanted else deselected).append(item)
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
+        items[:] = selected
     if config.getoption("--submission") and not config.getoption("--odev-list"):
-        _against_submission(config, items)
+        _use_submission(config, items)
 
 
-def _against_submission(config: pytest.Config, items: list[pytest.Item]) -> None:
+def _use_submission(config: pytest.Config, items: list[pytest.Item]) -> None:
     from odev.course.course import CourseError, find_course
     from odev.grading.steps import step_test
-    from odev.instructor.pytest_items import against
+    from odev.instructor.pytest_items import items_for
 
     course = find_course(config.rootpath)
     path = (config.invocation_params.dir / config.getoption("--submission")).resolve()
@@ -70,7 +72,7 @@ def _against_submission(config: pytest.Config, items: list[pytest.Item]) -> None
     try:
         steps = [item for item in items if item.get_closest_marker("task") is not None]
         tests = [step_test({key: str(value) for key, value in item.user_properties}) for item in steps]
-        judged, items[:] = against(course, path, steps, tests)
+        judged, items[:] = items_for(course, path, steps, tests)
     except CourseError as error:
         raise pytest.UsageError(str(error)) from None
     config.add_cleanup(judged.close)
@@ -86,7 +88,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         Path(target).write_text(json.dumps(tests, ensure_ascii=False), encoding="utf-8")
 
 
-def _told(mark: pytest.Mark) -> dict[str, str]:
+def _task_properties(mark: pytest.Mark) -> dict[str, str]:
     return {
         "task": str(mark.args[0]) if mark.args else "",
         "points": str(mark.kwargs.get("points", "")),

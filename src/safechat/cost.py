@@ -1,7 +1,7 @@
-"""What a reply cost, by the price list of `genai-prices` (extra `[cost]`); None where it has no price.
+"""The cost of a reply, by the price list of `genai-prices` (extra `[cost]`); None where it has no price.
 
-Never guessed: the price is that of the model at the address that answered. The
-same model name at another address has another price, or none.
+A price is never guessed: it is that of the model at the address that answered. The
+same model at another address has another price, or none.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ def cost_usd(
     )
     try:
         return float(prices.calc_price(usage, model_ref=model, provider_api_url=base_url).total_price)
-    except (LookupError, ValueError):  # no price, or counts that cannot be: more cached than there were
+    except (LookupError, ValueError):  # no price, or impossible counts: more cached tokens than tokens
         return None
 
 
 class CostSum:
-    """What many calls cost together. Pricing one takes 70 µs, so where a price grows evenly with the
-    tokens (few have steps), only the sum is priced."""
+    """The cost of many calls together.
+
+    To price one call takes 70 µs. So where the price is proportional to the tokens, only their sum is
+    priced; where it has steps, every call is.
+    """
 
     def __init__(self) -> None:
         self._tokens: dict[tuple[str, str], list[int]] = {}
@@ -37,32 +40,32 @@ class CostSum:
 
     def add(self, host: str, model: str, prompt: int, completion: int, cached: int) -> None:
         """One call that `model` at `host` answered."""
-        where = (host, model)
-        if where not in self._tokens and where not in self._stepped:
-            if _is_even(host, model):
-                self._tokens[where] = [0, 0, 0]
+        target = (host, model)
+        if target not in self._tokens and target not in self._stepped:
+            if _is_proportional(host, model):
+                self._tokens[target] = [0, 0, 0]
             else:
-                self._stepped[where] = None
-        if where in self._tokens:
-            sums = self._tokens[where]
+                self._stepped[target] = None
+        if target in self._tokens:
+            sums = self._tokens[target]
             for index, count in enumerate((prompt, completion, cached)):
                 sums[index] += count
         elif (cost := _priced(host, model, prompt, completion, cached)) is not None:
-            self._stepped[where] = (self._stepped[where] or 0.0) + cost
+            self._stepped[target] = (self._stepped[target] or 0.0) + cost
 
     def total(self) -> float | None:
         """US dollars; None where nothing has a price."""
-        costs = [_priced(*where, *sums) for where, sums in self._tokens.items()]
+        costs = [_priced(*target, *sums) for target, sums in self._tokens.items()]
         known = [cost for cost in (*costs, *self._stepped.values()) if cost is not None]
         return sum(known) if known else None
 
 
-def _is_even(host: str, model: str) -> bool:
-    """Whether a thousand times the tokens cost a thousand times as much; also where neither has a price."""
-    little, much = (_priced(host, model, count, count, count // 2) for count in (1_000, 1_000_000))
-    if little is None or much is None:
-        return little is much
-    return math.isclose(little * 1000, much, rel_tol=1e-9)
+def _is_proportional(host: str, model: str) -> bool:
+    """Whether a thousand times the tokens cost a thousand times as much, or neither has a price."""
+    few, many = (_priced(host, model, count, count, count // 2) for count in (1_000, 1_000_000))
+    if few is None or many is None:
+        return few is many
+    return math.isclose(few * 1000, many, rel_tol=1e-9)
 
 
 def _priced(host: str, model: str, prompt: int, completion: int, cached: int) -> float | None:

@@ -1,7 +1,7 @@
-"""What `ChatClientWrapper.from_env` reads: environment variables, and a .env file under them.
+"""What `ChatClientWrapper.from_env` reads: environment variables, and a .env file.
 
-The environment wins over the file. Not here: any default that the wrapper's own
-signature has; what is not set here is left to it.
+The environment wins over the file. Not here: defaults, which the wrapper's signature
+has (client/wrapper.py); the settings of Vault (keys/vault/settings.py).
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ class Settings(BaseSettings):
 
 
 def read_settings(env_file: str | None = ".env") -> Settings:
-    """The settings in force. Raises ValueError that names each variable that is wrong."""
-    return read(Settings, env_file)
+    """The settings in force. Raises ValueError that names every wrong variable."""
+    return load_settings(Settings, env_file)
 
 
-def read(kind: type[S], env_file: str | None) -> S:
-    """The settings of this kind in force. Raises ValueError that names each variable that is wrong."""
+def load_settings(kind: type[S], env_file: str | None) -> S:
+    """An instance of `kind` from the environment and the file. Raises ValueError like `read_settings`."""
     problems: list[str]
     try:
         return kind(_env_file=env_file)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
     raise ValueError("these settings are wrong: " + "; ".join(problems))

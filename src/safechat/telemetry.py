@@ -1,21 +1,23 @@
-"""OpenTelemetry: a span for each call, and metrics. The only file that knows of it; needs `[otel]`.
+"""OpenTelemetry: a span for every call, and metrics. The only file that uses it; needs `[otel]`.
 
 Only the API package is used, so nothing is sent unless the program sets up an
-SDK. The layer `Traced` opens one INTERNAL span a call, in which the events of
-log.py become span events; `Measured` counts the requests to the API by the
-names that the GenAI conventions give them, and leaves that, and the token
-counts, to an instrumentation of the openai SDK where one is active.
+SDK. The layer `Telemetry.traced` opens one INTERNAL span per call, and the events of
+the log become span events in it. The layer `Telemetry.measured` counts requests and
+tokens by the names of the GenAI conventions, unless an instrumentation of the openai
+SDK is active, which counts them itself.
 Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/
 
-    safechat.call.duration        seconds, by model and error.type
-    safechat.call.attempts        requests a call took, by model
-    safechat.attempt.failures     by model and error.type
-    safechat.fallbacks            by model and error.type
-    safechat.limiter.wait         seconds, by model
-    safechat.breaker.transitions  by model and state
-    safechat.key.age              seconds since the key was read from its source
+    safechat.call.duration            seconds, by model and error.type
+    safechat.call.attempts            requests per call, by model
+    safechat.attempt.failures         by model and error.type
+    safechat.fallbacks                by model and error.type
+    safechat.limiter.wait             seconds, by model
+    safechat.breaker.transitions      by model and state
+    safechat.key.age                  seconds since the key was read, by source and path
+    gen_ai.client.operation.duration  seconds, per request to the API
+    gen_ai.client.token.usage         tokens, per request to the API, by gen_ai.token.type
 
-Not here: which events there are (log.py).
+Not here: which events there are (log/events.py).
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from safechat.redact import redact, redacted_name
 
 MODEL, ERROR = "gen_ai.request.model", "error.type"
 
-# Those that emit gen_ai.client.* themselves while they are active.
+# Packages that emit gen_ai.client.* themselves while their instrumentation is active.
 _INSTRUMENTATIONS = (
     "opentelemetry.instrumentation.genai.openai",
     "opentelemetry.instrumentation.openai_v2",
@@ -51,7 +53,7 @@ Attributes = dict[str, str | int | float | bool]
 
 
 class Telemetry:
-    """The spans and metrics of this process. Without providers, those that the program has set."""
+    """The spans and metrics of this process. Without providers, those that the program has set are used."""
 
     def __init__(self, tracers: TracerProvider | None = None, meters: MeterProvider | None = None) -> None:
         self._tracer = trace.get_tracer("safechat", tracer_provider=tracers)
@@ -66,7 +68,7 @@ class Telemetry:
         self._attempts = meter.create_histogram(
             "safechat.call.attempts",
             "{request}",
-            "Requests that a call took.",
+            "Requests per call.",
             explicit_bucket_boundaries_advisory=(1, 2, 3, 4, 6, 8, 12),
         )
         self._failures = meter.create_counter("safechat.attempt.failures", "{request}", "Failed requests.")
@@ -87,7 +89,7 @@ class Telemetry:
         )
         self._keys_read: dict[tuple[str, str], float] = {}
         self._span: ContextVar[Span | None] = ContextVar("safechat_span", default=None)
-        self.close: Callable[[], None] = listen(self._heard)
+        self.close: Callable[[], None] = listen(self._on_event)
 
     def traced(self, next: Handler) -> Handler:
         """The outermost layer: a span, and its ids in each record of the call."""
@@ -116,7 +118,7 @@ class Telemetry:
 
     def measured(self, next: Handler, base_url: str | None) -> Handler:
         """The innermost layer: gen_ai.client.* for each request. `base_url` is an SDK client's."""
-        where = _where(base_url)
+        server = _server(base_url)
 
         async def request(request: ChatRequest) -> ChatReply:
             if base_url is not None and instrumented():
@@ -124,7 +126,7 @@ class Telemetry:
             common: Attributes = {
                 "gen_ai.operation.name": "chat",
                 MODEL: redacted_name(request.model),
-                **where,
+                **server,
             }
             started = time.perf_counter()
             try:
@@ -145,35 +147,37 @@ class Telemetry:
 
         return request
 
-    def _heard(self, level: int, name: str, fields: Mapping[str, object]) -> None:
-        """An event of the log: into the metrics, and into the span of its call."""
-        known: Mapping[str, Any] = fields
-        model = {MODEL: redacted_name(str(known.get("model")))}
-        match name:
-            case "chat.call":
-                failed = {} if known["outcome"] == "ok" else {ERROR: known["outcome"]}
-                self._calls.record(known["latency_ms"] / 1000, {**model, **failed})
-                if "attempts" in known:
-                    self._attempts.record(known["attempts"], model)
-            case "chat.attempt_failed":
-                self._failures.add(1, {**model, ERROR: known["kind"]})
-            case "chat.fallback":
-                self._fallbacks.add(1, {**model, ERROR: known["kind"]})
-            case "chat.limited":
-                self._waits.record(known["wait_ms"] / 1000, model)
-            case "chat.breaker":
-                self._breaks.add(1, {**model, "state": known["state"]})
-            case "keys.read":
-                self._keys_read[_key(known)] = time.monotonic()
-            case "keys.closed":
-                self._keys_read.pop(_key(known), None)
+    def _on_event(self, level: int, name: str, fields: Mapping[str, Any]) -> None:
+        """Put an event of the log into the metrics, and into the span of its call."""
+        self._count(name, fields)
         span = self._span.get()
         if span is None or not span.is_recording():
             return
         if name == "chat.call":
-            _finish(span, known)
+            _set_outcome(span, fields)
         elif level > UNLOGGED:
-            span.add_event(name, _attributes(known))
+            span.add_event(name, _attributes(fields))
+
+    def _count(self, name: str, fields: Mapping[str, Any]) -> None:
+        model = {MODEL: redacted_name(str(fields.get("model")))}
+        match name:
+            case "chat.call":
+                failed = {} if fields["outcome"] == "ok" else {ERROR: fields["outcome"]}
+                self._calls.record(fields["latency_ms"] / 1000, {**model, **failed})
+                if "attempts" in fields:
+                    self._attempts.record(fields["attempts"], model)
+            case "chat.attempt_failed":
+                self._failures.add(1, {**model, ERROR: fields["kind"]})
+            case "chat.fallback":
+                self._fallbacks.add(1, {**model, ERROR: fields["kind"]})
+            case "chat.limited":
+                self._waits.record(fields["wait_ms"] / 1000, model)
+            case "chat.breaker":
+                self._breaks.add(1, {**model, "state": fields["state"]})
+            case "keys.read":
+                self._keys_read[_place(fields)] = time.monotonic()
+            case "keys.closed":
+                self._keys_read.pop(_place(fields), None)
 
     def _key_ages(self, _: CallbackOptions) -> Iterable[Observation]:
         now = time.monotonic()
@@ -183,23 +187,24 @@ class Telemetry:
         ]
 
 
-def _key(read: Mapping[str, Any]) -> tuple[str, str]:
-    return redacted_name(str(read.get("source"))), redacted_name(str(read.get("path", "")))
+def _place(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """The source and the path of a key that was read."""
+    return redacted_name(str(fields.get("source"))), redacted_name(str(fields.get("path", "")))
 
 
 def instrumented() -> bool:
-    """Whether an instrumentation of the openai SDK is active now."""
+    """Whether an instrumentation of the openai SDK is active."""
     for name in _INSTRUMENTATIONS:
         instrumentor = getattr(sys.modules.get(name), "OpenAIInstrumentor", None)
-        active = getattr(instrumentor, "_instance", None)  # a singleton; making one would reset its options
+        active = getattr(instrumentor, "_instance", None)  # a singleton: to call the class resets its options
         if getattr(active, "is_instrumented_by_opentelemetry", False):
             return True
     return False
 
 
-def _finish(span: Span, call: Mapping[str, Any]) -> None:
-    """What `chat.call` says, by the conventions' names."""
-    told: dict[str, object] = {
+def _set_outcome(span: Span, call: Mapping[str, Any]) -> None:
+    """Put the fields of `chat.call` into its span, by the names of the conventions."""
+    attributes: dict[str, object] = {
         "safechat.call_id": log_fields().get("call_id"),
         "safechat.outcome": call["outcome"],
         "safechat.attempts": call.get("attempts"),
@@ -207,33 +212,34 @@ def _finish(span: Span, call: Mapping[str, Any]) -> None:
         "gen_ai.response.id": call.get("request_id"),
         "server.address": call.get("host"),
     }
-    if not instrumented():  # else the span within has them, and a sum would count them twice
-        told["gen_ai.usage.input_tokens"] = call.get("prompt_tokens")
-        told["gen_ai.usage.output_tokens"] = call.get("completion_tokens")
+    if not instrumented():  # else the inner span has them, and a sum would count them twice
+        attributes["gen_ai.usage.input_tokens"] = call.get("prompt_tokens")
+        attributes["gen_ai.usage.output_tokens"] = call.get("completion_tokens")
     if call["outcome"] != "ok":
-        told[ERROR] = call["outcome"]
+        attributes[ERROR] = call["outcome"]
         span.set_status(Status(StatusCode.ERROR, redact(str(call.get("error", call["outcome"])))))
-    span.set_attributes(_attributes(told))
+    span.set_attributes(_attributes(attributes))
 
 
 def _attributes(fields: Mapping[str, object]) -> Attributes:
-    """`fields` as attributes can hold them, without any key."""
-    kept: Attributes = {}
+    """`fields` as span attributes, without secrets. None is left out."""
+    attributes: Attributes = {}
     for name, value in fields.items():
         if isinstance(value, bool | int | float):
-            kept[redacted_name(name)] = value
+            attributes[redacted_name(name)] = value
         elif value is not None:
-            kept[redacted_name(name)] = redact(str(value))
-    return kept
+            attributes[redacted_name(name)] = redact(str(value))
+    return attributes
 
 
-def _where(base_url: str | None) -> Attributes:
+def _server(base_url: str | None) -> Attributes:
+    """The attributes that name the API at this address."""
     parts = urlsplit(base_url or "")
     host = parts.hostname or ""
     azure = host.endswith((".azure.com", ".azure-api.net"))
-    where: Attributes = {"gen_ai.provider.name": "azure.ai.openai" if azure else "openai"}
+    server: Attributes = {"gen_ai.provider.name": "azure.ai.openai" if azure else "openai"}
     if host:
-        where["server.address"] = host
+        server["server.address"] = host
         if (port := parts.port or {"https": 443, "http": 80}.get(parts.scheme)) is not None:
-            where["server.port"] = port
-    return where
+            server["server.port"] = port
+    return server

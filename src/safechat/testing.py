@@ -1,4 +1,4 @@
-"""For the tests of programs that use safechat: no waiting, and clients that say what they are told.
+"""For the tests of programs that use safechat: no waiting, and clients that follow a script.
 
 with no_waiting(), ChatClientWrapper(ScriptedClient(ServerError("503"), "Merhaba!")) as chat:
     assert chat.generate("Merhaba").attempts == 2
@@ -20,9 +20,9 @@ Outcome = str | ChatReply | Exception
 
 @contextmanager
 def no_waiting() -> Iterator[None]:
-    """Within it, retries and the pauses after a 429 take no time. For the whole process.
+    """Within the block, retries and the pauses after a 429 take no time. For the whole process.
 
-    Limits are still kept, and decisions are the same: a Retry-After past the
+    Limits still hold, and decisions are the same: a Retry-After past the
     deadline still fails at once.
     """
     before, clock.enabled = clock.enabled, False
@@ -35,7 +35,7 @@ def no_waiting() -> Iterator[None]:
 class ScriptedHandler:
     """A handler that gives `outcomes` one after another: a text, a reply, or an exception to raise.
 
-    `requests` are those that came. When the script has ended, the last outcome stays.
+    `requests` are the requests so far. When the script has ended, the last outcome is repeated.
     """
 
     def __init__(self, *outcomes: Outcome) -> None:
@@ -53,7 +53,10 @@ class ScriptedHandler:
 
 
 class ScriptedClient:
-    """The same as a client for ChatClientWrapper. `calls` are the arguments of each request."""
+    """A client for ChatClientWrapper that gives `outcomes` in the same way.
+
+    `calls` are the arguments of the requests so far.
+    """
 
     def __init__(self, *outcomes: Outcome) -> None:
         if not outcomes:
@@ -74,12 +77,12 @@ class ScriptedClient:
 def _next(outcomes: deque[Outcome]) -> str | ChatReply:
     outcome = outcomes.popleft() if len(outcomes) > 1 else outcomes[0]
     if isinstance(outcome, Exception):
-        raise copy.copy(outcome)  # each failure is one of its own
+        raise copy.copy(outcome)  # a new error each time: the layers write into it
     return outcome
 
 
 def _chunks(text: str) -> list[object]:
-    """`text` as a stream, a word a chunk."""
+    """`text` as a stream, one word per chunk."""
     words = text.split(" ")
     pieces = [word if number == 0 else f" {word}" for number, word in enumerate(words)]
     chunks: list[object] = [{"choices": [{"delta": {"content": piece}}]} for piece in pieces]

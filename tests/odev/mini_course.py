@@ -119,6 +119,10 @@ WRONG = {
     "    def get(self):\n        return self._items.pop()\n",
 }
 
+NEVER_ENDS = (
+    "#| odev 1.1 words.greet\n# hint: f-string\nimport time\n\n"
+    "def greet(name):\n    while True:\n        time.sleep(1)\n"
+)
 GOOD_GREET = "#| odev 1.1 words.greet\ndef greet(name):\n    return f\"Merhaba {name or 'herkes'}\"\n"
 GOOD_COUNT = "#| odev 1.2 words.count\ndef count(text):\n    return len(text.split())\n"
 GOOD_QUEUE = (

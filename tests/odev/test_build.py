@@ -98,7 +98,7 @@ def test_a_solution_without_its_lesson_is_an_orphan(course: Course) -> None:
 def test_a_lesson_that_fails_is_named_and_so_is_one_too_large(
     course: Course, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(building, "LARGEST", 1000)
+    monkeypatch.setattr(building, "LARGEST_SOLUTION", 1000)
     with pytest.raises(CourseError, match=r"01_words\.ipynb: the solution has . KB"):
         build(course)
     mini.write(course.lessons / "01_words.ipynb", mini.notebook("1 / 0"))

@@ -109,5 +109,5 @@ def test_a_file_that_is_no_notebook_has_a_problem_and_no_cells(content: bytes) -
 
 
 def test_a_notebook_beyond_all_measure_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("odev.course.cells.LARGEST", 10)
+    monkeypatch.setattr("odev.course.cells.LARGEST_NOTEBOOK", 10)
     assert "çok büyük" in read_notebook("01.ipynb", notebook()).problem

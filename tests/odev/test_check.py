@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
@@ -102,9 +102,14 @@ def test_what_is_not_there_is_said(course: Course) -> None:
 
 
 def test_one_lesson_takes_under_five_seconds(course: Course) -> None:
-    started = time.monotonic()
+    before = processor_seconds()
     check(1, course=course, session=Session((WRONG, mini.GOOD_COUNT)))
-    assert time.monotonic() - started < 5
+    assert processor_seconds() - before < 5
+
+
+def processor_seconds() -> float:
+    """Of this process and of those that it has waited for: a busy machine does not change them."""
+    return sum(os.times()[:4])
 
 
 def test_the_report_names_points_failure_and_hint_in_every_dress(course: Course) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,16 +18,17 @@ import pytest
 import mini_course as mini
 from odev.course.cells import TaskId, task_cell
 from odev.course.course import Course, CourseError
+from odev.grading import limited_process
 from odev.grading.grader import Grader, reference_grader
-from odev.grading.limited_process import Limits
+from odev.grading.limited_process import Ended, Limits, clean_environment
 from odev.grading.result import State, TaskResult
-from odev.grading.steps import copies
+from odev.grading.steps import collect, copies
 
 posix_only = pytest.mark.skipif(
     sys.platform == "win32", reason="forks, and limits of the kernel's, are POSIX"
 )
 LIMITS = Limits(seconds=20)
-IMPATIENT = replace(LIMITS, seconds=3)
+IMPATIENT = replace(LIMITS, seconds=1)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +40,12 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
 def grader(course: Course) -> Iterator[Grader]:
     with copies(course) as made:
         yield reference_grader(course, made, limits=LIMITS)
+
+
+@pytest.fixture(scope="module")
+def sparing(course: Course) -> Iterator[Grader]:
+    with copies(course) as made:
+        yield reference_grader(course, made, limits=replace(LIMITS, memory=350_000_000))
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +133,28 @@ def test_what_goes_wrong_is_named(grader: Grader, source: str, state: State, wor
 def test_an_endless_loop_ends_at_the_limit_and_its_test_is_known(impatient: Grader, source: str) -> None:
     result = judge(impatient, source)
     assert (result.state, result.score) == (State.TIME, 0)
-    assert "3 saniyede bitmedi" in result.message
+    assert "1 saniyede bitmedi" in result.message
     assert result.hint
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts what a process has to wait")
+def test_time_in_which_other_programs_have_the_processor_does_not_count(tmp_path: Path) -> None:
+    """Six programs on one processor: what takes 0.2 s alone takes more than a second."""
+    here = f"import os, time; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})\n"
+    with ExitStack() as stack:
+        for _ in range(5):
+            command = [sys.executable, "-c", f"{here}print(flush=True)\nwhile True: pass"]
+            rival = stack.enter_context(  # Linux shares a processor out to sessions
+                subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+            )
+            stack.callback(rival.kill)
+            assert rival.stdout is not None
+            rival.stdout.readline()  # it runs
+        work = [sys.executable, "-c", f"{here}while time.process_time() < 0.2: pass"]
+        done = limited_process.run_limited(
+            work, tmp_path, clean_environment(tmp_path, []), Limits(seconds=0.8)
+        )
+    assert (done.ended, done.returncode) == (Ended.ITSELF, 0)
 
 
 @posix_only
@@ -136,18 +166,23 @@ def test_an_endless_loop_ends_at_the_limit_and_its_test_is_known(impatient: Grad
     ],
     ids=["at once", "bit by bit"],
 )
-def test_ten_gigabytes_are_not_given(grader: Grader, body: str) -> None:
-    result = judge(grader, greet(body))
+def test_ten_gigabytes_are_not_given(sparing: Grader, body: str) -> None:
+    result = judge(sparing, greet(body))
     assert (result.state, result.score) == (State.MEMORY, 0)
     assert "bellek" in result.message
 
 
-def test_memory_is_watched_from_outside_too(course: Course) -> None:
+def test_memory_is_watched_from_outside_too(sparing: Grader) -> None:
     """As on a system whose kernel sets no limit."""
     body = "import time\nkept = b'x' * 400_000_000\ntime.sleep(60)"
-    with copies(course) as made:
-        limited = reference_grader(course, made, limits=replace(LIMITS, memory=350_000_000))
-        assert judge(limited, greet(body)).state is State.MEMORY
+    assert judge(sparing, greet(body)).state is State.MEMORY
+
+
+@pytest.fixture
+def runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The temporary folder of this test's grading runs, which other programs' runs do not share."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
 
 
 # Each is bounded by itself, should the grader fail to stop it: so many processes, so many seconds.
@@ -173,39 +208,39 @@ return "x"
     [BOMB, ROW.format(leave=""), ROW.format(leave="os.setsid(); ")],
     ids=["a bomb", "a row", "a row that leaves the session"],
 )
-def test_a_fork_bomb_is_ended_with_all_its_children(impatient: Grader, body: str) -> None:
-    before = set(psutil.pids())
-    result = judge(impatient, greet(body))
+def test_a_fork_bomb_is_ended_with_all_its_children(grader: Grader, body: str, runs_folder: Path) -> None:
+    result = judge(grader, greet(body))
     assert result.score == 0
-    assert left_over(before) == []
+    assert left_over(runs_folder) == []
     if "setsid" not in body:
         assert (result.state, "process başlattı" in result.message) == (State.PROCESSES, True)
 
 
 @posix_only
 @pytest.mark.parametrize("leave", ["", "os.setsid()"])
-def test_what_a_right_answer_leaves_running_is_ended_too(grader: Grader, leave: str) -> None:
+def test_what_a_right_answer_leaves_running_is_ended_too(
+    grader: Grader, leave: str, runs_folder: Path
+) -> None:
     body = f"""import os, time
 if os.fork() == 0:
     {leave or "pass"}
-    time.sleep(60)
+    time.sleep(600)
     os._exit(0)
 return f"Merhaba {{name or 'herkes'}}"
 """
-    before = set(psutil.pids())
     started = time.monotonic()
     assert judge(grader, greet(body)).passed
-    assert time.monotonic() - started < 15
-    assert left_over(before) == []
+    assert time.monotonic() - started < 60
+    assert left_over(runs_folder) == []
 
 
-def left_over(before: set[int]) -> list[int]:
-    """The processes of a grading run that are new and alive."""
-    found = []
-    for each in psutil.process_iter(["pid", "cmdline", "status"]):
-        if each.info["pid"] not in before and "odev.runner" in (each.info["cmdline"] or []):
-            found.append(each.info["pid"])
-    return found
+def left_over(runs_folder: Path) -> list[int]:
+    """The processes of this test's grading runs, which are started with a path in that folder."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if any(argument.startswith(str(runs_folder)) for argument in process.info["cmdline"] or [])
+    ]
 
 
 EQUAL = "class Any:\n    def __eq__(self, other): return True\n"
@@ -253,6 +288,39 @@ def test_a_package_that_no_longer_imports_is_named_where_a_steps_file_imports_it
         result = judge(reference_grader(course, made, [1]), broken)
     assert (result.state, result.hint) == (State.FAILED, "f-string ile ismi ekle")
     assert result.message == "ModuleNotFoundError: No module named 'yok_boyle_bir_modul'"
+
+
+ASKS_FOR_A_PLUGIN = """
+
+@pytest.mark.task("1.1", points=4, hint="eklenti")
+def test_plugins(request):
+    from safechat.words import greet
+
+    loaded = [name for name in ("anyio", "timeout", "respx") if request.config.pluginmanager.has_plugin(name)]
+    assert (loaded, greet("")) == ([PLUGINS], "Merhaba herkes")
+"""
+
+
+@pytest.mark.parametrize("plugins", [[], ["anyio"], ["anyio", "timeout"]], ids=str)
+def test_a_run_loads_the_plugins_that_its_course_names_and_no_others(
+    tmp_path: Path, plugins: list[str]
+) -> None:
+    course = mini.mini_course(tmp_path)
+    named = ", ".join(map(repr, plugins))
+    mini.write(course.steps / "test_01_words.py", mini.STEPS_1 + ASKS_FOR_A_PLUGIN.replace("PLUGINS", named))
+    if plugins:
+        wanted = " ".join(f"-p {name}" for name in plugins)
+        mini.write(course.steps / "grading.ini", f"[pytest]\naddopts = {wanted}\n")
+    with copies(course) as made:
+        assert reference_grader(course, made, [1]).tasks
+
+
+def test_other_settings_list_the_tests_anew(tmp_path: Path) -> None:
+    course = mini.mini_course(tmp_path)
+    assert len(collect(course, 2)) == 1
+    mini.write(course.steps / "grading.ini", "[pytest]\npython_functions = nothing\n")
+    with pytest.raises(CourseError, match="no tests collected"):
+        collect(course, 2)
 
 
 def test_the_process_sees_no_key_an_empty_folder_and_a_home_of_its_own(

@@ -13,6 +13,7 @@ from odev.author import verify as verifying
 from odev.author.inspection import inspect
 from odev.author.verify import verify
 from odev.course.course import Course
+from odev.course.splice import splice
 
 LESSON = "01_words.ipynb"
 EASY = STUB = mini.GREET_STUB
@@ -57,7 +58,6 @@ def test_needs_the_other_task():
     assert count(greet("a")) == 2
 """
 PASSING_STUB = STUB.replace('raise NotImplementedError("ÖDEV 1.1")', "return f\"Merhaba {name or 'herkes'}\"")
-LOOP = "#| odev 1.1 words.greet\n# hint: f-string\ndef greet(name):\n    while True: pass\n"
 
 PROBLEMS: dict[str, tuple[Callable[[Course], object], str]] = {
     "a stub passes": (lambda c: lesson(c, PASSING_STUB, mini.COUNT_STUB), "task 1.1: the stub passes"),
@@ -130,7 +130,7 @@ PROBLEMS: dict[str, tuple[Callable[[Course], object], str]] = {
     ),
     "a definition too long": (
         lambda c: source(c, "    return len", "    x = 1\n" * 40 + "    return len"),
-        "task 1.2: count has 42 lines in src, 40 at most",
+        "task 1.2: count has 43 lines in src, 40 at most",
     ),
     "a definition that src does not have": (
         lambda c: source(c, "def count", "def count_words"), "task 1.2: words.py has no count",
@@ -145,18 +145,39 @@ RUN = [expected for _, expected in list(PROBLEMS.values())[:7]]
 
 @pytest.mark.parametrize(("change", "expected"), PROBLEMS.values(), ids=PROBLEMS.keys())
 def test_a_problem_is_named(tmp_path: Path, change: Callable[[Course], object], expected: str) -> None:
-    change(mini.mini_course(tmp_path))
-    look = verify if expected in RUN else lambda course: inspect(course).problems
-    problems = look(Course(tmp_path))
+    course = mini.mini_course(tmp_path)
+    if expected in RUN:
+        for path in course.wrong_answers.iterdir():
+            if path.stem != "1.1_no_name":  # the others would be a process more, for the same problem
+                path.unlink()
+    change(course)
+    changed = Course(tmp_path)
+    problems = verify(changed, [1]) if expected in RUN else inspect(changed).problems
     assert [each for each in problems if expected in each], problems
+
+
+def long_function(lines: int) -> str:
+    """`count` with so many lines; the first is a decorator, the next ones a docstring."""
+    head = ["@staticmethod", "def count(text: str) -> int:", '    """How many', '    words it has."""']
+    return "\n".join([*head, *["    x = 1"] * (lines - len(head) - 1), "    return len(WORD.findall(text))"])
+
+
+@pytest.mark.parametrize(("lines", "is_named"), [(40, False), (41, True)])
+def test_a_task_is_too_long_from_its_forty_first_line(tmp_path: Path, lines: int, is_named: bool) -> None:
+    course = mini.mini_course(tmp_path)
+    text = long_function(lines)
+    assert text.count("\n") + 1 == lines
+    (course.src / "safechat" / "words.py").write_text(splice(mini.MODULE, "count", text), "utf-8")
+    too_long = f"task 1.2: count has {lines} lines in src, 40 at most"
+    assert (too_long in inspect(course).problems) is is_named
 
 
 def test_a_wrong_answer_that_never_ends_fails_its_task_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verifying, "LIMITS", replace(verifying.LIMITS, seconds=4))
+    monkeypatch.setattr(verifying, "LIMITS", replace(verifying.LIMITS, seconds=3))
     course = mini.mini_course(tmp_path)
-    wrong(course, "1.1_no_name", LOOP)
+    wrong(course, "1.1_no_name", mini.NEVER_ENDS)
     assert verify(course, [1]) == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -37,3 +38,11 @@ class AsyncFake:
         if self.fails is not None and (error := self.fails(prompt)) is not None:
             raise error
         return completion(prompt)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for another thread's loop to get there."""
+    give_up = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < give_up
+        await asyncio.sleep(0.002)

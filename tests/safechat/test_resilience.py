@@ -150,7 +150,7 @@ def test_an_api_that_never_answers_ends_within_the_deadline(
     started = time.monotonic()
     with pytest.raises(ChatError):
         chat.generate("Merhaba", timeout=1, deadline=3)
-    assert time.monotonic() - started < 3.5 + 2  # 3 s by design; 2 s for a busy machine
+    assert time.monotonic() - started < 25, "the API answers after 30 s"
     assert not verdict(server).errors
 
 
@@ -158,4 +158,4 @@ def test_an_outage_makes_no_storm(server: LLMockServer, chat: ChatClientWrapper)
     server.state.scenarios.add(Fail(503, retry_after=0.05, times=None))
     outcomes = list(chat.map(["Merhaba"] * 200, workers=50))
     assert all(isinstance(outcome, ChatError) for outcome in outcomes)
-    assert len(server.state.journal.records(wait=2)) <= 300
+    assert len(server.state.journal.records(wait=2)) <= 100

@@ -1,1 +1,1 @@
-"""What an author of lessons runs: build and verify."""
+"""The commands of whoever writes the course: build and verify."""

@@ -1,9 +1,9 @@
-"""The solutions' notebooks: the lessons', with src's definitions in the task cells, run, outputs kept.
+"""Builds the solutions' notebooks: the lessons with src's definitions in the task cells, run, with outputs.
 
-Two builds differ in nothing: what changes from run to run by nature is taken out
-(counts of a kernel, addresses in memory, ports, folders of this machine), and a
-cell with the line `#| odev volatile` keeps the outputs that are already there
-while everything else is as it was. Not here: lessons, which are written by hand.
+Two builds are identical. What changes with every run is replaced (addresses in
+memory, ports, folders of this machine) or left out (the kernel's counts). A cell with
+the line `#| odev volatile` keeps its committed outputs as long as the rest of the
+notebook is unchanged. Not here: the lessons, which are written by hand.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from nbclient import NotebookClient
 
 from odev.course.cells import task_cell
 from odev.course.course import Course, CourseError
+from odev.course.files import replace_text, temporary_folder
 from odev.course.splice import definition_source, splice
 
-LARGEST = 300_000  # bytes of one notebook
+LARGEST_SOLUTION = 300_000  # bytes of one notebook
 _VOLATILE = re.compile(r"^#\|\s*odev\s+volatile\s*$", re.MULTILINE)
 _METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -44,7 +45,7 @@ _CHANGING = (
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """One solution: where it belongs, its text, and whether the file there is something else."""
+    """One solution: its path, its text, and whether the file at that path is different."""
 
     path: Path
     text: str
@@ -52,46 +53,44 @@ class Built:
 
 
 def build(course: Course, names: Iterable[str] = (), jobs: int = 2) -> list[Built]:
-    """Build every solution, or these lessons' (`01_hata_yonetimi`), and write nothing.
+    """Build every solution, or those of these lessons (`01_hata_yonetimi`). Nothing is written.
 
-    CourseError for a lesson that is wrong, fails when run, or grows too large.
+    CourseError for a lesson that is wrong, that fails, or whose solution is too large.
     """
     wanted = set(names)
     lessons = [path for path in course.notebooks() if not wanted or path.stem in wanted]
     with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(lambda path: _build(course, path), lessons))
+        return list(pool.map(lambda lesson: _build_one(course, lesson), lessons))
 
 
 def write(built: Iterable[Built]) -> list[Path]:
-    """Write the stale ones; which they are."""
-    written = []
-    for each in built:
-        if each.stale:
-            each.path.parent.mkdir(exist_ok=True)
-            each.path.write_text(each.text, encoding="utf-8", newline="\n")
-            written.append(each.path)
-    return written
+    """Write the stale solutions. Returns their paths."""
+    stale = [solution for solution in built if solution.stale]
+    for solution in stale:
+        solution.path.parent.mkdir(exist_ok=True)
+        replace_text(solution.path, solution.text)
+    return [solution.path for solution in stale]
 
 
 def orphans(course: Course) -> list[Path]:
-    """Solutions of lessons that are no more."""
+    """Solutions whose lesson does not exist any more."""
     names = {path.name for path in course.notebooks()}
     return [path for path in sorted(course.solutions.glob("[0-9][0-9]_*.ipynb")) if path.name not in names]
 
 
-def _build(course: Course, lesson: Path) -> Built:
+def _build_one(course: Course, lesson: Path) -> Built:
     notebook = solved(course, lesson)
-    with tempfile.TemporaryDirectory(prefix="odev-", ignore_cleanup_errors=True) as home:
-        _run(course, lesson, notebook, home)
-        _make_stable(notebook, _places(course, Path(home)))
+    with temporary_folder() as home:
+        _execute(course, lesson, notebook, home)
+        _make_stable(notebook, _places(course, home))
     target = course.solutions / lesson.name
-    committed = _read(target)
+    committed = _committed(target)
     if committed is not None and _without_volatile(committed) == _without_volatile(notebook):
         return Built(target, target.read_text(encoding="utf-8"), stale=False)
-    text = _text(notebook)
-    if len(text.encode()) > LARGEST:
+    text = _json_text(notebook)
+    if len(text.encode()) > LARGEST_SOLUTION:
         size = len(text.encode()) // 1000
-        raise CourseError(f"{lesson.name}: the solution has {size} KB; {LARGEST // 1000} KB at most")
+        raise CourseError(f"{lesson.name}: the solution has {size} KB; {LARGEST_SOLUTION // 1000} KB at most")
     return Built(target, text, stale=True)
 
 
@@ -117,11 +116,11 @@ def solved(course: Course, lesson: Path) -> Any:
     return notebook
 
 
-def _run(course: Course, lesson: Path, notebook: Any, home: str) -> None:
-    dropped = ("OPENAI_", "SAFECHAT_", "VAULT_", "BAO_", "ODEV_", "PYTEST_")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+def _execute(course: Course, lesson: Path, notebook: Any, home: Path) -> None:
+    not_passed_on = ("OPENAI_", "SAFECHAT_", "VAULT_", "BAO_", "ODEV_", "PYTEST_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(not_passed_on)}
     environment |= {
-        "IPYTHONDIR": home,
+        "IPYTHONDIR": str(home),
         "PYTHONPATH": os.pathsep.join([str(course.src), str(Path(__file__).parents[2])]),
         "PYTHONHASHSEED": "0",
         "PYTHONUTF8": "1",
@@ -135,21 +134,21 @@ def _run(course: Course, lesson: Path, notebook: Any, home: str) -> None:
         resources={"metadata": {"path": str(course.lessons)}},
     )
     try:
-        client.execute(env=environment, stderr=subprocess.DEVNULL)  # the kernel talks about itself
+        client.execute(env=environment, stderr=subprocess.DEVNULL)  # without the kernel's own messages
     except Exception as error:
         raise CourseError(f"{lesson.name}: the solution does not run: {error}") from error
 
 
 def _places(course: Course, home: Path) -> list[tuple[str, str]]:
-    """Folders of this machine, as they may stand in an output, and what stands there instead."""
+    """Folders of this machine that an output may name, with what replaces them, the longest first."""
     places = {
         str(course.root.resolve()): ".",
-        str(home.resolve()): "~",
+        str(home): "~",
         sysconfig.get_paths()["purelib"]: "…",
     }
     places |= {sysconfig.get_paths()["stdlib"]: "…", str(Path.home()): "~", tempfile.gettempdir(): "…"}
     longest_first = sorted(places.items(), key=lambda place: -len(place[0]))
-    return [(place, instead) for place, instead in longest_first if len(Path(place).parts) > 1]
+    return [(place, replacement) for place, replacement in longest_first if len(Path(place).parts) > 1]
 
 
 def _make_stable(notebook: Any, places: list[tuple[str, str]]) -> None:
@@ -157,30 +156,30 @@ def _make_stable(notebook: Any, places: list[tuple[str, str]]) -> None:
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({"tags": cell.metadata.tags} if "tags" in cell.metadata else {})
         if cell.cell_type == "code":
-            cell.outputs = [_stable(each, places) for each in _joined(cell.outputs)]
+            cell.outputs = [_stable(output, places) for output in _joined(cell.outputs)]
 
 
 def _joined(outputs: Iterable[Any]) -> Iterator[Any]:
-    """A stream arrives in pieces of any size, and the two streams in any order."""
+    """The outputs with the pieces of each stream joined; their size and order change with every run."""
     streams: dict[str, Any] = {}
-    for each in outputs:
-        if each.output_type == "stream":
-            if each.name in streams:
-                streams[each.name].text += each.text
+    for output in outputs:
+        if output.output_type == "stream":
+            if output.name in streams:
+                streams[output.name].text += output.text
             else:
-                streams[each.name] = each
+                streams[output.name] = output
             continue
         yield from (streams.pop(name) for name in sorted(streams, reverse=True))
-        yield each
+        yield output
     yield from (streams.pop(name) for name in sorted(streams, reverse=True))
 
 
 def _stable(output: Any, places: list[tuple[str, str]]) -> Any:
     def stable(text: str) -> str:
-        for place, instead in places:
-            text = text.replace(place, instead)
-        for pattern, instead in _CHANGING:
-            text = pattern.sub(instead, text)
+        for place, replacement in places:
+            text = text.replace(place, replacement)
+        for pattern, replacement in _CHANGING:
+            text = pattern.sub(replacement, text)
         return text
 
     for kind, value in output.get("data", {}).items():
@@ -195,21 +194,21 @@ def _stable(output: Any, places: list[tuple[str, str]]) -> Any:
 
 
 def _without_volatile(notebook: Any) -> Any:
-    kept = copy.deepcopy(notebook)
-    for cell in kept.cells:
+    without = copy.deepcopy(notebook)
+    for cell in without.cells:
         if cell.cell_type == "code" and _VOLATILE.search(cell.source):
             cell.outputs = []
-    return json.loads(_text(kept))
+    return json.loads(_json_text(without))
 
 
-def _read(path: Path) -> Any | None:
+def _committed(path: Path) -> Any | None:
     if not path.is_file():
         return None
     try:
         return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
     except (ValueError, nbformat.reader.NotJSONError):
-        return None  # broken: stale in any case
+        return None  # broken, so it is stale
 
 
-def _text(notebook: Any) -> str:
+def _json_text(notebook: Any) -> str:
     return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

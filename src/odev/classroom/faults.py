@@ -1,10 +1,10 @@
-"""What the classroom's API does that LLMock does not, as a small ASGI layer around it.
+"""What the classroom's API does and LLMock does not, as a small ASGI layer around LLMock.
 
-It takes only the classroom's keys; refuses a `temperature` for gpt-5* and the
-o-series as the real API does; gives every answer a request id; counts requests;
-and can be told to fail in the ways of proxies and networks: a page of HTML, a
-body that drips or breaks off, no answer at all. Told over HTTP, under /_odev,
-so that a notebook and a script can do it alike.
+It accepts only the classroom's keys; refuses a `temperature` for gpt-5* and the
+o-series as the real API does; gives every answer a request id; and records the
+requests. It can fail as proxies and networks do: with a page of HTML, a body that
+drips or breaks off, or no answer at all. It is controlled over HTTP, under /_odev, so
+that notebooks and scripts use the same way. Not here: the client for that (api.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ Kind = Literal["answer", "cut", "drip", "hang"]
 
 PAGE = "<html><head><title>Proxy</title></head><body><h1>Corporate proxy: please log in</h1></body></html>"
 
-MODELS = ("gpt-5-mini", "gpt-5-nano", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini")  # those it lists; it plays any
+# What /models lists; a request may name any other model.
+MODELS = ("gpt-5-mini", "gpt-5-nano", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini")
 
 _REASONING = re.compile(r"^(gpt-5|o\d)")
 _CHAT = "/chat/completions"
@@ -38,8 +39,8 @@ _CHAT = "/chat/completions"
 class Fault:
     """How the next `times` chat requests are answered (None: all of them, until a reset).
 
-    `answer` sends `body` as it is, `cut` its first half and then closes the
-    connection, `drip` a byte each `seconds`, `hang` nothing, ever.
+    `answer` sends `body` as it is; `cut` sends its first half and closes the
+    connection; `drip` sends one byte every `seconds`; `hang` never sends anything.
     """
 
     kind: Kind
@@ -63,7 +64,7 @@ class Request:
 
 @dataclass
 class FaultLayer:
-    """The ASGI app."""
+    """The ASGI app: `app` behind the faults. `faults` holds each fault with the requests that it has left."""
 
     app: App
     keys: set[str]
@@ -76,7 +77,7 @@ class FaultLayer:
 
     @property
     def state(self) -> Any:
-        """LLMock's, for LLMockServer."""
+        """LLMock's own state, which LLMockServer looks for."""
         return self.app.state  # type: ignore[attr-defined]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,7 +113,7 @@ class FaultLayer:
                 await _misbehave(fault, receive, recorded)
             elif refusal is not None:
                 status, error = refusal
-                await _respond(recorded, status, json.dumps({"error": error}).encode())
+                await _respond_json(recorded, status, {"error": error})
             else:
                 await self.app(scope, _replayed(raw, receive), recorded)
         finally:
@@ -120,10 +121,10 @@ class FaultLayer:
 
     async def _models(self, scope: Scope, send: Send) -> None:
         if (refusal := self._wrong_key(scope)) is not None:
-            await _respond(send, refusal[0], json.dumps({"error": refusal[1]}).encode())
+            await _respond_json(send, refusal[0], {"error": refusal[1]})
             return
         data = [{"id": model, "object": "model", "created": 0, "owned_by": "classroom"} for model in MODELS]
-        await _respond(send, 200, json.dumps({"object": "list", "data": data}).encode())
+        await _respond_json(send, 200, {"object": "list", "data": data})
 
     def _next_fault(self) -> Fault | None:
         if not self.faults:
@@ -136,7 +137,7 @@ class FaultLayer:
         return fault
 
     def _refusal(self, scope: Scope, body: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
-        """The real API's words for a wrong key, and for what a reasoning model does not take."""
+        """Status and error, worded as the real API's: a wrong key, a parameter that the model refuses."""
         if (wrong_key := self._wrong_key(scope)) is not None:
             return wrong_key
         if not self.refuses_temperature or not _REASONING.match(str(body.get("model", ""))):
@@ -166,11 +167,11 @@ class FaultLayer:
         return None
 
     async def _admin(self, scope: Scope, receive: Receive, send: Send) -> None:
-        told = _json(await _body(receive))
+        content = _json(await _body(receive))
         match scope["path"].removeprefix("/_odev/"):
             case "faults":
-                for each in told["faults"]:
-                    fault = Fault(**each)
+                for fields in content["faults"]:
+                    fault = Fault(**fields)
                     self.faults.append((fault, fault.times))
             case "reset":
                 self.faults.clear()
@@ -179,14 +180,14 @@ class FaultLayer:
                 self.keys = set(self._first_keys)
                 self.state.llmock.reset()
             case "settings":
-                self.refuses_temperature = bool(told.get("refuses_temperature", self.refuses_temperature))
-                self.keys = set(told.get("keys", self.keys))
+                self.refuses_temperature = bool(content.get("refuses_temperature", self.refuses_temperature))
+                self.keys = set(content.get("keys", self.keys))
             case "requests":
                 pass
             case unknown:
-                await _respond(send, 404, json.dumps({"error": f"no such thing: {unknown}"}).encode())
+                await _respond_json(send, 404, {"error": f"there is no /_odev/{unknown}"})
                 return
-        await _respond(send, 200, json.dumps({"requests": [asdict(each) for each in self.requests]}).encode())
+        await _respond_json(send, 200, {"requests": [asdict(request) for request in self.requests]})
 
 
 async def _misbehave(fault: Fault, receive: Receive, send: Send) -> None:
@@ -198,22 +199,26 @@ async def _misbehave(fault: Fault, receive: Receive, send: Send) -> None:
     if fault.kind == "answer":
         await _respond(send, fault.status, body, fault.content_type)
         return
-    await send(_start(fault.status, len(body), fault.content_type))
+    await send(_response_start(fault.status, len(body), fault.content_type))
     if fault.kind == "cut":
         await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-        return  # without the rest: uvicorn closes the connection
+        return  # uvicorn closes the connection, because the rest is missing
     for position in range(len(body)):
         await asyncio.sleep(fault.seconds)
         more = position + 1 < len(body)
         await send({"type": "http.response.body", "body": body[position : position + 1], "more_body": more})
 
 
-async def _respond(send: Send, status: int, body: bytes, content_type: str = "application/json") -> None:
-    await send(_start(status, len(body), content_type))
+async def _respond_json(send: Send, status: int, content: dict[str, Any]) -> None:
+    await _respond(send, status, json.dumps(content).encode(), "application/json")
+
+
+async def _respond(send: Send, status: int, body: bytes, content_type: str) -> None:
+    await send(_response_start(status, len(body), content_type))
     await send({"type": "http.response.body", "body": body})
 
 
-def _start(status: int, length: int, content_type: str) -> Message:
+def _response_start(status: int, length: int, content_type: str) -> Message:
     headers = [(b"content-type", content_type.encode()), (b"content-length", str(length).encode())]
     return {"type": "http.response.start", "status": status, "headers": headers}
 
@@ -232,13 +237,13 @@ async def _body(receive: Receive) -> bytes:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    given = False
+    is_sent = False
 
     async def replay() -> Message:
-        nonlocal given
-        if given:
+        nonlocal is_sent
+        if is_sent:
             return await receive()
-        given = True
+        is_sent = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay

@@ -1,11 +1,11 @@
-"""Runs a command for exactly as long as the process that asked for it lives.
+"""Runs a command, and ends it when the process that started the guard ends.
 
     python guard.py COMMAND ARGUMENT…
 
-Standard input is the lifeline: it ends when the owner closes it, exits, crashes
-or is killed, and then the command is ended too. So a classroom's server never
-outlives its notebook, on any system. Only the standard library: it starts in
-a few milliseconds.
+The owner holds the other end of standard input. It closes when the owner closes it,
+exits, crashes or is killed; then the guard ends the command. So a classroom's server
+never runs longer than its notebook, on any system. It imports the standard library
+only, to start in a few milliseconds.
 """
 
 from __future__ import annotations

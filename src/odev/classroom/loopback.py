@@ -1,4 +1,4 @@
-"""HTTP to this machine's own servers, past any proxy that the environment names."""
+"""HTTP to servers on this machine, without the proxy that the environment may name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import cast
 
 
 def open_url(url: str | urllib.request.Request, *, timeout: float, ca: Path | None = None) -> HTTPResponse:
-    """As urllib.request.urlopen. Raises OSError."""
+    """The same as urllib.request.urlopen, without a proxy. `timeout` in seconds. Raises OSError."""
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
     if ca is not None:
         context = ssl.create_default_context(cafile=str(ca))
@@ -20,7 +20,7 @@ def open_url(url: str | urllib.request.Request, *, timeout: float, ca: Path | No
 
 
 def without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that keep a program's requests to this machine off the proxy of `environment`."""
-    named = environment.get("NO_PROXY") or environment.get("no_proxy") or ""
-    hosts = dict.fromkeys([*filter(None, named.split(",")), "127.0.0.1", "localhost"])
+    """NO_PROXY as in `environment`, with this machine added, so that requests to it use no proxy."""
+    before = environment.get("NO_PROXY") or environment.get("no_proxy") or ""
+    hosts = dict.fromkeys([*filter(None, before.split(",")), "127.0.0.1", "localhost"])
     return dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(hosts))

@@ -1,13 +1,13 @@
 """The classroom: an OpenAI-compatible API and a Vault, both real servers on this machine.
 
-    with Classroom() as room:          # started, and stopped for certain
+    with Classroom() as room:          # runs inside this block
         OpenAI(base_url=room.api.base_url, api_key=room.api.key)
 
-    classroom = start()                # a notebook's first cell: until the kernel ends
+    classroom = start()                # in a notebook's first cell: runs until the kernel ends
 
-Nothing leaves the machine and no key is needed. A classroom that already runs
-(`python -m odev lab` starts one for all notebooks) is attached to: it is named
-in the variable ODEV_CLASSROOM.
+Nothing leaves the machine and no key is needed. If the variable ODEV_CLASSROOM names
+a classroom that runs already (`python -m odev lab` starts one for all notebooks), that
+one is used. Not here: the two servers (api.py, vault.py).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ VARIABLE = "ODEV_CLASSROOM"
 
 
 class Classroom:
-    """Both servers. Started by `with`, or attached to when ODEV_CLASSROOM names running ones."""
+    """Both servers. `with` starts them, or attaches to those that ODEV_CLASSROOM names."""
 
     def __init__(self) -> None:
         self.attached = False
@@ -45,26 +45,26 @@ class Classroom:
         self.stop()
 
     def stop(self) -> None:
-        """Stop what this object started; what it attached to stays."""
+        """Stop the servers that this object started; those that it attached to go on."""
         while self._servers:
             self._servers.pop().stop()
 
     def environment(self) -> dict[str, str]:
-        """The variables with which a program finds the classroom, in place of OpenAI and a real Vault."""
-        whole = {"url": self.api.url, "key": self.api.key, "vault": self.vault.to_dict()}
+        """The variables that make a program use the classroom in place of OpenAI and a real Vault."""
+        addresses = {"url": self.api.url, "key": self.api.key, "vault": self.vault.to_dict()}
         return {
             "OPENAI_BASE_URL": self.api.base_url,
             "OPENAI_API_KEY": self.api.key,
             **without_proxy(os.environ),
             **self.vault.environment(),
-            VARIABLE: json.dumps(whole),
+            VARIABLE: json.dumps(addresses),
         }
 
     def _attach(self) -> bool:
         try:
-            named = json.loads(os.environ.get(VARIABLE, "{}"))
-            api = ClassroomAPI(named["url"], named["key"])
-            vault = VaultInfo(**named["vault"])
+            addresses = json.loads(os.environ.get(VARIABLE, "{}"))
+            api = ClassroomAPI(addresses["url"], addresses["key"])
+            vault = VaultInfo(**addresses["vault"])
         except (ValueError, LookupError, TypeError):
             return False
         if not (api.is_up() and vault.is_up()):
@@ -84,7 +84,7 @@ _current: Classroom | None = None
 
 
 def start() -> Classroom:
-    """The classroom of this process, started at the first call; programs run from here find it too."""
+    """The classroom of this process, started at the first call; the programs that it starts use it too."""
     global _current
     if _current is None:
         _current = Classroom().__enter__()

@@ -1,13 +1,13 @@
 """The classroom's Vault: a real OpenBao server in dev mode (it speaks Vault's API), on loopback.
 
-It holds the classroom's API key and one role that may read it and nothing else.
-All of it is in memory and gone at the end. Not for production, as dev mode never is.
+It holds the classroom's API key, and one role that may read that key and nothing else.
+All data is in memory and gone at the end; dev mode is never for production. Not here:
+the server's process (bao.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Self
 
 import hvac
 import requests
@@ -27,7 +27,7 @@ path "secret/data/{KEY_PATH}" {{
 
 @dataclass(frozen=True, slots=True)
 class VaultInfo:
-    """Where the classroom's Vault is, and how to log in. The root token is for the classroom itself."""
+    """The Vault's address and credentials. The root token is for the classroom only, never for students."""
 
     address: str
     role_id: str
@@ -35,7 +35,7 @@ class VaultInfo:
     root_token: str
 
     def environment(self) -> dict[str, str]:
-        """What a program needs to read the key as the role."""
+        """The variables with which a program logs in as the role and reads the key."""
         return {
             "VAULT_ADDR": self.address,
             "VAULT_ROLE_ID": self.role_id,
@@ -45,8 +45,8 @@ class VaultInfo:
         }
 
     def put_key(self, api_key: str) -> None:
-        """A new version of the key, as an operator rotates it."""
-        client = _root(self.address, self.root_token)
+        """Write a new version of the key, as an operator does to rotate it."""
+        client = _root_client(self.address, self.root_token)
         client.secrets.kv.v2.create_or_update_secret(KEY_PATH, {KEY_FIELD: api_key})
 
     def to_dict(self) -> dict[str, str]:
@@ -57,35 +57,29 @@ class VaultInfo:
 
 
 class VaultServer:
-    """The classroom's Vault, which ends with this object, or with this process, however that ends."""
+    """The classroom's Vault. It runs until `stop`, and never longer than this process."""
 
     def __init__(self) -> None:
         self._server = BaoServer()
 
     def start(self, api_key: str) -> VaultInfo:
-        """Start it, and put `api_key` where the role may read it."""
+        """Start it, with `api_key` where the role may read it."""
         self._server.start()
-        return _furnished(self._server.address, self._server.root_token, api_key)
+        return _set_up(self._server.address, self._server.root_token, api_key)
 
     def stop(self) -> None:
         self._server.stop()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-
-def _root(address: str, token: str) -> hvac.Client:
+def _root_client(address: str, token: str) -> hvac.Client:
     session = requests.Session()
-    session.trust_env = False  # past any proxy of the environment
+    session.trust_env = False  # no proxy from the environment
     return hvac.Client(address, token=token, session=session)
 
 
-def _furnished(address: str, root_token: str, api_key: str) -> VaultInfo:
-    """AppRole, the least policy that does, and the key."""
-    client = _root(address, root_token)
+def _set_up(address: str, root_token: str, api_key: str) -> VaultInfo:
+    """Enable AppRole, create the role with its small policy, and write the key."""
+    client = _root_client(address, root_token)
     client.sys.enable_auth_method("approle")
     client.sys.create_or_update_policy(ROLE, POLICY)
     client.auth.approle.create_or_update_approle(

@@ -7,7 +7,6 @@ cell metadata, no cell id. Not here: the definitions in a cell (splice.py).
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Iterable
@@ -15,9 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-LARGEST = 100_000_000  # bytes, outputs included; a notebook above it is not read
+from odev.course.splice import SpliceError, parse_cell
 
-# A formatter may have put a space into `#|`, and a student a word behind it.
+LARGEST_NOTEBOOK = 100_000_000  # bytes, outputs included; a larger one is not read
+
+# A formatter may put a space into `#|`, and a student a comment behind the tag.
 _TAG = re.compile(r"#\s*\|\s*odev\s+(\d{1,3})\.(\d{1,3})\s+([A-Za-z_][\w.]*)\.([A-Za-z_]\w*)\s*(?:#.*)?")
 
 
@@ -49,8 +50,9 @@ class TaskCell:
 
 @dataclass(frozen=True, slots=True)
 class Notebook:
-    """The tagged cells of one file, in their order, and its first heading; `problem` (Turkish) says why
-    there are none.
+    """The tagged cells of one file, in their order, and its first heading.
+
+    `problem` (Turkish) says why the file could not be read; it is empty for any other.
     """
 
     name: str
@@ -60,22 +62,22 @@ class Notebook:
 
 
 def task_cell(source: str) -> TaskCell | None:
-    """The cell, when its first line is a tag; comments, `%%time` and empty lines may stand above it."""
+    """The task cell; None without a tag. Above the tag only comments, `%%time` and empty lines may stand."""
     stripped = source.lstrip("\n\r \t\ufeff")
     for line in map(str.strip, stripped.split("\n")):
         match = _TAG.fullmatch(line)
         if match is not None:
             lesson, number, module, name = match.groups()
-            return TaskCell(TaskId(int(lesson), int(number)), module, name, _python(stripped))
+            return TaskCell(TaskId(int(lesson), int(number)), module, name, _without_ipython(stripped))
         if line and not line.startswith(("#", "%%")):
             break
     return None
 
 
-def _python(source: str) -> str:
-    """Without the lines that only IPython knows (`%timeit …`, `!pip …`); every other line where it was."""
-    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-        ast.parse(source)
+def _without_ipython(source: str) -> str:
+    """`pass` in place of the lines that only IPython knows (`%timeit …`, `!pip …`); no line moves."""
+    with suppress(SpliceError):
+        parse_cell(source)
         return source
     lines = [
         re.sub(r"\S.*", "pass", line) if line.lstrip().startswith(("%", "!")) else line
@@ -89,8 +91,8 @@ def task_cells(sources: Iterable[str]) -> tuple[TaskCell, ...]:
 
 
 def read_notebook(name: str, content: bytes) -> Notebook:
-    """Whatever the file holds, this returns: a notebook that cannot be read has a problem and no cells."""
-    if len(content) > LARGEST:
+    """The notebook. Nothing is raised: one that cannot be read has a problem and no cells."""
+    if len(content) > LARGEST_NOTEBOOK:
         return Notebook(name, problem=f"{name} çok büyük ({len(content) // 1_000_000} MB), okunmadı")
     try:
         cells = json.loads(content.decode("utf-8-sig"))["cells"]

@@ -1,30 +1,30 @@
 """The course: where its parts are, and which tasks it has.
 
 A task is a definition of the package, named by the tag of its cell in a lesson.
-Everything in odev is handed a `Course`, so that it works on any folder that is
-laid out like one. Not here: what is in the cells (cells.py), what to do with
-them (splice.py, grading.py).
+The other modules take a `Course` as an argument, so that they work on any folder
+that is laid out like one. Not here: what is in the cells (cells.py), how a cell
+gets into a module (splice.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from odev.course.cells import TaskId, read_notebook
 from odev.course.marker import STUDENT_MARKER, read_marker
-from odev.course.splice import Definition, definition
+from odev.course.splice import Definition, definition, splice
 
 
 class CourseError(Exception):
-    """The course itself is wrong, not a student's answer."""
+    """Something is wrong with the course itself, not with a student's answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One definition that students write: `read_reply` in reply.py, as task 1.2, from this lesson."""
+    """One definition that students write: `read_reply` in call/reply.py, as task 1.2, from this lesson."""
 
     id: TaskId
     module: str
@@ -36,13 +36,20 @@ class Task:
         return self.id.lesson
 
     @property
+    def full_name(self) -> str:
+        """The definition within the package: `call.reply.read_reply`."""
+        return f"{self.module}.{self.name}"
+
+    @property
     def file(self) -> str:
-        """Within the package."""
+        """The path of its module, relative to the package's folder."""
         return self.module.replace(".", "/") + ".py"
 
 
 @dataclass(frozen=True)
 class Course:
+    """The folder of a course, and the name of the package that it builds."""
+
     root: Path
     package: str = "safechat"
 
@@ -82,29 +89,28 @@ class Course:
     def tasks(self) -> tuple[Task, ...]:
         """Every task, in the order of their ids.
 
-        A student works in the lessons' own files, and may have lost a cell: so what
-        the lessons do not name is taken from the marker of a student's copy, else from
-        the solutions.
+        A student works in the lessons' own files and may delete a cell. So a student's copy names
+        its tasks in its marker; elsewhere the solutions name those that the lessons do not.
         """
-        found: dict[TaskId, tuple[str, str]] = {}
+        names: dict[TaskId, tuple[str, str]] = {}
         if self.is_students:
-            for id, definition_name in read_marker(self.root)["tasks"].items():
-                module, _, name = definition_name.rpartition(".")
-                found[TaskId.parse(id)] = (module, name)
+            for id, full_name in read_marker(self.root).tasks.items():
+                module, _, name = full_name.rpartition(".")
+                names[TaskId.parse(id)] = (module, name)
         else:
             for path in (*self.notebooks(), *sorted(self.solutions.glob("[0-9][0-9]_*.ipynb"))):
                 for cell in read_notebook(path.name, path.read_bytes()).cells:
                     if cell.id.lesson == int(path.name[:2]):
-                        found.setdefault(cell.id, (cell.module, cell.name))
+                        names.setdefault(cell.id, (cell.module, cell.name))
         files = {int(path.name[:2]): path for path in self.notebooks()}
         return tuple(
-            Task(id, *found[id], files.get(id.lesson, self.lessons / f"{id.lesson:02}.ipynb"))
-            for id in sorted(found)
+            Task(id, *names[id], files.get(id.lesson, self.lessons / f"{id.lesson:02}.ipynb"))
+            for id in sorted(names)
         )
 
     @cached_property
     def stubs(self) -> Mapping[TaskId, str]:
-        """Each task's cell as the lesson gives it. CourseError when the lessons are not as they should be."""
+        """For each task, its cell as the lesson gives it. CourseError when a lesson is not right."""
         stubs: dict[TaskId, str] = {}
         for path in self.notebooks():
             notebook = read_notebook(path.name, path.read_bytes())
@@ -119,7 +125,7 @@ class Course:
         return stubs
 
     def tasks_of(self, *lessons: int) -> tuple[Task, ...]:
-        """The tasks of these lessons, of all without one."""
+        """The tasks of these lessons; without an argument, of all lessons."""
         return tuple(task for task in self.tasks if not lessons or task.lesson in lessons)
 
     def task(self, id: TaskId) -> Task:
@@ -129,18 +135,34 @@ class Course:
         raise CourseError(f"there is no task {id}")
 
     def definition_in_src(self, task: Task) -> Definition:
-        """The reference's definition, or in a student's copy the stub. CourseError when it is not there."""
+        """The task's definition as src has it: in a student's copy the stub, until an answer lands.
+
+        CourseError when it is not there.
+        """
         path = self.module(task)
         if not path.is_file():
             raise CourseError(f"task {task.id}: there is no {path}")
-        found = definition(path.read_text(encoding="utf-8"), task.name)
-        if found is None:
+        node = definition(path.read_text(encoding="utf-8"), task.name)
+        if node is None:
             raise CourseError(f"task {task.id}: {path.name} has no {task.name}")
-        return found
+        return node
+
+    def splice(
+        self, task: Task, module_source: str, cell_source: str, *, replacing: Collection[str] = ()
+    ) -> str:
+        """`module_source`, which is the task's module, with the task's definition from the cell.
+
+        Raises what splice.splice raises.
+        """
+        module = f"{self.package}.{task.module}"
+        return splice(module_source, task.name, cell_source, module=module, replacing=replacing)
 
 
 def find_course(start: Path | None = None) -> Course:
-    """The course around `start` (the current folder), else the one that odev itself lies in."""
+    """The course that `start` (by default the current folder) is in, else the one that odev is in.
+
+    CourseError (Turkish) when there is none.
+    """
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents, Path(__file__).resolve().parents[3]):
         if (folder / "lessons").is_dir() and (folder / "src" / "safechat").is_dir():

@@ -4,14 +4,14 @@ The lines of the old top-level definition go, those of the new one come; every
 other line stays as it was. What stands beside the definition in the new source:
 
 - an import whose name the module does not have yet is added to its imports. A
-  name that the module has stays the module's own, and `from __future__`, the
-  course tool and the module itself are never imported. A name that is a module
-  here and something else there cannot be both: SpliceError.
+  name that the module has stays as it is, and `from __future__`, the course tool
+  and the module itself are never imported. A name that one of the two imports as
+  a module, and the other from a module, is a SpliceError.
 - a function or class that the module does not have yet is added before the
   definition. One that it has stays as it is, unless `replacing` names it.
-- nothing else is carried over: no calls, no assignments, no tests of one's own.
+- nothing else is taken: no calls, no assignments, no tests of the student's own.
 
-Not here: cells and tags (cells.py), whether the result works (sandbox.py).
+Not here: cells and tags (cells.py), whether the result works (grading/).
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ def splice(
     `module` is the module's full name. SpliceError when the new source does not
     parse or does not define `name`; LookupError when the module does not.
     """
-    new = _parse(new_source)
-    wanted = _last(new.body, name)
+    new = parse_cell(new_source)
+    wanted = definition_in(new, name)
     if wanted is None:
         raise SpliceError(f"hücrede `{name}` tanımı yok")
     for helper in replacing:
         module_source = remove(module_source, helper, missing_ok=True)
     tree = ast.parse(module_source)
-    old = _last(tree.body, name)
+    old = definition_in(tree, name)
     if old is None:
         raise LookupError(f"the module has no definition {name!r}")
     own = _bound(tree)
     beside = [node for node in new.body if isinstance(node, Definition) and node.name not in {name, *own}]
-    pieces = [_lines(new_source, each) for each in _last_of_each(beside)]
-    text = _replaced(module_source, old, "\n\n\n".join([*pieces, _lines(new_source, wanted)]))
+    pieces = [_source_of(new_source, node) for node in _last_of_each(beside)]
+    text = _replaced(module_source, old, "\n\n\n".join([*pieces, _source_of(new_source, wanted)]))
     return _with_imports(text, list(_missing_imports(new, own, module)))
 
 
@@ -68,32 +68,42 @@ def remove(module_source: str, name: str, *, missing_ok: bool = False) -> str:
 
 
 def definition(source: str, name: str) -> Definition | None:
-    """The last top-level function or class of that name."""
-    return _last(ast.parse(source).body, name)
+    """The last top-level function or class of that name. SyntaxError when the source does not parse."""
+    return definition_in(ast.parse(source), name)
+
+
+def definition_in(tree: ast.Module, name: str) -> Definition | None:
+    """The same, in a source that is parsed already."""
+    last = None
+    for node in tree.body:
+        if isinstance(node, Definition) and node.name == name:
+            last = node
+    return last
 
 
 def definition_source(source: str, name: str) -> str:
     """Its lines, decorators included; LookupError when there is none."""
-    found = definition(source, name)
-    if found is None:
+    node = definition(source, name)
+    if node is None:
         raise LookupError(f"no definition {name!r}")
-    return _lines(source, found)
+    return _source_of(source, node)
 
 
 def helpers(module_source: str, name: str, new_source: str) -> list[str]:
     """The names that `splice` would add to the module beside `name`."""
     own = _bound(ast.parse(module_source))
-    nodes = [node for node in _parse(new_source).body if isinstance(node, Definition)]
+    nodes = [node for node in parse_cell(new_source).body if isinstance(node, Definition)]
     return sorted({node.name for node in nodes} - set(own) - {name})
 
 
 def first_line(node: ast.stmt) -> int:
-    """The line it begins on, from 1: decorators belong to it."""
+    """The number of its first line, from 1; its decorators belong to it."""
     decorators = node.decorator_list if isinstance(node, Definition) else []
-    return min([node.lineno, *(each.lineno for each in decorators)])
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
 
 
-def _parse(source: str) -> ast.Module:
+def parse_cell(source: str) -> ast.Module:
+    """The cell's syntax tree. SpliceError for whatever Python cannot read."""
     try:
         return ast.parse(source)
     except SyntaxError as error:
@@ -103,12 +113,8 @@ def _parse(source: str) -> ast.Module:
         raise SpliceError(f"Python bu hücreyi okuyamıyor: {error}") from None
 
 
-def _last(body: list[ast.stmt], name: str) -> Definition | None:
-    return next((node for node in reversed(body) if isinstance(node, Definition) and node.name == name), None)
-
-
 def _last_of_each(nodes: list[Definition]) -> list[Definition]:
-    """Without the ones that a later one of the same name replaces."""
+    """Without the definitions that a later one of the same name replaces."""
     last = {node.name: node for node in nodes}
     return [node for node in nodes if last[node.name] is node]
 
@@ -118,7 +124,7 @@ def _split(source: str) -> list[str]:
     return source.replace("\r\n", "\n").split("\n")
 
 
-def _lines(source: str, node: ast.stmt) -> str:
+def _source_of(source: str, node: ast.stmt) -> str:
     return "\n".join(_split(source)[first_line(node) - 1 : node.end_lineno])
 
 
@@ -133,9 +139,10 @@ def _replaced(source: str, node: ast.stmt, text: str) -> str:
 
 
 def _bound(tree: ast.Module) -> dict[str, tuple[str, str | None]]:
-    """The module's top-level names: where an import gets each from, ("", None) for what it defines.
+    """The module's top-level names, those under `if` and `try` too.
 
-    What stands under `if` and `try` is counted too.
+    The value is the name's origin: the module and the name in it that an import names; ("", None) for a
+    name that the module defines.
     """
     bound: dict[str, tuple[str, str | None]] = {}
     pending = list(tree.body)
@@ -144,7 +151,7 @@ def _bound(tree: ast.Module) -> dict[str, tuple[str, str | None]]:
         if isinstance(node, Definition):
             bound[node.name] = ("", None)
         elif isinstance(node, Import):
-            bound |= {name: origin for name, origin, _ in _names(node)}
+            bound |= {name: origin for name, origin, _ in _imported_names(node)}
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             bound |= dict.fromkeys(_assigned(node), ("", None))
         elif isinstance(node, ast.If | ast.Try):
@@ -153,13 +160,13 @@ def _bound(tree: ast.Module) -> dict[str, tuple[str, str | None]]:
 
 
 def _assigned(node: ast.Assign | ast.AnnAssign) -> Iterator[str]:
-    for each in ast.walk(node):
-        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
-            yield each.id
+    for child in ast.walk(node):
+        if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+            yield child.id
 
 
-def _names(node: Import) -> Iterator[tuple[str, tuple[str, str | None], str]]:
-    """The names that an import binds, where each is from, and the line that imports it alone."""
+def _imported_names(node: Import) -> Iterator[tuple[str, tuple[str, str | None], str]]:
+    """For each name that an import binds: the name, its origin, and the line that imports it alone."""
     for alias in node.names:
         renamed = f" as {alias.asname}" if alias.asname else ""
         if isinstance(node, ast.Import):
@@ -175,7 +182,7 @@ def _missing_imports(new: ast.Module, own: dict[str, tuple[str, str | None]], mo
     for node in new.body:
         if not isinstance(node, Import):
             continue
-        for name, (source, original), line in _names(node):
+        for name, (source, original), line in _imported_names(node):
             if source in ("__future__", module) or source.partition(".")[0] == "odev" or name == "*":
                 continue
             if name not in own:
@@ -188,7 +195,7 @@ def _missing_imports(new: ast.Module, own: dict[str, tuple[str, str | None]], mo
 
 
 def _with_imports(source: str, imports: list[str]) -> str:
-    """The lines after the last import at the top level, else after the docstring."""
+    """The source with these lines after its last top-level import, else after its docstring."""
     if not imports:
         return source
     body = ast.parse(source).body

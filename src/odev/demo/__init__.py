@@ -1,4 +1,4 @@
-"""The demo: the unsafe program and the safe one, on the same faults."""
+"""The demo's public names. Not here: what it shows (demo.py)."""
 
 from odev.demo.demo import ASK, show
 

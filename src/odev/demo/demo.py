@@ -1,8 +1,9 @@
-"""The main job in one minute: `ask_question.py` unsafe and safe, on the same faults, measured and drawn.
+"""The course's subject in one minute: `ask_question.py` unsafe and safe, on the same faults, measured.
 
-Both scripts are run as a student runs them, as programs of their own, against
-the classroom's API. What is shown is what they printed, the time until they
-ended, and the requests that the API saw.
+Both scripts run as a student runs them, each in its own process, against the
+classroom's API. The table shows the last line that each printed, the time until it
+ended, and the number of requests that the API saw. Not here: the scripts that stream,
+send many questions or meet a new key (scenes/).
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rich import box
 from rich.console import Console
@@ -29,6 +29,7 @@ from odev.classroom.api import APIServer, ClassroomAPI
 from odev.classroom.faults import Fault
 from odev.classroom.room import Classroom
 from odev.classroom.vault import VaultInfo
+from odev.course.files import temporary_folder
 
 ROOT = Path(__file__).parents[3]
 ASK = (ROOT / "lessons" / "ask_question.py", ROOT / "solutions" / "ask_question.py")
@@ -37,31 +38,37 @@ STREAM, LOAD, ROTATION = (
     for name in ("stream", "load", "rotation")
 )
 
-ANSWER = "Hello! You said: Merhaba"  # the classroom's whole answer; half of it is none
+ANSWER = "Hello! You said: Merhaba"  # the classroom's whole answer; a part of it does not count
 
-PATIENCE = 6.0  # seconds until a script that hangs is ended; the SDK's own limit is 600, three times
-TIMEOUT, DEADLINE = 1.0, 4.0  # the safe script's limits, in seconds: for an attempt, for the whole call
+PATIENCE = 6.0  # seconds until a script that hangs is ended; the SDK's limit is three times 600
+LONGEST = 60.0  # seconds until any other script is ended: a busy machine takes its time
+TIMEOUT, DEADLINE = 1.0, 4.0  # the safe script's limits in seconds: for one attempt, for the whole call
 
 Prepare = Callable[[ClassroomAPI, dict[str, str]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A fault: its name in both languages, how the API and the script's environment are set up for it,
-    the two scripts that meet it, and whether the key is rotated after their first answer."""
+    """A fault with its name in both languages.
+
+    `prepare` sets up the API and the script's environment, `scripts` are the unsafe and the safe one,
+    `rotates` says whether the key changes after their first answer, and `hangs` whether the unsafe
+    script never ends.
+    """
 
     tr: str
     en: str
     prepare: Prepare
     scripts: tuple[Path, ...] = ASK
     rotates: bool = False
+    hangs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What became of one script: its last words, the seconds it took, the requests the API saw."""
+class ScriptRun:
+    """How one script ended: the last line that it printed, the seconds until its end, the API's requests."""
 
-    said: str
+    last_line: str
     answered: bool
     ended: bool
     seconds: float
@@ -71,26 +78,25 @@ class Run:
 MODEL, SPARE_MODEL = "gpt-5-mini", "gpt-4o-mini"
 
 
-def _as_it_is(api: ClassroomAPI, environment: dict[str, str]) -> None:
-    """gpt-5-mini refuses temperature=0.7, in the classroom as outside."""
+def _temperature_refused(api: ClassroomAPI, environment: dict[str, str]) -> None:
+    """Nothing to do: gpt-5-mini refuses temperature=0.7, as the real one does."""
 
 
-def _good(api: ClassroomAPI, environment: dict[str, str]) -> None:
-    """Nothing fails: the model takes the temperature too."""
+def _nothing_fails(api: ClassroomAPI, environment: dict[str, str]) -> None:
+    """Nothing fails; the model also accepts the temperature."""
     api.settings(refuses_temperature=False)
 
 
-def _wrong_key(api: ClassroomAPI, environment: dict[str, str]) -> None:
+def _key_refused(api: ClassroomAPI, environment: dict[str, str]) -> None:
     api.settings(keys=["sk-another-key-0000"])
 
 
 def _rotate(api: ClassroomAPI, vault: VaultInfo, both: threading.Barrier) -> None:
-    """A new key, in Vault and at the API, which takes the old one no more, when both scripts have
-    their first answer."""
-    give_up = time.monotonic() + PATIENCE
+    """When both scripts have their first answer: put a new key into Vault, and let the API refuse the old."""
+    give_up = time.monotonic() + LONGEST
     while not any(request["status"] for request in api.requests()) and time.monotonic() < give_up:
         time.sleep(0.02)
-    both.wait(PATIENCE)
+    both.wait(LONGEST)
     new = f"{api.key}-new"
     vault.put_key(new)
     api.settings(keys=[new])
@@ -100,12 +106,12 @@ def _fault(fault: Fault) -> Prepare:
     return lambda api, environment: api.fault(fault)
 
 
-def _fails(**how: object) -> Prepare:
-    """An error of the API itself, and nothing else wrong."""
+def _fails(**details: object) -> Prepare:
+    """The API answers with an error; nothing else fails."""
 
     def prepare(api: ClassroomAPI, environment: dict[str, str]) -> None:
-        _good(api, environment)
-        api.behave("fail", **how)
+        _nothing_fails(api, environment)
+        api.behave("fail", **details)
 
     return prepare
 
@@ -116,15 +122,15 @@ def _shut_down(api: ClassroomAPI, environment: dict[str, str]) -> None:
 
 
 def _truncated(api: ClassroomAPI, environment: dict[str, str]) -> None:
-    """The stream ends in the middle of the answer, cleanly: the SDK sees no error in that."""
+    """The stream ends normally in the middle of the answer; for the SDK that is no error."""
     api.behave("stream_fault", kind="truncate", after_chunks=3, times=None)
 
 
 SCENES = (
-    Scene("iyi bir cevap", "a good answer", _good),
-    Scene("400: temperature", "400: temperature", _as_it_is),
-    Scene("yanlış anahtar", "a wrong key", _wrong_key),
-    Scene("anahtar değişti", "the key is rotated", _good, ROTATION, rotates=True),
+    Scene("iyi bir cevap", "a good answer", _nothing_fails),
+    Scene("400: temperature", "400: temperature", _temperature_refused),
+    Scene("yanlış anahtar", "a wrong key", _key_refused),
+    Scene("anahtar değişti", "the key is rotated", _nothing_fails, ROTATION, rotates=True),
     Scene("kredi bitti", "no credit left", _fails(status=429, code="insufficient_quota", times=None)),
     Scene("503, iki kez", "503, twice", _fails(status=503, retry_after=0.2, times=2)),
     Scene("429, 1 sn bekle", "429, wait 1 s", _fails(status=429, retry_after=1, times=1)),
@@ -132,19 +138,21 @@ SCENES = (
         "200 soru, API çökük", "200 calls, API down", _fails(status=503, retry_after=0.2, times=None), LOAD
     ),
     Scene("model kapatıldı", "the model is gone", _shut_down),
-    Scene("cevap gelmiyor", "no answer comes", _fault(Fault("hang", times=None))),
+    Scene("cevap gelmiyor", "no answer comes", _fault(Fault("hang", times=None)), hangs=True),
     Scene("proxy'den HTML", "HTML from a proxy", _fault(Fault("answer", times=None))),
     Scene("kopan bağlantı", "a cut connection", _fault(Fault("cut", times=None))),
     Scene("yarım kalan stream", "a stream that ends", _truncated, STREAM),
 )
 
 
-def measure() -> Iterator[tuple[Scene, Run, Run]]:
-    """Each scene with its two runs: the unsafe script's, the safe one's. The two run side by side,
-    each with an API of its own. The unsafe script has its key in the environment, the safe one takes it
-    from Vault."""
+def measure() -> Iterator[tuple[Scene, ScriptRun, ScriptRun]]:
+    """Each scene with two runs: the unsafe script's and the safe one's.
+
+    The two run at the same time, each with its own API. The unsafe script has its key in the environment;
+    the safe one reads it from Vault.
+    """
     with Classroom() as room, ExitStack() as stack, ThreadPoolExecutor(2) as pool:
-        folder = stack.enter_context(TemporaryDirectory())  # for the safe script's log
+        folder = stack.enter_context(temporary_folder())  # for the safe script's log
         apis = []
         for _ in range(2):
             server = APIServer(room.api.key)
@@ -152,7 +160,7 @@ def measure() -> Iterator[tuple[Scene, Run, Run]]:
             apis.append(server.start())
         for scene in SCENES:
             room.vault.put_key(room.api.key)
-            environments = [{**_clean(os.environ), **room.environment()} for _ in apis]
+            environments = [{**_without_settings(os.environ), **room.environment()} for _ in apis]
             del environments[1]["OPENAI_API_KEY"]
             for api, environment in zip(apis, environments, strict=True):
                 api.reset()
@@ -164,25 +172,29 @@ def measure() -> Iterator[tuple[Scene, Run, Run]]:
                 scene.prepare(api, environment)
             both = threading.Barrier(2)
             rotate = [partial(_rotate, api, room.vault, both) if scene.rotates else None for api in apis]
-            unsafe, safe = pool.map(_run, scene.scripts, apis, environments, [folder] * 2, rotate)
+            patience = (PATIENCE if scene.hangs else LONGEST, LONGEST)
+            unsafe, safe = pool.map(
+                _run_script, scene.scripts, apis, environments, [folder] * 2, patience, rotate
+            )
             yield scene, unsafe, safe
 
 
-def _clean(environment: os._Environ[str]) -> dict[str, str]:
-    """Without the settings of the person's own that would change what is shown."""
-    kept = {
+def _without_settings(environment: os._Environ[str]) -> dict[str, str]:
+    """The environment without this person's settings, which would change the results."""
+    others = {
         name: value for name, value in environment.items() if not name.startswith(("OPENAI_", "SAFECHAT_"))
     }
-    return {**kept, "PYTHONIOENCODING": "utf-8"}
+    return {**others, "PYTHONIOENCODING": "utf-8"}
 
 
-def _run(
+def _run_script(
     script: Path,
     api: ClassroomAPI,
     environment: dict[str, str],
-    folder: str,
+    folder: Path,
+    patience: float,
     meanwhile: Callable[[], None] | None,
-) -> Run:
+) -> ScriptRun:
     started = time.monotonic()
     with subprocess.Popen(
         [sys.executable, str(script)],
@@ -197,7 +209,7 @@ def _run(
         try:
             if meanwhile is not None:
                 meanwhile()
-            out, err = process.communicate("\n", timeout=PATIENCE)
+            out, err = process.communicate("\n", timeout=patience)
             ended = True
         except subprocess.TimeoutExpired:
             process.kill()
@@ -205,8 +217,8 @@ def _run(
             ended = False
     seconds = time.monotonic() - started
     lines = (out + err).strip().splitlines()
-    return Run(
-        said=lines[-1] if lines else "",
+    return ScriptRun(
+        last_line=lines[-1] if lines else "",
         answered=ended and process.returncode == 0 and lines[-1:] == [ANSWER],
         ended=ended,
         seconds=seconds,
@@ -221,10 +233,10 @@ _WORDS = {
         "program": "program",
         "unsafe": "güvensiz",
         "safe": "güvenli",
-        "said": "kullanıcının gördüğü",
+        "shown": "kullanıcının gördüğü",
         "seconds": "sn",
         "requests": "istek",
-        "waiting": f"{PATIENCE:g} sn sonra hâlâ bekliyordu (SDK'nın sınırı: 3 × 600 sn)",
+        "waiting": "{seconds:.0f} sn sonra hâlâ bekliyordu (SDK'nın sınırı: 3 × 600 sn)",
         "caption": "sn: programın açılışıyla birlikte süre. istek: API'nin gördüğü istek sayısı.\n"
         "Anahtar: güvensiz programda OPENAI_API_KEY, güvenli programda Vault (AppRole).",
     },
@@ -234,10 +246,10 @@ _WORDS = {
         "program": "program",
         "unsafe": "unsafe",
         "safe": "safe",
-        "said": "what the user saw",
+        "shown": "what the user saw",
         "seconds": "s",
         "requests": "requests",
-        "waiting": f"still waiting after {PATIENCE:g} s (the SDK's limit: 3 × 600 s)",
+        "waiting": "still waiting after {seconds:.0f} s (the SDK's limit: 3 × 600 s)",
         "caption": "s: seconds, the program's start included. requests: how many the API saw.\n"
         "The key: OPENAI_API_KEY for the unsafe program, Vault (AppRole) for the safe one.",
     },
@@ -245,24 +257,24 @@ _WORDS = {
 
 
 def show(console: Console, language: str) -> None:
-    """Run everything and print one table."""
+    """Run all scenes and print one table, in `tr` or `en`."""
     words = _WORDS[language]
     table = Table(title=words["title"], caption=words["caption"], box=box.SIMPLE_HEAD)
     table.add_column(words["fault"], no_wrap=True, style="bold")
     table.add_column(words["program"], no_wrap=True)
-    table.add_column(words["said"])  # the one that gives way on a narrow screen
+    table.add_column(words["shown"])  # on a narrow screen only this column gets shorter
     table.add_column(words["seconds"], no_wrap=True, justify="right")
     table.add_column(words["requests"], no_wrap=True, justify="right")
     with console.status("…") as status:
         for scene, unsafe, safe in measure():
             name = getattr(scene, language)
             status.update(name)
-            table.add_row(name, words["unsafe"], *_cells(unsafe, words))
-            table.add_row("", words["safe"], *_cells(safe, words))
+            table.add_row(name, words["unsafe"], *_table_cells(unsafe, words))
+            table.add_row("", words["safe"], *_table_cells(safe, words))
     console.print(table)
 
 
-def _cells(run: Run, words: dict[str, str]) -> tuple[Text, str, str]:
-    said = run.said if run.ended else words["waiting"]
-    style = "green" if run.answered else "yellow" if said.startswith("Cevap alınamadı") else "red"
-    return Text(said, style, no_wrap=True, overflow="ellipsis"), f"{run.seconds:.1f}", str(run.requests)
+def _table_cells(run: ScriptRun, words: dict[str, str]) -> tuple[Text, str, str]:
+    text = run.last_line if run.ended else words["waiting"].format(seconds=run.seconds)
+    style = "green" if run.answered else "yellow" if text.startswith("Cevap alınamadı") else "red"
+    return Text(text, style, no_wrap=True, overflow="ellipsis"), f"{run.seconds:.1f}", str(run.requests)

@@ -1,1 +1,1 @@
-"""Judging task cells: each in a limited process, by the tests of its task."""
+"""Judges task cells: each in a limited process, by the tests of its task."""

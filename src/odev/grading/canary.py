@@ -1,7 +1,7 @@
-"""Tests that must fail. One that passes shows that pytest, or Python, is no longer what it was.
+"""Tests that must fail. If one passes, the code under test has changed pytest or Python itself.
 
-They run last in a grading process, after the code under test had its say. Not
-collected by the project's own test run: the file's name is no test's.
+They run last in a grading process, after the code under test. The project's own
+test run does not collect them: the file's name does not begin with `test_`.
 """
 
 from __future__ import annotations

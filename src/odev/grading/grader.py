@@ -1,9 +1,8 @@
-"""Points for tasks: each task's cell in a process of its own, judged by the tests of that task alone.
+"""Judges task cells: each in its own process, by the tests of its task alone.
 
-A task's points are given when all its tests pass, and not in part. What is
-wrong with one cell costs that task and no other. It is a tripwire, not a
-sandbox: sandbox.py says what that means. Not here: who asks, and how it is
-shown (checking.py, submissions.py, report.py).
+A task gives its points when all its tests pass, and never a part of them. A wrong
+cell costs its own task and no other. This is not a sandbox: limited_process.py says
+what that means. Not here: a student's check, a class's grades (student/, instructor/).
 """
 
 from __future__ import annotations
@@ -17,23 +16,23 @@ from dataclasses import replace
 
 from odev.course.cells import TaskCell
 from odev.course.course import Course, CourseError, Task
-from odev.course.splice import SpliceError, definition
+from odev.course.splice import SpliceError, definition_in, parse_cell
 from odev.grading.junit import Run, StepTest
 from odev.grading.limited_process import Ended, Limits
-from odev.grading.result import State, TaskResult, result
-from odev.grading.steps import Copies, collect, run
+from odev.grading.result import State, TaskResult, task_result
+from odev.grading.steps import Copies, collect, run_tests
 
-_STUB = re.compile(r"NotImplementedError: ÖDEV (\d+\.\d+)")
+_STUB_ERROR = re.compile(r"NotImplementedError: ÖDEV (\d+\.\d+)")
 _TEST_TOOLS = {"pytest", "_pytest", "pluggy", "unittest", "odev"}
 _UNKNOWN = re.compile(r"NameError: name '(\w+)' is not defined")
 
 
 class Grader:
-    """Judges cells against one state of the course: its package is copied, its tests are listed, once.
+    """Judges cells against one state of the course.
 
-    `tests` is asked when it is needed: listing them takes a second. With `quick` the list that a run itself
-    makes does, where there is one: for a student's own eyes, not for a grade. A task without tests is a
-    CourseError.
+    `tests` is called only when the list is needed, because collecting takes a second. With `quick` the list
+    that the run itself collected is used, if there is one: good enough for a student's check, not for a
+    grade. A task without tests is a CourseError.
     """
 
     def __init__(
@@ -53,83 +52,88 @@ class Grader:
         self.tasks = tuple(tasks)
 
     def judge(self, task: Task, cell: TaskCell | None) -> TaskResult:
-        """The task, with this cell as its answer."""
+        """The result of the task with this cell as its answer."""
         return self.judge_with_run(task, cell)[0]
 
     def judge_with_run(self, task: Task, cell: TaskCell | None) -> tuple[TaskResult, Run | None]:
-        """The same, and what became of each test; None when there was nothing to run.
+        """The same with the run of its tests; None when nothing was run.
 
-        A missing cell is never run, so the reference never stands in for it.
+        A missing cell is never run, so the reference cannot earn its points.
         """
         if cell is None:
             return self._unrun(task, State.MISSING, f"{task.id} numaralı görev hücresi yok"), None
         if is_stub(cell.source, task):
             return self._unrun(task, State.UNWRITTEN, "henüz yazılmadı"), None
-        if _test_tools(cell.source):
+        if _imports_test_tools(cell.source):
             return self._unrun(task, State.TAMPERED, _MESSAGES[State.TAMPERED]), None
         try:
             with self._copies.changed(task, cell.source) as package:
-                done = run(self._course, package, [task.id], self._limits)
+                run = run_tests(self._course, package, [task.id], self._limits)
         except SpliceError as error:
             return self._unrun(task, State.UNREADABLE, str(error)), None
-        return self._read(task, done), done
+        return self._result(task, run), run
 
     def judge_all(self, cells: Sequence[tuple[Task, TaskCell | None]]) -> list[TaskResult]:
-        """Several at a time, the results in the order of `cells`."""
+        """Judge several cells at a time; the results are in the order of `cells`."""
         with ThreadPoolExecutor(default_jobs()) as pool:
             return list(pool.map(lambda pair: self.judge(*pair), cells))
 
     def _unrun(self, task: Task, state: State, message: str) -> TaskResult:
-        return result(task, self._of(task), state, message)
+        return task_result(task, self._tests_of(task), state, message)
 
-    def _read(self, task: Task, done: Run) -> TaskResult:
-        tests = self._of(task, done)
-        failure = done.failure(tests)
-        if done.tampered:
-            return result(task, tests, State.TAMPERED, _MESSAGES[State.TAMPERED])
+    def _result(self, task: Task, run: Run) -> TaskResult:
+        tests = self._tests_of(task, run)
+        failure = run.failure(tests)
+        if run.tampered:
+            return task_result(task, tests, State.TAMPERED, _MESSAGES[State.TAMPERED])
         if failure is None:
-            return result(task, tests, State.PASSED)
-        state, message = _why(done, failure.message, self._limits)
-        stub = _STUB.match(failure.message)
+            return task_result(task, tests, State.PASSED)
+        state, message = _why_failed(run, failure.message, self._limits)
+        stub = _STUB_ERROR.match(failure.message)
         if stub is not None and stub[1] == str(task.id):
             state, message = State.UNWRITTEN, "bir parçası henüz yazılmadı"
-        elif stub is not None:  # the hint is about this task, and would mislead
-            return result(task, tests, state, f"bunun için önce {stub[1]} numaralı görev gerekiyor")
-        judged = result(task, tests, state, message, failure.test)
-        if (unknown := _UNKNOWN.match(failure.message)) is not None:  # the hint is of another mistake
-            return replace(judged, hint=_CELL_ALONE.format(name=unknown[1]))
-        return judged
+        elif stub is not None:  # the hint is about this task and would mislead
+            return task_result(task, tests, state, f"bunun için önce {stub[1]} numaralı görev gerekiyor")
+        result = task_result(task, tests, state, message, failure.test)
+        unknown = _UNKNOWN.match(failure.message)
+        if unknown is not None:  # the hint is about another mistake
+            return replace(result, hint=_CELL_ALONE.format(name=unknown[1]))
+        return result
 
-    def _of(self, task: Task, done: Run | None = None) -> list[StepTest]:
-        own: list[StepTest] = []
-        if self._quick and done is not None and not done.broken:
-            own = [each for each in done.listed if each.task == task.id]
-        own = own or [each for each in self._tests() if each.task == task.id]
-        if not own:
-            raise CourseError(f"task {task.id} has no tests in {self._course.steps}")
-        return own
+    def _tests_of(self, task: Task, run: Run | None = None) -> list[StepTest]:
+        tests: list[StepTest] = []
+        if self._quick and run is not None and not run.broken:
+            tests = [test for test in run.listed if test.task == task.id]
+        tests = tests or [test for test in self._tests() if test.task == task.id]
+        if not tests:
+            raise _no_tests(self._course, task)
+        return tests
 
 
 def reference_grader(
     course: Course, copies: Copies, lessons: Sequence[int] = (), limits: Limits | None = None
 ) -> Grader:
-    """A grader for these lessons, of all without one. CourseError unless the reference passes every test."""
+    """A grader for these lessons, by default for all. CourseError unless the reference passes every test."""
     tests = collect(course, *lessons)
-    done = run(
-        course, copies.unchanged, {test.task for test in tests}, replace(limits or Limits(), seconds=120)
-    )
-    failure = done.failure(tests)
-    if failure is not None or done.tampered:
-        what = f"{failure.test.nodeid}: {failure.message}" if failure else "a canary passes"
-        raise CourseError(f"the reference in {course.src} does not pass: {what}\n{done.output[-2000:]}")
+    long = replace(limits or Limits(), seconds=120)
+    run = run_tests(course, copies.unchanged, {test.task for test in tests}, long)
+    failure = run.failure(tests)
+    if failure is not None or run.tampered:
+        reason = f"{failure.test.nodeid}: {failure.message}" if failure else "a canary passes"
+        raise CourseError(f"the reference in {course.src} does not pass: {reason}\n{run.output[-2000:]}")
     tasks = course.tasks_of(*lessons)
     for task in tasks:
         if all(test.task != task.id for test in tests):
-            raise CourseError(f"task {task.id} has no tests in {course.steps}")
+            raise _no_tests(course, task)
     return Grader(course, copies, tasks, lambda: tests, limits)
 
 
+def _no_tests(course: Course, task: Task) -> CourseError:
+    return CourseError(f"task {task.id} has no tests in {course.steps}")
+
+
 def default_jobs() -> int:
+    """The number of tasks that are judged at the same time."""
     return max(2, os.cpu_count() or 2)
 
 
@@ -138,25 +142,25 @@ def is_stub(source: str, task: Task | TaskCell) -> bool:
     raises the stub's NotImplementedError and does nothing else.
     """
     try:
-        found = definition(source, task.name)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False  # splice says what is wrong with it
-    functions = [found] if not isinstance(found, ast.ClassDef) else found.body
+        answer = definition_in(parse_cell(source), task.name)
+    except SpliceError:
+        return False  # the splice reports what is wrong with it
+    functions = answer.body if isinstance(answer, ast.ClassDef) else [answer]
     bodies = [
-        ast.unparse(each.body[-1]) if len(each.body) <= 1 + (ast.get_docstring(each) is not None) else ""
-        for each in functions
-        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (each is found or not each.name.startswith("__") or "ÖDEV" in ast.unparse(each))
+        ast.unparse(node.body[-1]) if len(node.body) <= 1 + (ast.get_docstring(node) is not None) else ""
+        for node in functions
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node is answer or not node.name.startswith("__") or "ÖDEV" in ast.unparse(node))
     ]
-    return bool(bodies) and all(each == f"raise NotImplementedError('ÖDEV {task.id}')" for each in bodies)
+    return bool(bodies) and all(body == f"raise NotImplementedError('ÖDEV {task.id}')" for body in bodies)
 
 
-def _test_tools(source: str) -> bool:
-    """Whether the cell imports what tests are made of; no code of the package has a use for that."""
+def _imports_test_tools(source: str) -> bool:
+    """Whether the cell imports a test library; the package's own code needs none."""
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False  # splice says what is wrong with it
+        tree = parse_cell(source)
+    except SpliceError:
+        return False  # the splice reports what is wrong with it
     for node in ast.walk(tree):
         names = []
         if isinstance(node, ast.Import):
@@ -165,17 +169,17 @@ def _test_tools(source: str) -> bool:
             names = [node.module or ""]
         roots = {name.partition(".")[0] for name in names}
         if node in tree.body:
-            roots.discard("odev")  # the lesson's own first line: splice leaves it out
+            roots.discard("odev")  # the lesson's own first line, which the splice leaves out
         if roots & _TEST_TOOLS:
             return True
     return False
 
 
-def _why(done: Run, message: str, limits: Limits) -> tuple[State, str]:
-    if done.ended is not Ended.ITSELF:
-        state = State(done.ended.value)
+def _why_failed(run: Run, message: str, limits: Limits) -> tuple[State, str]:
+    if run.ended is not Ended.ITSELF:
+        state = State(run.ended.value)
         return state, _MESSAGES[state].format(limits=limits, megabytes=limits.output // 1_000_000)
-    if not done.reported:
+    if not run.reported:
         return State.DIED, _MESSAGES[State.DIED]
     if message.startswith("MemoryError"):
         return State.MEMORY, _MESSAGES[State.MEMORY]

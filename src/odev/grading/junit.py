@@ -1,15 +1,15 @@
-"""What became of a run of the steps' tests, read from the JUnit report that it left, or did not leave.
+"""One run of the steps' tests, as its JUnit report shows it; the report may also be missing.
 
-No exit code is believed: the report is held against the list of tests that there
-are, and against the canaries, which must have failed. A test that is not in the
-report did not pass.
+The exit code does not count. The report is compared with the list of the tests that
+exist, and with the canaries, which must fail. A test that is not in the report did
+not pass. Not here: how the tests are run (steps.py), points (result.py).
 """
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,14 +40,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What became of one run. `passed` holds node ids; `running` is the test during which it ended early,
-    `broken` why a file of tests could not even be read: the package cannot be imported. `listed` are the
-    tests that the run itself found: for a student's own eyes that is enough, for a grade it is not.
+    """How one run ended, and which of its tests passed.
+
+    `passed` and the keys of `messages` are node ids. `running` is the last test that began. `broken` is the
+    error of a test file that could not be collected, because the package cannot be imported. `listed` are
+    the tests that the run itself collected: good enough for a student's check, not for a grade.
     """
 
     ended: Ended
     passed: frozenset[str] = frozenset()
-    messages: dict[str, str] = field(default_factory=dict)
+    messages: Mapping[str, str] = field(default_factory=dict)
     reported: bool = False
     broken: str = ""
     listed: tuple[StepTest, ...] = ()
@@ -56,7 +58,7 @@ class Run:
     output: str = ""
 
     def failure(self, tests: Iterable[StepTest]) -> Failure | None:
-        """The first of these that did not pass; the one that was running when there is no report."""
+        """The first of these tests that did not pass; without a report, the test that was running."""
         tests = tuple(tests)
         if not self.reported:
             at = next((test for test in tests if test.nodeid == self.running), None)
@@ -67,7 +69,8 @@ class Run:
         return None
 
 
-def read(report: Path, started: Path, outcome: Outcome) -> Run:
+def read_report(report: Path, started: Path, outcome: Outcome) -> Run:
+    """`started` is the file that holds the name of the last test that began."""
     running = started.read_text(encoding="utf-8") if started.is_file() else ""
     cut = Run(outcome.ended, running=running, output=outcome.output)
     if outcome.ended is not Ended.ITSELF or not report.is_file() or report.stat().st_size > _LARGEST_REPORT:
@@ -81,19 +84,18 @@ def read(report: Path, started: Path, outcome: Outcome) -> Run:
     canaries: dict[str, bool] = {}
     broken = ""
     for case in cases:
-        wrong = [each for each in case if each.tag in ("failure", "error", "skipped")]
-        nodeid = next(
-            (each.get("value", "") for each in case.iter("property") if each.get("name") == "nodeid"), ""
-        )
+        wrong = [child for child in case if child.tag in ("failure", "error", "skipped")]
+        properties = {item.get("name"): item.get("value", "") for item in case.iter("property")}
+        nodeid = properties.get("nodeid", "")
         if case.get("name") in canary.NAMES:
-            canaries[case.get("name", "")] = any(each.tag == "failure" for each in wrong)
+            canaries[case.get("name", "")] = any(child.tag == "failure" for child in wrong)
         elif wrong and not nodeid:
             broken = _cause(wrong[0])
         elif nodeid and wrong:
             messages.setdefault(nodeid, _one_line(wrong[0]))
         elif nodeid:
             passed.add(nodeid)
-    if not canaries:  # pytest was stopped on the way
+    if not canaries:  # pytest was stopped before its end
         return cut
     return Run(
         outcome.ended,
@@ -108,22 +110,22 @@ def read(report: Path, started: Path, outcome: Outcome) -> Run:
 
 
 def _cause(element: ElementTree.Element) -> str:
-    """The last error of a collection's traceback, as pytest marks it."""
+    """The last line that pytest marks as an error in the traceback of a collection."""
     lines = [line[1:].strip() for line in (element.text or "").splitlines() if line.startswith("E ")]
     return _short(lines[-1] if lines else element.get("message") or "")
 
 
 def _one_line(element: ElementTree.Element) -> str:
-    """The message as a person reads it: an assertion's own words; any other error with its class, and
-    the line of the package that raised it."""
+    """The message for a reader: an assertion's text alone; any other error with its class, and with the
+    line of the package that raised it."""
     lines = (element.get("message") or "").strip().splitlines() or [""]
-    said = lines[0].removeprefix("AssertionError: ").strip()
+    message = lines[0].removeprefix("AssertionError: ").strip()
     raised_at = _line_of_code(element.text or "")
-    return _short(f"{said} ← {raised_at}" if raised_at else said)
+    return _short(f"{message} ← {raised_at}" if raised_at else message)
 
 
 def _line_of_code(traceback: str) -> str:
-    """Where pytest's traceback ends, unless that is in a test."""
+    """The line of code that pytest's traceback ends at; empty when that is in a test."""
     places = re.findall(r"^(\S.*\.py):\d+: \w+$", traceback, re.MULTILINE)
     if not places or Path(places[-1]).name.startswith("test_"):
         return ""

@@ -1,13 +1,13 @@
-"""One process that may go wrong in any way, within limits, and nothing of it left behind.
+"""Runs one process within limits, and ends it together with every process that it started.
 
-A tripwire, not a sandbox: it keeps accidents and the usual tricks of one run
-away from the next. It does not keep hostile code from this user's files or from
-the network; for that, run the whole grading in a container of its own.
+This is not a sandbox. It stops accidents and the usual tricks, so that one run
+cannot harm the next. It does not keep hostile code away from this user's files or
+from the network; for that, run the whole grading in a container.
 
 Time, output, memory and the number of processes are watched from outside, on
 every system. On POSIX the process also limits itself before it runs anything
-(runner.py): address space, CPU time, file size and, for anyone but root, whom
-the kernel does not count, the user's processes. Not here: what is run (steps.py).
+(inside.py): address space, CPU time, file size and the number of the user's
+processes (the kernel does not count those of root). Not here: what is run (steps.py).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from pathlib import Path
 
 import psutil
 
-TOKEN = "ODEV_RUN"  # whoever inherits it belongs to the run, in whatever session
-_KEPT = (
+TOKEN = "ODEV_RUN"  # a process that inherits this variable belongs to the run, also in another session
+_KEPT_VARIABLES = (
     "PATH",
     "LANG",
     "SYSTEMROOT",
@@ -38,13 +38,18 @@ _KEPT = (
     "NUMBER_OF_PROCESSORS",
     "LD_LIBRARY_PATH",
 )
-_TICK = 0.05  # seconds between two looks
+_TICK = 0.05  # seconds between two checks of the limits
 _TAIL = 20_000  # bytes of output that are kept
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one run: wall-clock seconds; bytes of memory, of output and of one file; processes at once."""
+    """The limits of one run: wall-clock seconds; bytes of memory, of output and of one file; the number of
+    processes at the same time.
+
+    On Linux, seconds in which the run waits for the processor because other programs have it do not count, up
+    to nine times the limit.
+    """
 
     seconds: float = 20.0
     memory: int = 2 * 1024**3
@@ -67,28 +72,31 @@ class Ended(StrEnum):
 class Outcome:
     ended: Ended
     returncode: int
-    output: str  # the last of what it wrote
+    output: str  # the end of what it wrote
 
 
 def clean_environment(home: Path, paths: Sequence[Path]) -> dict[str, str]:
-    """No keys, no settings, a home and a temporary folder of its own, modules from `paths` first."""
-    kept = {name: value for name, value in os.environ.items() if name.upper() in _KEPT}
-    own = dict.fromkeys(
+    """An environment without keys and settings. `home` is also its temporary folder, and Python looks for
+    modules in `paths` first."""
+    kept = {name: value for name, value in os.environ.items() if name.upper() in _KEPT_VARIABLES}
+    homes = dict.fromkeys(
         ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "TMPDIR", "TEMP", "TMP"), str(home)
     )
     return {
         **kept,
-        **own,
+        **homes,
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "PYTHONUTF8": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
-        "MALLOC_ARENA_MAX": "2",  # glibc reserves 64 MB of address space a thread otherwise
+        "MALLOC_ARENA_MAX": "2",  # otherwise glibc reserves 64 MB of address space for each thread
     }
 
 
-def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], limits: Limits) -> Outcome:
-    """Run it in `folder` until it ends or breaks a limit; then end everything that it started."""
+def run_limited(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], limits: Limits
+) -> Outcome:
+    """Run the command in `folder` until it ends or exceeds a limit; then end all that it started."""
     token = secrets.token_hex(16)
     process = subprocess.Popen(
         command,
@@ -100,9 +108,9 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], li
         start_new_session=os.name == "posix",
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
     )
-    output = _Output(process)
+    output = _OutputReader(process)
     try:
-        ended = _watch(process, output, limits)
+        ended = _wait(process, output, limits)
     finally:
         _end_all(process, token)
     output.join()
@@ -111,8 +119,8 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], li
     return Outcome(ended, process.wait(), output.text())
 
 
-class _Output(threading.Thread):
-    """Reads all, counts it, keeps the tail."""
+class _OutputReader(threading.Thread):
+    """Reads all output, counts its bytes and keeps the end of it."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         super().__init__(daemon=True)
@@ -135,13 +143,14 @@ class _Output(threading.Thread):
         return self._tail.decode("utf-8", "replace")
 
 
-def _watch(process: subprocess.Popen[bytes], output: _Output, limits: Limits) -> Ended:
-    until = time.monotonic() + limits.seconds
+def _wait(process: subprocess.Popen[bytes], output: _OutputReader, limits: Limits) -> Ended:
+    started = time.monotonic()
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_TICK)
             return Ended.ITSELF
-        if time.monotonic() >= until:
+        kept_waiting = min(_kept_waiting(process.pid), 9 * limits.seconds)
+        if time.monotonic() - started - kept_waiting >= limits.seconds:
             return Ended.TIME
         if output.size > limits.output:
             return Ended.OUTPUT
@@ -152,16 +161,24 @@ def _watch(process: subprocess.Popen[bytes], output: _Output, limits: Limits) ->
             return Ended.MEMORY
 
 
+def _kept_waiting(pid: int) -> float:
+    """Seconds in which its main thread could run and had no processor. 0 where the kernel does not count
+    them: Linux writes the nanoseconds (Documentation/scheduler/sched-stats.rst)."""
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    return 0.0
+
+
 def _members(leader: int) -> list[int]:
-    """The processes of the run: its session on POSIX, the leader's descendants on Windows."""
+    """The processes of the run: on POSIX those of its session, on Windows the leader and its descendants."""
     if sys.platform == "win32":
         with contextlib.suppress(psutil.Error):
-            return [leader, *(each.pid for each in psutil.Process(leader).children(recursive=True))]
+            return [leader, *(child.pid for child in psutil.Process(leader).children(recursive=True))]
         return []
-    return [pid for pid in psutil.pids() if _session(pid) == leader and not _is_dead(pid)]
+    return [pid for pid in psutil.pids() if _session_id(pid) == leader and not _is_dead(pid)]
 
 
-def _session(pid: int) -> int:
+def _session_id(pid: int) -> int:
     if sys.platform != "win32":
         with contextlib.suppress(OSError):
             return os.getsid(pid)
@@ -169,14 +186,14 @@ def _session(pid: int) -> int:
 
 
 def _is_dead(pid: int) -> bool:
-    """Ended, and its parent does not ask: in a container nobody may ever."""
+    """Whether it has ended. It stays in the list until its parent asks, which in a container may be never."""
     with contextlib.suppress(psutil.Error):
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     return True
 
 
 def _memory(pids: list[int]) -> int:
-    """Bytes of physical memory, shared ones counted for each."""
+    """Bytes of physical memory; memory that processes share is counted once for each of them."""
     total = 0
     for pid in pids:
         with contextlib.suppress(psutil.Error):
@@ -185,10 +202,10 @@ def _memory(pids: list[int]) -> int:
 
 
 def _end_all(process: subprocess.Popen[bytes], token: str) -> None:
-    """Kill the group, then whoever left it, until nobody is left.
+    """Kill the process group, then the processes that left it, until none is left.
 
-    The group is killed in one call, which forking cannot outrun. A process that
-    took a session of its own is known by the token in its environment.
+    One call kills the whole group, so a process cannot escape by forking. A process that moved to another
+    session is found by the token in its environment.
     """
     if sys.platform == "win32" and process.poll() is None:
         for child in _members(process.pid):
@@ -199,7 +216,7 @@ def _end_all(process: subprocess.Popen[bytes], token: str) -> None:
                 os.killpg(process.pid, signal.SIGKILL)
         process.kill()
         process.wait()
-        left = {*_members(process.pid), *_bearers(token)}
+        left = {*_members(process.pid), *_processes_with(token)}
         if not left:
             return
         for pid in left:
@@ -207,13 +224,13 @@ def _end_all(process: subprocess.Popen[bytes], token: str) -> None:
         time.sleep(0.01)
 
 
-def _bearers(token: str) -> list[int]:
-    found = []
-    for each in psutil.process_iter():
+def _processes_with(token: str) -> list[int]:
+    pids = []
+    for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if each.status() != psutil.STATUS_ZOMBIE and each.environ().get(TOKEN) == token:
-                found.append(each.pid)
-    return found
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(TOKEN) == token:
+                pids.append(process.pid)
+    return pids
 
 
 def _kill(pid: int) -> None:

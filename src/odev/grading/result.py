@@ -1,4 +1,4 @@
-"""What became of a task: its state and its points. Not here: how it is judged (grader.py)."""
+"""A task's result: its state and its points. Not here: how a cell is judged (grader.py)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """`message` and `hint` are Turkish, for the one who wrote the cell."""
+    """`message` and `hint` are Turkish, for the student who wrote the cell."""
 
     task: str
     name: str
@@ -45,16 +45,32 @@ class TaskResult:
         return self.points if self.passed else 0
 
 
-def points(tests: Iterable[StepTest]) -> int:
-    """A task's points, as its tests tell. CourseError when they do not agree."""
-    told = {test.points for test in tests}
-    if len(told) != 1:
-        raise CourseError(f"the tests of one task disagree on its points: {sorted(told)}")
-    return told.pop()
+class Scored:
+    """Adds up the points of `results`; what has results inherits it."""
+
+    __slots__ = ()
+    results: tuple[TaskResult, ...]
+
+    @property
+    def score(self) -> int:
+        return sum(result.score for result in self.results)
+
+    @property
+    def points(self) -> int:
+        return sum(result.points for result in self.results)
 
 
-def result(
+def points_of(tests: Iterable[StepTest]) -> int:
+    """The points of the task that all these tests belong to. CourseError when the tests disagree."""
+    points = {test.points for test in tests}
+    if len(points) != 1:
+        raise CourseError(f"the tests of one task disagree on its points: {sorted(points)}")
+    return points.pop()
+
+
+def task_result(
     task: Task, tests: Sequence[StepTest], state: State, message: str = "", test: StepTest | None = None
 ) -> TaskResult:
+    """A result with the points of the task's tests, and with the name and the hint of the failed `test`."""
     hint, name = (test.hint, test.nodeid.partition("::")[2]) if test else ("", "")
-    return TaskResult(str(task.id), f"{task.module}.{task.name}", points(tests), state, message, hint, name)
+    return TaskResult(str(task.id), task.full_name, points_of(tests), state, message, hint, name)

@@ -1,1 +1,1 @@
-"""What an instructor runs: grade, release, and the files of learning platforms."""
+"""The commands of an instructor: grade and release."""

@@ -1,6 +1,6 @@
-"""Results for other programs: CSV, JSON, Gradescope's results.json, Classroom 50's result.json.
+"""Writes results for other programs: CSV, JSON, Gradescope's results.json, Classroom 50's result.json.
 
-Not here: tables for people (report.py).
+Not here: the table for a person (gradebook.py).
 """
 
 from __future__ import annotations
@@ -18,53 +18,53 @@ from odev.instructor.grade import Graded
 
 
 def write_csv(path: Path, all_graded: Sequence[Graded]) -> None:
-    """A line for each submission, a column for each task. With a BOM, which Excel needs to read Turkish."""
-    tasks = [each.task for each in all_graded[0].results] if all_graded else []
+    """Write a line for each submission, a column for each task. Excel needs the BOM to read Turkish."""
+    tasks = [result.task for result in all_graded[0].results] if all_graded else []
     with path.open("w", encoding="utf-8-sig", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["name", "score", "points", *tasks, "problems", "warnings"])
-        for each in all_graded:
-            problems = "; ".join(
-                f"{result.task}: {result.state}" for result in each.results if not result.passed
-            )
-            scores = [result.score for result in each.results]
-            row = [each.name, each.score, each.points, *scores, problems, "; ".join(each.warnings)]
+        for graded in all_graded:
+            problems = [f"{result.task}: {result.state}" for result in graded.results if not result.passed]
+            scores = [result.score for result in graded.results]
+            texts = ["; ".join(problems), "; ".join(graded.warnings)]
+            row = [graded.name, graded.score, graded.points, *scores, *texts]
             writer.writerow([_no_formula(value) for value in row])
 
 
 def _no_formula(value: object) -> object:
-    """A spreadsheet would calculate a name that begins like a formula."""
+    """The value, with a quote before a text that a spreadsheet would calculate as a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
 
 
 def write_json(path: Path, all_graded: Sequence[Graded]) -> None:
-    told = [
+    """Write a list of the submissions, each with its tasks."""
+    grades = [
         {
-            "name": each.name,
-            "score": each.score,
-            "points": each.points,
-            "warnings": each.warnings,
-            "tasks": [{**asdict(result), "score": result.score} for result in each.results],
+            "name": graded.name,
+            "score": graded.score,
+            "points": graded.points,
+            "warnings": graded.warnings,
+            "tasks": [{**asdict(result), "score": result.score} for result in graded.results],
         }
-        for each in all_graded
+        for graded in all_graded
     ]
-    _write(path, told)
+    _dump(path, grades)
 
 
 def write_gradescope(path: Path, graded: Graded) -> None:
-    """https://gradescope-autograders.readthedocs.io/en/latest/specs/"""
+    """Write one submission as https://gradescope-autograders.readthedocs.io/en/latest/specs/ asks for it."""
     tests = [
         {
-            "score": each.score,
-            "max_score": each.points,
-            "status": "passed" if each.passed else "failed",
-            "name": each.name,
-            "number": each.task,
-            "output": _output(each),
+            "score": result.score,
+            "max_score": result.points,
+            "status": "passed" if result.passed else "failed",
+            "name": result.name,
+            "number": result.task,
+            "output": _gradescope_output(result),
         }
-        for each in graded.results
+        for result in graded.results
     ]
-    _write(path, {"output": "\n".join(graded.warnings), "tests": tests})
+    _dump(path, {"output": "\n".join(graded.warnings), "tests": tests})
 
 
 def write_classroom50(
@@ -74,8 +74,11 @@ def write_classroom50(
     environment: Mapping[str, str] = os.environ,
     now: datetime | None = None,
 ) -> None:
-    """Schema classroom50/result/v1; which classroom and assignment it is, the environment says."""
-    told = {
+    """Write one submission by the schema classroom50/result/v1.
+
+    The environment names the classroom and the assignment.
+    """
+    content = {
         "schema": "classroom50/result/v1",
         "classroom": environment.get("CLASSROOM", ""),
         "assignment": environment.get("ASSIGNMENT", ""),
@@ -90,23 +93,23 @@ def write_classroom50(
         "max-score": graded.points,
         "tests": [
             {
-                "test-name": f"{each.task} {each.name}",
-                "passed": each.passed,
-                "score": each.score,
-                "max-score": each.points,
+                "test-name": f"{result.task} {result.name}",
+                "passed": result.passed,
+                "score": result.score,
+                "max-score": result.points,
             }
-            for each in graded.results
+            for result in graded.results
         ],
     }
-    _write(path, told)
+    _dump(path, content)
 
 
-def _output(result: TaskResult) -> str:
+def _gradescope_output(result: TaskResult) -> str:
     if result.passed:
         return "geçti"
     return "\n".join([result.message, *([f"İpucu: {result.hint}"] if result.hint else [])])
 
 
-def _write(path: Path, told: object) -> None:
+def _dump(path: Path, content: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

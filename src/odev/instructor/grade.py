@@ -1,14 +1,14 @@
-"""Many submissions, graded in parallel, a result file for each: started again, only what changed is graded.
+"""Grades many submissions in parallel, with a result file for each.
 
-Not here: what was handed in (handed_in.py), the judging (grading.py), files for other
-programs (exports.py).
+When it is started again, only what has changed is graded again. Not here: reading
+what was handed in (handed_in.py), judging a cell (grading/grader.py), files for
+other programs (exports.py).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -16,30 +16,23 @@ from pathlib import Path
 from typing import Any
 
 from odev.course.course import Course, Task
+from odev.course.files import replace_text
 from odev.course.package_files import package_files
 from odev.grading.grader import Grader, default_jobs, reference_grader
 from odev.grading.limited_process import Limits
-from odev.grading.result import State, TaskResult
+from odev.grading.result import Scored, State, TaskResult
 from odev.grading.steps import copies
 from odev.instructor.handed_in import Submission, find_submissions, read_submission
 
 
 @dataclass(frozen=True, slots=True)
-class Graded:
-    """A submission's results. `key` changes with its cells, and with the course."""
+class Graded(Scored):
+    """A submission's results. `key` changes when its cells or the course change."""
 
     name: str
     key: str
     results: tuple[TaskResult, ...]
     warnings: tuple[str, ...] = ()
-
-    @property
-    def score(self) -> int:
-        return sum(each.score for each in self.results)
-
-    @property
-    def points(self) -> int:
-        return sum(each.points for each in self.results)
 
 
 def grade(
@@ -50,53 +43,56 @@ def grade(
     lessons: Sequence[int] = (),
     jobs: int | None = None,
     limits: Limits | None = None,
-    done: Callable[[int], None] = lambda total: None,
+    progress: Callable[[int], None] = lambda total: None,
 ) -> list[Graded]:
-    """Every submission, in the order of names; a file for each in out/results, kept while nothing changes.
+    """Grade every submission; the results are in the order of the names, and as files in out/results.
 
-    `done` is called after each task with the number of all that are to be run.
+    A file there is used again while its submission and the course are unchanged. `progress` is called
+    after each task with the number of all tasks that are to be judged.
     """
     limits = limits or Limits()
-    submissions = [read_submission(*each) for each in sorted(find_submissions(paths, out).items())]
+    submissions = [read_submission(name, path) for name, path in sorted(find_submissions(paths, out).items())]
     folder = out / "results"
     folder.mkdir(parents=True, exist_ok=True)
     state = _digest_of_course(course, lessons, limits)
     finished: dict[str, Graded] = {}
-    for each in submissions:
-        kept = _kept(folder / f"{each.name}.json")
-        if kept is not None and kept.key == _key(each, state):
-            finished[each.name] = kept
-    left = [each for each in submissions if each.name not in finished]
+    for submission in submissions:
+        earlier = _load(folder / f"{submission.name}.json")
+        if earlier is not None and earlier.key == _key(submission, state):
+            finished[submission.name] = earlier
+    left = [submission for submission in submissions if submission.name not in finished]
     if left:
-        with copies(course) as made:
-            grader = reference_grader(course, made, lessons, limits)
-            for graded in _grade(grader, left, state, jobs or default_jobs(), done):
-                if all(each.state is not State.TIME for each in graded.results):  # the machine may be busy
-                    _keep(folder / f"{graded.name}.json", graded)
+        with copies(course) as package_copies:
+            grader = reference_grader(course, package_copies, lessons, limits)
+            for graded in _grade_all(grader, left, state, jobs or default_jobs(), progress):
+                # A task that was out of time is judged again: the machine may have been busy.
+                if all(result.state is not State.TIME for result in graded.results):
+                    _save(folder / f"{graded.name}.json", graded)
                 finished[graded.name] = graded
-    return [finished[each.name] for each in submissions]
+    return [finished[submission.name] for submission in submissions]
 
 
-def _grade(
-    grader: Grader, submissions: Sequence[Submission], state: str, jobs: int, done: Callable[[int], None]
+def _grade_all(
+    grader: Grader, submissions: Sequence[Submission], state: str, jobs: int, progress: Callable[[int], None]
 ) -> Iterator[Graded]:
-    """Each as soon as its last task is judged. All tasks stand in one line: a slow one holds nobody up."""
+    """Each submission as soon as its last task is judged. One pool judges all tasks, so a slow one delays
+    only its own submission."""
     total = len(submissions) * len(grader.tasks)
     pool = ThreadPoolExecutor(jobs)
     try:
         futures: dict[Future[TaskResult], tuple[Submission, Task]] = {
-            pool.submit(grader.judge, task, each.cells.get(task.id)): (each, task)
-            for each in submissions
+            pool.submit(grader.judge, task, submission.cells.get(task.id)): (submission, task)
+            for submission in submissions
             for task in grader.tasks
         }
-        results: dict[str, dict[Task, TaskResult]] = {each.name: {} for each in submissions}
+        results: dict[str, dict[Task, TaskResult]] = {submission.name: {} for submission in submissions}
         for future in as_completed(futures):
             submission, task = futures[future]
-            own = results[submission.name]
-            own[task] = future.result()
-            done(total)
-            if len(own) == len(grader.tasks):
-                in_order = tuple(own[each] for each in grader.tasks)
+            judged = results[submission.name]
+            judged[task] = future.result()
+            progress(total)
+            if len(judged) == len(grader.tasks):
+                in_order = tuple(judged[task] for task in grader.tasks)
                 yield Graded(submission.name, _key(submission, state), in_order, submission.warnings)
     finally:
         pool.shutdown(cancel_futures=True)
@@ -111,7 +107,7 @@ def _digest_of_course(course: Course, lessons: Sequence[int], limits: Limits) ->
     texts = [
         str(sorted(lessons)),
         str(limits),
-        str([(each.id, each.module, each.name) for each in course.tasks]),
+        str([(task.id, task.module, task.name) for task in course.tasks]),
     ]
     for folder in (course.src / course.package, course.steps, Path(__file__).parents[1]):
         texts += [f"{path.relative_to(folder)} {path.read_bytes()!r}" for path in package_files(folder)]
@@ -127,16 +123,17 @@ def _digest(texts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _keep(path: Path, graded: Graded) -> None:
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(json.dumps(asdict(graded), ensure_ascii=False, indent=1), encoding="utf-8")
-    os.replace(temporary, path)
+def _save(path: Path, graded: Graded) -> None:
+    replace_text(path, json.dumps(asdict(graded), ensure_ascii=False, indent=1))
 
 
-def _kept(path: Path) -> Graded | None:
+def _load(path: Path) -> Graded | None:
+    """None for a file that is not there or not right: that submission is graded again."""
     try:
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        results = tuple(TaskResult(**{**each, "state": State(each["state"])}) for each in told["results"])
-        return Graded(told["name"], told["key"], results, tuple(told["warnings"]))
+        saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        results = tuple(
+            TaskResult(**{**fields, "state": State(fields["state"])}) for fields in saved["results"]
+        )
+        return Graded(saved["name"], saved["key"], results, tuple(saved["warnings"]))
     except (OSError, ValueError, LookupError, TypeError):
-        return None  # not there, or half of one: it is graded anew
+        return None

@@ -1,14 +1,15 @@
 """`pytest --submission DIR`: the steps' tests against a submission, as pytest shows tests.
 
-A submission has no one package: each task is tested with the student's cell in a
-copy of its own. So a task's tests are run together in one limited process, as
-`grade` runs them, and what became of each is shown as that test's outcome here.
+A submission is not one package: each task is tested with the student's cell in its
+own copy of the package. So the tests of a task run together in one limited process,
+as `grade` runs them, and pytest then shows the outcome of each test as its own. Not
+here: the options of pytest (pytest_plugin.py).
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +20,23 @@ from odev.course.course import Course
 from odev.grading.grader import Grader
 from odev.grading.junit import Run, StepTest
 from odev.grading.result import TaskResult
-from odev.grading.steps import Copies
+from odev.grading.steps import copies
 from odev.instructor.handed_in import read_submission
 
 
 class NotPassed(Exception):
-    """A test that did not pass; its text is for the instructor, without a traceback of ours."""
+    """A test that did not pass; pytest shows its text alone, without a traceback."""
 
 
-class Judged:
-    """The submission's tasks, each judged when its first test is asked for."""
+class JudgedSubmission:
+    """A submission; each of its tasks is judged when its first test is asked for. Close it at the end."""
 
     def __init__(self, course: Course, path: Path, tests: Sequence[StepTest]) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="odev-", ignore_cleanup_errors=True)
+        self._stack = ExitStack()
         wanted = {test.task for test in tests}
         tasks = [task for task in course.tasks if task.id in wanted]
         self._tasks = {task.id: task for task in tasks}
-        self._grader = Grader(course, Copies(course, Path(self._folder.name).resolve()), tasks, lambda: tests)
+        self._grader = Grader(course, self._stack.enter_context(copies(course)), tasks, lambda: tests)
         self._submission = read_submission(path.name, path)
         self._judged: dict[TaskId, tuple[TaskResult, Run | None]] = {}
         self.warnings = self._submission.warnings
@@ -52,13 +53,13 @@ class Judged:
         return f"{result.task} {result.name}: {message or result.message}\nİpucu: {test.hint}"
 
     def close(self) -> None:
-        self._folder.cleanup()
+        self._stack.close()
 
 
 class SubmissionItem(pytest.Item):
     """One test of the steps, with the outcome that it had in its task's own process."""
 
-    def __init__(self, *, test: StepTest, judged: Judged, **arguments: Any) -> None:
+    def __init__(self, *, test: StepTest, judged: JudgedSubmission, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._test = test
         self._judged = judged
@@ -77,14 +78,14 @@ class SubmissionItem(pytest.Item):
         return self.path, 0, self.name
 
 
-def against(
+def items_for(
     course: Course, path: Path, items: Sequence[pytest.Item], tests: Sequence[StepTest]
-) -> tuple[Judged, list[pytest.Item]]:
-    """The same tests, in the same order, to be judged by the submission."""
-    judged = Judged(course, path, tests)
-    made: list[pytest.Item] = [
+) -> tuple[JudgedSubmission, list[pytest.Item]]:
+    """The same tests in the same order, as items that test the submission at this path."""
+    judged = JudgedSubmission(course, path, tests)
+    submission_items: list[pytest.Item] = [
         SubmissionItem.from_parent(item.parent, name=item.name, test=test, judged=judged)
         for item, test in zip(items, tests, strict=True)
         if item.parent is not None
     ]
-    return judged, made
+    return judged, submission_items

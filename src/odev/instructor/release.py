@@ -1,22 +1,21 @@
-"""The zip for students: the course without its solutions, with stubs in src from some lesson on.
+"""Makes the zip for students: the course without its solutions, with stubs in src from a given lesson on.
 
-Unpacked, it is a student's own copy (`.odev-student`): a passed check puts the
-student's code into its src. Not here: that (landing.py).
+Unpacked, it is a student's own copy (it holds `.odev-student`): a passed check puts
+the student's code into its src. Not here: how it gets there (course/students_copy.py).
 """
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from odev.course.course import Course, CourseError
+from odev.course.files import temporary_folder
 from odev.course.package_files import check_import
-from odev.course.splice import splice
 from odev.course.students_copy import mark_students
 
-FOLDER = "safechat-odev"  # what it unpacks to
+FOLDER = "safechat-odev"  # the folder in the zip
 _README = """# ÖDEV: production'a hazır bir LLM istemcisi
 
 ```sh
@@ -41,13 +40,16 @@ _ROOT_FILES = (
     ".gitattributes",
 )
 _LEFT_BEHIND = {"__pycache__", ".ipynb_checkpoints"}
-_DATE = (1980, 1, 1, 0, 0, 0)  # the same course makes the same zip
+_DATE = (1980, 1, 1, 0, 0, 0)  # a fixed date, so that the same course makes the same zip
 
 
 def release(course: Course, target: Path, lesson: int = 0) -> list[str]:
-    """Write the zip; the ids of the tasks that are stubs in it: those of this lesson and later."""
+    """Write the zip, with stubs for the tasks of this lesson and of later ones. Returns their ids.
+
+    CourseError in a student's copy, and when the package with the stubs cannot be imported.
+    """
     if course.is_students:
-        raise CourseError("this is a student's copy already")
+        raise CourseError("this is already a student's copy")
     stubs = course.stubs
     stubbed = [task for task in course.tasks if task.lesson >= lesson and task.id in stubs]
     texts: dict[Path, str] = {}
@@ -55,11 +57,9 @@ def release(course: Course, target: Path, lesson: int = 0) -> list[str]:
         path = course.module(task)
         course.definition_in_src(task)
         before = texts.get(path) or path.read_text(encoding="utf-8")
-        module = f"{course.package}.{task.module}"
-        texts[path] = splice(before, task.name, stubs[task.id], module=module)
-    with tempfile.TemporaryDirectory(prefix="odev-", ignore_cleanup_errors=True) as made:
-        root = Path(made)
-        for path in _files(course):
+        texts[path] = course.splice(task, before, stubs[task.id])
+    with temporary_folder() as root:
+        for path in _released_files(course):
             copy = root / path.relative_to(course.root)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(texts[path].encode() if path in texts else path.read_bytes())
@@ -70,19 +70,20 @@ def release(course: Course, target: Path, lesson: int = 0) -> list[str]:
     return [str(task.id) for task in stubbed]
 
 
-def _files(course: Course) -> Iterator[Path]:
-    """No solutions, no wrong answers, no tests but the steps' and what they import."""
+def _released_files(course: Course) -> Iterator[Path]:
+    """The files for students: no solutions, no wrong answers, and of the tests only the steps' and what they
+    import."""
     tests = course.root / "tests"
     yield from (path for name in _ROOT_FILES if (path := course.root / name).is_file())
     yield from _below(course.lessons)
     yield from _below(course.src)
     yield from _below(course.steps)
     yield from sorted(tests.glob("*.py"))
-    yield from sorted(each for each in (tests / "safechat").glob("*.py") if not each.name.startswith("test_"))
+    yield from sorted(path for path in (tests / "safechat").glob("*.py") if not path.name.startswith("test_"))
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """Without what programs leave there."""
+    """All files in this folder and below, without those that programs leave behind."""
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         left_behind = path.suffix == ".log" or any(

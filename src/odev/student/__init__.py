@@ -1,1 +1,1 @@
-"""What a student runs: check, status, package, lab."""
+"""The commands of a student: check, status, package, lab."""

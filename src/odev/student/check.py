@@ -1,8 +1,8 @@
 """`check` and `status`: a student's own work, judged as it stands, from a notebook or from a shell.
 
-In a notebook what was run last counts, saved or not; a task whose cell was not
-run in this session is read from the saved file. Not here: the judging
-(grading.py), how it looks (report.py), many students (submissions.py).
+In a notebook the version that was run last counts, saved or not; a task whose cell
+was not run in this session is read from the saved file. Not here: judging a cell
+(grading/grader.py), how results look (report.py), many students (instructor/grade.py).
 """
 
 from __future__ import annotations
@@ -28,43 +28,43 @@ LIMITS = Limits(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a notebook's kernel knows: the sources that were run, in their order, and the file, if known."""
+    """What a notebook's kernel knows: the sources that ran, in their order, and the notebook's file."""
 
     ran: tuple[str, ...] = ()
     path: Path | None = None
 
     def cells(self) -> dict[TaskId, TaskCell]:
-        """The last run version of each task's cell; the one that was run last is the last."""
-        found: dict[TaskId, TaskCell] = {}
+        """For each task the version that ran last, in the order in which these ran."""
+        cells: dict[TaskId, TaskCell] = {}
         for cell in task_cells(self.ran):
-            found.pop(cell.id, None)
-            found[cell.id] = cell
-        return found
+            cells.pop(cell.id, None)
+            cells[cell.id] = cell
+        return cells
 
 
 def this_session() -> Session:
-    """Of the notebook that this is called in; an empty one in a shell or a script."""
+    """The session of the notebook that calls this; an empty one in a shell or a script."""
     ipython = sys.modules.get("IPython")
     shell: Any = ipython.get_ipython() if ipython else None
     if shell is None:
         return Session()
-    told = (shell.user_ns.get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME"))
-    path = next((Path(each) for each in told if each and Path(each).is_file()), None)
+    names = (shell.user_ns.get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME"))
+    path = next((Path(name) for name in names if name and Path(name).is_file()), None)
     return Session(tuple(map(str, shell.user_ns.get("In", ()))), path)
 
 
 @dataclass(slots=True)
 class Work:
-    """The cells that are to be judged, and what is to be said about them."""
+    """The cells to judge, and notes (Turkish) for the report."""
 
     cells: dict[TaskId, TaskCell] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
 def check(what: object = None, *, course: Course | None = None, session: Session | None = None) -> Report:
-    """Judge a lesson (4) or a task ("4.2"); without either, the lesson that is being worked on.
+    """Judge a lesson (4) or a task ("4.2"); without an argument, the lesson that the student works on.
 
-    In a student's copy, what passes lands in src.
+    In a student's copy the answers that pass land in src.
     """
     course = course or find_course()
     session = session if session is not None else this_session()
@@ -76,9 +76,9 @@ def check(what: object = None, *, course: Course | None = None, session: Session
     if not tasks:
         what = f"{only} numaralı görev" if only else f"{lesson}. derste görev"
         return Report("odev check", (), (f"{what} yok.",))
-    work = _work(course, session, tasks)
-    results = _judge(course, tasks, work)
-    if _land(course, dict(zip(tasks, results, strict=True)), work) and session.ran:
+    work = _work_on(course, session, tasks)
+    results = _judge_tasks(course, tasks, work)
+    if _land_passed(course, dict(zip(tasks, results, strict=True)), work) and session.ran:
         work.notes.append("Bu notebook paketin eski hâlini görüyor; yenisi için: Kernel → Restart.")
     return Report(_title(course, lesson), tuple(results), tuple(work.notes))
 
@@ -87,26 +87,22 @@ def status(*, course: Course | None = None, session: Session | None = None) -> P
     """Every lesson's points, and the first task that has not passed. Nothing lands."""
     course = course or find_course()
     tasks = course.tasks
-    work = _work(course, session if session is not None else this_session(), tasks)
-    results = dict(zip(tasks, _judge(course, tasks, work), strict=True))
+    work = _work_on(course, session if session is not None else this_session(), tasks)
+    results = dict(zip(tasks, _judge_tasks(course, tasks, work), strict=True))
     lessons = [
         Report(
             _title(course, int(path.name[:2])),
-            tuple(results[each] for each in tasks if each.notebook == path),
+            tuple(results[task] for task in tasks if task.notebook == path),
         )
         for path in course.notebooks()
     ]
     left = next((task for task, result in results.items() if not result.passed), None)
-    where = (
-        f"Sıradaki: {left.id} {left.module}.{left.name} (lessons/{left.notebook.name})"
-        if left
-        else "Hepsi bitti!"
-    )
+    where = f"Sıradaki: {left.id} {left.full_name} (lessons/{left.notebook.name})" if left else "Hepsi bitti!"
     return Progress(tuple(lessons), where)
 
 
 def _wanted(what: object, course: Course, session: Session) -> tuple[int, TaskId | None]:
-    """The lesson, and the task if it is one alone. ValueError, in Turkish, for what is neither."""
+    """The lesson, and the task if only one is asked for. ValueError (Turkish) for anything else."""
     if what is None or what == "":
         return _lesson_at_hand(course, session), None
     text = str(what).strip()
@@ -120,19 +116,19 @@ def _wanted(what: object, course: Course, session: Session) -> tuple[int, TaskId
 
 
 def _lesson_at_hand(course: Course, session: Session) -> int:
-    """Of the task cell that was run last; of the open file; of the file that was saved last."""
+    """The lesson of the task cell that ran last, else of the open file, else of the file saved last."""
     ran = [id.lesson for id in session.cells()]
     if ran:
         return ran[-1]
-    by_age = sorted(course.notebooks(), key=lambda each: each.stat().st_mtime)
+    by_age = sorted(course.notebooks(), key=lambda path: path.stat().st_mtime)
     for path in [session.path] if session.path else reversed(by_age):
-        cells = _saved(path).cells
-        if cells:
-            return next(iter(cells)).lesson
+        saved = _saved_work(path).cells
+        if saved:
+            return next(iter(saved)).lesson
     raise ValueError("Hangi ders? check(1) gibi yaz.")
 
 
-def _saved(path: Path) -> Work:
+def _saved_work(path: Path) -> Work:
     notebook = read_notebook(path.name, path.read_bytes()) if path.is_file() else None
     if notebook is None:
         return Work(notes=[f"{path.name} bulunamadı."])
@@ -149,7 +145,7 @@ def _repeated(cells: Iterable[TaskCell]) -> list[TaskId]:
     return sorted({id for id in ids if ids.count(id) > 1})
 
 
-def _work(course: Course, session: Session, tasks: Iterable[Task]) -> Work:
+def _work_on(course: Course, session: Session, tasks: Iterable[Task]) -> Work:
     ran = session.cells()
     work = Work()
     files: dict[Path, Work] = {}
@@ -159,9 +155,9 @@ def _work(course: Course, session: Session, tasks: Iterable[Task]) -> Work:
             work.cells[task.id] = ran[task.id]
             continue
         path = task.notebook
-        if session.path is not None and task.id in _once(files, session.path).cells:
-            path = session.path  # a copy of the lesson, under a name of the student's own
-        saved = _once(files, path)
+        if session.path is not None and task.id in _read_once(files, session.path).cells:
+            path = session.path  # the student's copy of the lesson under another name
+        saved = _read_once(files, path)
         if task.id in saved.cells:
             work.cells[task.id] = saved.cells[task.id]
             unrun.append(str(task.id))
@@ -175,21 +171,21 @@ def _work(course: Course, session: Session, tasks: Iterable[Task]) -> Work:
     return work
 
 
-def _once(files: dict[Path, Work], path: Path) -> Work:
+def _read_once(files: dict[Path, Work], path: Path) -> Work:
     if path not in files:
-        files[path] = _saved(path)
+        files[path] = _saved_work(path)
     return files[path]
 
 
-def _judge(course: Course, tasks: Iterable[Task], work: Work) -> list[TaskResult]:
+def _judge_tasks(course: Course, tasks: Iterable[Task], work: Work) -> list[TaskResult]:
     tasks = tuple(tasks)
     lessons = {task.lesson for task in tasks}
-    with copies(course) as made:
-        grader = Grader(course, made, tasks, lambda: collect(course, *lessons), LIMITS, quick=True)
+    with copies(course) as package_copies:
+        grader = Grader(course, package_copies, tasks, lambda: collect(course, *lessons), LIMITS, quick=True)
         return grader.judge_all([(task, work.cells.get(task.id)) for task in tasks])
 
 
-def _land(course: Course, results: Mapping[Task, TaskResult], work: Work) -> bool:
+def _land_passed(course: Course, results: Mapping[Task, TaskResult], work: Work) -> bool:
     """Whether the student's src has changed."""
     changed = False
     for task, result in results.items():
@@ -201,7 +197,7 @@ def _land(course: Course, results: Mapping[Task, TaskResult], work: Work) -> boo
 
 
 def _title(course: Course, lesson: int) -> str:
-    """The lesson's own heading; its number when it has none."""
+    """The lesson's heading; without one, its number."""
     for path in course.notebooks():
         if int(path.name[:2]) == lesson:
             return read_notebook(path.name, path.read_bytes()).title or f"Ders {lesson}"

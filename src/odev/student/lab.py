@@ -1,7 +1,8 @@
 """JupyterLab with the classroom running, until Ctrl-C.
 
-One classroom for all notebooks, which find it in their environment. Everything
-listens on this machine's loopback alone, and ends with this process.
+All notebooks share one classroom, which they find in their environment. Everything
+listens on this machine's loopback only and ends with this process. Not here: the
+servers (classroom/).
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ def lab(course: Course, *, port: int = 8888, browser: bool = True) -> int:
     command = [
         *(sys.executable, "-m", "jupyter", "lab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"),
         *(f"--ServerApp.root_dir={course.lessons}", "--ServerApp.answer_yes=True"),
-        # Nothing is asked of the network: no news, no word of updates.
+        # JupyterLab must not use the network: no news, no search for updates.
         *("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
         *([] if browser else ["--ServerApp.open_browser=False"]),
-        *(["--allow-root"] if _is_root() else []),  # in a container one often is; it listens on loopback only
+        *(["--allow-root"] if _is_root() else []),  # common in a container; it listens on loopback only
     ]
     with Classroom() as room, _terminated_like_interrupted():
         process = subprocess.Popen(command, env={**os.environ, **room.environment()})
@@ -45,7 +46,7 @@ def _is_root() -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ctrl-C has reached it too, from the terminal; anything else has not."""
+    """End JupyterLab. Ctrl-C in a terminal has reached it already; other ends have not."""
     if process.poll() is None:
         process.terminate()
     try:
@@ -57,7 +58,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends the servers as Ctrl-C does."""
+    """Inside, SIGTERM raises KeyboardInterrupt as Ctrl-C does, so that the servers end."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -1,24 +1,24 @@
-"""A student's own package as a project that pip installs: src with the student's cells in it.
+"""Makes the student's own package: a project that pip installs, with the student's code in it.
 
-In a student's copy src holds what passed the check. Elsewhere the cells are those of
-the saved lessons; a task that is not written keeps what src has. Not here: whether they
-pass (`check` says that).
+In a student's copy the code is that of src, where the answers that passed have landed.
+Elsewhere it is src with the cells of the saved lessons; a task that is not written
+keeps the code of src. Not here: whether the cells pass (check.py).
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from odev.course.cells import TaskCell, TaskId, read_notebook
 from odev.course.course import Course, CourseError
+from odev.course.files import replace_text, temporary_folder
 from odev.course.package_files import check_import, package_files
-from odev.course.splice import SpliceError, splice
-from odev.course.students_copy import landed, replace_text
+from odev.course.splice import SpliceError
+from odev.course.students_copy import landed
 from odev.grading.grader import is_stub
 
 _README = """# {name}
@@ -39,35 +39,34 @@ print(chat.generate("Merhaba"))
 
 Benim yazdığım parçalar: {tasks}.
 """
-_KEPT = ("name", "version", "description", "requires-python", "dependencies", "scripts")
+_KEPT_SETTINGS = ("name", "version", "description", "requires-python", "dependencies", "scripts")
 
 
 def package(course: Course, target: Path) -> tuple[list[str], list[str]]:
-    """Make the project in `target`: a new or an empty folder, or that of an earlier time.
+    """Make the project in `target`: a new or empty folder, or one with an earlier project of this kind.
 
-    The ids of the tasks that are the student's own in it, and of those that are not. CourseError when the
-    package cannot be imported.
+    Returns the ids of the tasks with the student's own code, and those of the other tasks. CourseError when
+    `target` holds anything else, and when the package cannot be imported.
     """
-    if target.exists() and not _is_ours(course, target):
+    if target.exists() and not _may_be_replaced(course, target):
         raise CourseError(f"{target} boş değil ve bir paket de değil: başka bir klasör ver")
-    with tempfile.TemporaryDirectory(prefix="odev-", ignore_cleanup_errors=True) as folder:
-        made = Path(folder) / "made"
-        told = _made(course, made)
+    with temporary_folder() as folder:
+        tasks = _make_project(course, folder / "project")
         if target.exists():
             shutil.rmtree(target)
-        shutil.copytree(made, target)
-    return told
+        shutil.copytree(folder / "project", target)
+    return tasks
 
 
-def _is_ours(course: Course, target: Path) -> bool:
-    """An empty folder, or the project of an earlier time."""
+def _may_be_replaced(course: Course, target: Path) -> bool:
+    """Whether this is an empty folder, or an earlier project of this kind."""
     if not target.is_dir():
         return False
     return not any(target.iterdir()) or (target / "src" / course.package / "__init__.py").is_file()
 
 
-def _made(course: Course, target: Path) -> tuple[list[str], list[str]]:
-    cells = _cells(course)
+def _make_project(course: Course, target: Path) -> tuple[list[str], list[str]]:
+    cells = _saved_cells(course)
     src = target / "src" / course.package
     for path in package_files(course.src / course.package):
         copy = src / path.relative_to(course.src / course.package)
@@ -76,7 +75,7 @@ def _made(course: Course, target: Path) -> tuple[list[str], list[str]]:
     own: list[str] = []
     others: list[str] = []
     for task in course.tasks:
-        if course.is_students:  # its src holds what passed
+        if course.is_students:  # its src holds the answers that passed
             (own if str(task.id) in landed(course) else others).append(str(task.id))
             continue
         cell = cells.get(task.id)
@@ -84,10 +83,8 @@ def _made(course: Course, target: Path) -> tuple[list[str], list[str]]:
             others.append(str(task.id))
             continue
         path = src / task.file
-        before = path.read_text(encoding="utf-8")
-        module = f"{course.package}.{task.module}"
         try:
-            replace_text(path, splice(before, task.name, cell.source, module=module))
+            replace_text(path, course.splice(task, path.read_text(encoding="utf-8"), cell.source))
         except SpliceError as error:
             raise CourseError(f"{task.id}: {error}") from None
         own.append(str(task.id))
@@ -96,7 +93,7 @@ def _made(course: Course, target: Path) -> tuple[list[str], list[str]]:
     return own, others
 
 
-def _cells(course: Course) -> dict[TaskId, TaskCell]:
+def _saved_cells(course: Course) -> dict[TaskId, TaskCell]:
     cells: dict[TaskId, TaskCell] = {}
     for path in course.notebooks():
         cells |= {cell.id: cell for cell in read_notebook(path.name, path.read_bytes()).cells}
@@ -105,19 +102,21 @@ def _cells(course: Course) -> dict[TaskId, TaskCell]:
 
 def _write_project(course: Course, target: Path, own: list[str]) -> None:
     settings = course.root / "pyproject.toml"
-    ours: dict[str, Any] = {}
+    course_project: dict[str, Any] = {}
     if settings.is_file():
-        ours = tomllib.loads(settings.read_text(encoding="utf-8")).get("project", {})
+        course_project = tomllib.loads(settings.read_text(encoding="utf-8")).get("project", {})
     project = {"name": course.package, "version": "0.1.0", "requires-python": ">=3.11"}
-    project |= {key: ours[key] for key in _KEPT if key in ours}
+    project |= {key: course_project[key] for key in _KEPT_SETTINGS if key in course_project}
     project["readme"] = "README.md"
     extras = {
-        name: needs for name, needs in ours.get("optional-dependencies", {}).items() if name != "course"
+        name: needs
+        for name, needs in course_project.get("optional-dependencies", {}).items()
+        if name != "course"
     }
     lines = ["[build-system]", 'requires = ["hatchling>=1.27"]', 'build-backend = "hatchling.build"']
-    lines += ["", "[project]", *_toml({key: each for key, each in project.items() if key != "scripts"})]
-    if "scripts" in ours:
-        lines += ["", "[project.scripts]", *_toml(ours["scripts"])]
+    lines += ["", "[project]", *_toml({key: value for key, value in project.items() if key != "scripts"})]
+    if "scripts" in course_project:
+        lines += ["", "[project.scripts]", *_toml(course_project["scripts"])]
     if extras:
         lines += ["", "[project.optional-dependencies]", *_toml(extras)]
     lines += ["", "[tool.hatch.build.targets.wheel]", f'packages = ["src/{course.package}"]', ""]
@@ -129,5 +128,5 @@ def _write_project(course: Course, target: Path, own: list[str]) -> None:
 
 
 def _toml(table: dict[str, Any]) -> list[str]:
-    """Texts and lists of texts: JSON's notation is TOML's."""
+    """The lines of a table of texts and lists of texts, which TOML writes as JSON does."""
     return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]

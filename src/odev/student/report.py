@@ -1,6 +1,6 @@
-"""How results look: a table in a terminal, the same in a notebook, plain text anywhere else. In Turkish.
+"""How one student's results look, in Turkish: a table in a terminal and in a notebook, else plain text.
 
-Not here: files for other programs (exports.py).
+Not here: the table of a class and files for other programs (instructor/).
 """
 
 from __future__ import annotations
@@ -14,31 +14,23 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from odev.grading.result import TaskResult
+from odev.grading.result import Scored, TaskResult
 from odev.grading.signs import sign
 
 _LEFT = '<th style="text-align:left">'
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """Tasks with their points, what failed and the hint. The last value of a cell shows itself."""
+class Report(Scored):
+    """Tasks with their points, messages and hints. Notebooks and rich show it as a table."""
 
     title: str
     results: tuple[TaskResult, ...]
     notes: tuple[str, ...] = ()
 
     @property
-    def score(self) -> int:
-        return sum(each.score for each in self.results)
-
-    @property
-    def points(self) -> int:
-        return sum(each.points for each in self.results)
-
-    @property
     def passed(self) -> bool:
-        return all(each.passed for each in self.results)
+        return all(result.passed for result in self.results)
 
     def __rich__(self) -> RenderableType:
         table = Table(title=self.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
@@ -46,34 +38,33 @@ class Report:
         table.add_column("görev", no_wrap=True)
         table.add_column("puan", no_wrap=True, justify="right")
         table.add_column("sonuç")
-        for each in self.results:
-            said = Text(_said(each))
-            if each.hint:
-                said.append(f"\nİpucu: {each.hint}", style="cyan")
-            table.add_row(
-                sign(each.state).text(), f"{each.task} {each.name}", f"{each.score}/{each.points}", said
-            )
+        for result in self.results:
+            message = Text(_result_text(result))
+            if result.hint:
+                message.append(f"\nİpucu: {result.hint}", style="cyan")
+            task, points = f"{result.task} {result.name}", f"{result.score}/{result.points}"
+            table.add_row(sign(result.state).text(), task, points, message)
         return Group(table, Text(self._total(), style="bold"), *map(Text, self.notes))
 
     def __repr__(self) -> str:
         lines = [self.title]
-        for each in self.results:
-            mark = sign(each.state).mark
-            lines.append(f"{mark} {each.task} {each.name}  {each.score}/{each.points}  {_said(each)}")
-            if each.hint:
-                lines.append(f"    İpucu: {each.hint}")
+        for result in self.results:
+            task, points = f"{result.task} {result.name}", f"{result.score}/{result.points}"
+            lines.append(f"{sign(result.state).mark} {task}  {points}  {_result_text(result)}")
+            if result.hint:
+                lines.append(f"    İpucu: {result.hint}")
         return "\n".join([*lines, self._total(), *self.notes])
 
     def _repr_html_(self) -> str:
         rows = []
-        for each in self.results:
-            state = sign(each.state)
-            hint = f"<div><b>İpucu:</b> {escape(each.hint)}</div>" if each.hint else ""
+        for result in self.results:
+            state = sign(result.state)
+            hint = f"<div><b>İpucu:</b> {escape(result.hint)}</div>" if result.hint else ""
             rows.append(
                 f'<tr><td style="color:{state.color};font-weight:bold">{state.mark}</td>'
-                f'<td style="text-align:left">{escape(each.task)} <code>{escape(each.name)}</code></td>'
-                f"<td>{each.score}/{each.points}</td>"
-                f'<td style="text-align:left">{escape(_said(each))}{hint}</td></tr>'
+                f'<td style="text-align:left">{escape(result.task)} <code>{escape(result.name)}</code></td>'
+                f"<td>{result.score}/{result.points}</td>"
+                f'<td style="text-align:left">{escape(_result_text(result))}{hint}</td></tr>'
             )
         notes = "".join(f"<div>{escape(note)}</div>" for note in self.notes)
         return (
@@ -86,29 +77,29 @@ class Report:
         if not self.results:
             return ""
         praise = " Eline sağlık!" if self.passed else ""
-        whole = "Toplam " if len(self.results) > 1 else ""  # of one task it would look like the lesson's
-        return f"{whole}{self.score}/{self.points} puan.{praise}"
+        prefix = "Toplam " if len(self.results) > 1 else ""  # one task's points are not the lesson's total
+        return f"{prefix}{self.score}/{self.points} puan.{praise}"
 
 
-def _said(each: TaskResult) -> str:
-    return "geçti" if each.passed else each.message
+def _result_text(result: TaskResult) -> str:
+    return "geçti" if result.passed else result.message
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """All lessons: a line each, and what is next."""
+    """A line for each lesson, and what comes next (Turkish)."""
 
     lessons: tuple[Report, ...]
-    next: str
+    next_step: str
 
     def _lines(self) -> Sequence[tuple[str, str, str]]:
         return [
             (
-                each.title,
-                " ".join(sign(result.state).mark for result in each.results) or "–",
-                f"{each.score}/{each.points}",
+                lesson.title,
+                " ".join(sign(result.state).mark for result in lesson.results) or "–",
+                f"{lesson.score}/{lesson.points}",
             )
-            for each in self.lessons
+            for lesson in self.lessons
         ]
 
     def __rich__(self) -> RenderableType:
@@ -136,5 +127,6 @@ class Progress:
         )
 
     def _total(self) -> str:
-        score, points = sum(each.score for each in self.lessons), sum(each.points for each in self.lessons)
-        return f"Toplam {score}/{points} puan. {self.next}"
+        score = sum(lesson.score for lesson in self.lessons)
+        points = sum(lesson.points for lesson in self.lessons)
+        return f"Toplam {score}/{points} puan. {self.next_step}"

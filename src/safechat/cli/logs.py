@@ -1,7 +1,7 @@
-"""Reads a log that configure_logging wrote: a summary for an operator, and one call's story.
+"""Reads a log that configure_logging wrote: a summary for an operator, and the timeline of one call.
 
-In bounded memory, whatever the file's size. A line that is torn, or another
-program's, is counted and passed over. Not here: the screen (cli.py).
+In bounded memory, whatever the file's size. A line that is torn, or of another
+program, is counted and skipped. Not here: the screens (screens.py).
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 from safechat.cost import CostSum
 
+# How many of the slowest calls a summary lists.
 _SLOWEST = 5
-_STEP = math.log(1.01)  # a bucket of latencies is so wide: percentiles are right to within 1 %
+# The logarithm of a bucket's width: percentiles are right to within 1 %.
+_STEP = math.log(1.01)
 
-Line = dict[str, Any]
+LogLine = dict[str, Any]  # the fields of one record
 
 
 class Latencies:
-    """Milliseconds, in buckets."""
+    """Counts latencies in buckets, for percentiles in bounded memory. In milliseconds."""
 
     def __init__(self) -> None:
         self._buckets: Counter[int] = Counter()
@@ -49,7 +51,7 @@ class Latencies:
 
 @dataclass
 class LogSummary:
-    """What a log says of its calls. Times are in milliseconds."""
+    """The calls in a log, counted. Times are in milliseconds."""
 
     lines: int = 0
     foreign: int = 0
@@ -70,7 +72,7 @@ class LogSummary:
     def add(self, text: str) -> None:
         """One line of the file."""
         self.lines += 1
-        line = parsed(text)
+        line = parse_line(text)
         if line is None:
             self.foreign += 1
             return
@@ -92,8 +94,8 @@ class LogSummary:
                 self.waited_ms += _number(line.get("wait_ms"))
 
     def to_dict(self) -> dict[str, Any]:
-        """For a program: plain values."""
-        percentiles = {f"p{each}_ms": self.latencies.percentile(each) for each in (50, 95, 99)}
+        """The summary as plain values, for JSON."""
+        percentiles = {f"p{percent}_ms": self.latencies.percentile(percent) for percent in (50, 95, 99)}
         return {
             "first": self.first,
             "last": self.last,
@@ -116,7 +118,7 @@ class LogSummary:
             "foreign": self.foreign,
         }
 
-    def _add_call(self, line: Line) -> None:
+    def _add_call(self, line: LogLine) -> None:
         self.calls += 1
         outcome = str(line.get("outcome"))
         self.outcomes[outcome] += 1
@@ -136,8 +138,8 @@ class LogSummary:
             heapq.heappushpop(self.slowest, slow)
 
 
-def parsed(text: str) -> Line | None:
-    """A line of ours; None for any other."""
+def parse_line(text: str) -> LogLine | None:
+    """The record in a line of a log; None if the line holds none of ours."""
     try:
         line = json.loads(text)
     except ValueError:
@@ -145,25 +147,36 @@ def parsed(text: str) -> Line | None:
     return line if isinstance(line, dict) and isinstance(line.get("event"), str) else None
 
 
-def story(lines: Iterable[str], call_id: str) -> list[tuple[float, Line]]:
-    """The records of one call, each with the seconds since the first."""
-    found: list[tuple[float, Line]] = []
-    begun: datetime | None = None
+def call_timeline(lines: Iterable[str], call_id: str) -> list[tuple[float, LogLine]]:
+    """The records of one call, with the seconds since the first of them."""
+    timeline: list[tuple[float, LogLine]] = []
+    first: datetime | None = None
     for text in lines:
         if call_id not in text:
             continue
-        line = parsed(text)
+        line = parse_line(text)
         if line is None or line.get("call_id") != call_id:
             continue
-        moment = datetime.fromisoformat(line["time"]) if isinstance(line.get("time"), str) else None
-        begun = begun or moment
-        found.append(((moment - begun).total_seconds() if moment and begun else 0.0, line))
-    return found
+        moment = _moment(line.get("time"))
+        first = first or moment
+        timeline.append(((moment - first).total_seconds() if moment and first else 0.0, line))
+    return timeline
 
 
-def followed(path: Path, *, every: float = 0.5) -> Iterator[str | None]:
-    """The lines of a file, for ever: those that are there, then those that come; None when there are none
-    for now. A file that was turned over is read on in its successor."""
+def _moment(time: object) -> datetime | None:
+    """The time of a record; None where it is no ISO 8601 time. A time without a zone is taken for UTC."""
+    if not isinstance(time, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def follow_lines(path: Path, *, every: float = 0.5) -> Iterator[str | None]:
+    """The lines of a file, for ever: those that are there, then new ones. None when there is no new line;
+    then it waits `every` seconds. After a rotation it goes on with the new file."""
     file: TextIO | None = None
     part = ""
     while True:

@@ -1,6 +1,7 @@
 """The `safechat` command. Not imported by the package: it needs the extra `[cli]`.
 
-Answers go to stdout, errors to stderr in one line with an exit status that is not 0.
+Answers go to stdout. Errors go to stderr, as one line, with an exit status that is not 0. Not here: the
+checks of `doctor` (doctor.py), reading a log (logs.py), what its screens look like (screens.py).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Annotated
 
 from safechat.cli.doctor import examine
-from safechat.cli.logs import LogSummary, followed, story
+from safechat.cli.logs import LogSummary, call_timeline, follow_lines
+from safechat.cli.terminal import for_stream, visible
 from safechat.client.wrapper import ChatClientWrapper
 from safechat.errors import ChatError
 from safechat.messages import ChatReply
@@ -24,13 +26,14 @@ try:
     import typer
     from rich.console import Console
     from rich.live import Live
+    from rich.text import Text
 
-    from safechat.cli.screens import story_screen, summary_screen
+    from safechat.cli.screens import summary_screen, timeline_screen
 except ImportError:
     sys.exit("the safechat command needs its extra: pip install 'safechat[cli]'")
 
 app = typer.Typer(
-    help="Ask an OpenAI-compatible chat API, safely. OPENAI_*, SAFECHAT_* and .env say which, and how.",
+    help="Ask an OpenAI-compatible chat API, safely. It is configured by OPENAI_*, SAFECHAT_* and .env.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -46,9 +49,7 @@ def safechat() -> None:
 def ask(
     prompt: Annotated[str, typer.Argument(help="The question; - reads it from standard input.")],
     model: Annotated[str | None, typer.Option(help="In place of SAFECHAT_MODEL.")] = None,
-    temperature: Annotated[
-        float | None, typer.Option(help="Left out where the model does not take it.")
-    ] = None,
+    temperature: Annotated[float | None, typer.Option(help="Left out if the model does not take it.")] = None,
     system: Annotated[str | None, typer.Option(help="Instructions that go before the question.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds for one attempt.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The whole reply, as one line of JSON.")] = False,
@@ -60,33 +61,35 @@ def ask(
         messages.insert(0, {"role": "system", "content": system})
     with ChatClientWrapper.from_env() as chat:
         reply = chat.generate(messages, model, temperature, timeout=timeout)
-    typer.echo(_as_json(reply) if as_json else reply.text)
+    typer.echo(_as_json(_reply_as_dict(reply)) if as_json else for_stream(reply.text, sys.stdout))
 
 
 @app.command()
 def logs(
     file: Annotated[Path, typer.Argument(help="A log that configure_logging wrote.")],
-    call: Annotated[str | None, typer.Option("--call", metavar="ID", help="One call's story.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as the log grows.")] = False,
+    call: Annotated[
+        str | None, typer.Option("--call", metavar="ID", help="The timeline of one call.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while the log grows.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
 ) -> None:
-    """One screen for an operator: what became of the calls in a log."""
+    """Summarise the calls in a log, on one screen; or show one call."""
     if not file.exists() and not follow:
         raise ValueError(f"there is no file {file}")
     console = Console()
     if call is not None:
-        told = story(_lines(file), call)
-        if not told:
+        timeline = call_timeline(_lines(file), call)
+        if not timeline:
             raise ValueError(f"no call {call} in {file}")
         if as_json:
-            typer.echo(json.dumps([line for _, line in told], ensure_ascii=False))
+            typer.echo(_as_json([line for _, line in timeline]))
         else:
-            console.print(story_screen(told))
+            console.print(timeline_screen(timeline))
         return
     summary = LogSummary()
     if follow:
         with Live(console=console, auto_refresh=False) as live, suppress(KeyboardInterrupt):
-            for text in followed(file):
+            for text in follow_lines(file):
                 if text is not None:
                     summary.add(text)
                 else:
@@ -95,28 +98,28 @@ def logs(
     for text in _lines(file):
         summary.add(text)
     if as_json:
-        typer.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
+        typer.echo(_as_json(summary.to_dict()))
     else:
         console.print(summary_screen(summary))
 
 
 @app.command()
 def doctor() -> None:
-    """Is everything there that a call needs? Vault, login, key, API, model: each is tried."""
+    """Check everything that a call needs: settings, Vault, login, key, API, model."""
     console = Console()
     marks = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]?[/]"}
 
-    async def examined() -> bool:
-        well = True
-        async for link in examine():
-            console.print(f"{marks[link.ok]:<14} [bold]{link.name}[/]: ", end="")
-            console.print(link.said, markup=False, highlight=False)
-            if link.ok is not True and link.todo:
-                console.print(f"      → {link.todo}", markup=False, highlight=False)
-            well = well and link.ok is not False
-        return well
+    async def no_check_failed() -> bool:
+        passed = True
+        async for check in examine():
+            console.print(f"{marks[check.ok]:<14} [bold]{check.name}[/]: ", end="")
+            console.print(Text(visible(check.result)))
+            if check.ok is not True and check.advice:
+                console.print(Text(f"      → {check.advice}"))
+            passed = passed and check.ok is not False
+        return passed
 
-    if not asyncio.run(examined()):
+    if not asyncio.run(no_check_failed()):
         raise typer.Exit(1)
 
 
@@ -125,17 +128,22 @@ def _lines(file: Path) -> Iterator[str]:
         yield from lines
 
 
-def _as_json(reply: ChatReply) -> str:
+def _reply_as_dict(reply: ChatReply) -> dict[str, object]:
     fields = asdict(reply)
     del fields["headers"], fields["base_url"]
     fields["cost_usd"] = reply.cost_usd
-    return json.dumps(fields, ensure_ascii=False)
+    return fields
+
+
+def _as_json(value: object) -> str:
+    return visible(json.dumps(value, ensure_ascii=False))
 
 
 def main() -> None:
-    """The console script. Exit status 1: the call failed; 2: it was asked wrongly."""
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    """The console script. Exit status 1: the call failed; 2: an argument or a setting is wrong."""
+    sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     try:
         app(prog_name="safechat")
     except ChatError as error:
@@ -145,5 +153,5 @@ def main() -> None:
 
 
 def _fail(message: str, status: int) -> None:
-    typer.echo(f"safechat: {' '.join(message.split())}", err=True)
+    typer.echo(f"safechat: {visible(' '.join(message.split()))}", err=True)
     sys.exit(status)

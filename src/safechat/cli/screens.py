@@ -1,4 +1,8 @@
-"""What `safechat logs` shows. Not imported by the package: it needs the extra `[cli]`."""
+"""The screens of `safechat logs`. Not imported by the package: they need the extra `[cli]`.
+
+What comes from the log is given to rich as Text: in a str, rich would obey its own markup.
+Not here: reading the log (logs.py).
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from safechat.cli.logs import Line, LogSummary
+from safechat.cli.logs import LogLine, LogSummary
+from safechat.cli.terminal import visible
 
-_KNOWN = {"time", "level", "event", "call_id"}
+# The fields that a timeline shows in columns of their own, or not at all.
+_SHOWN_APART = {"time", "level", "event", "call_id"}
 _STYLES = {"ERROR": "red", "WARNING": "yellow", "INFO": "green"}
 
 
@@ -18,7 +24,7 @@ def summary_screen(summary: LogSummary) -> RenderableType:
     """The whole log on one screen."""
     figures = Table.grid(padding=(0, 2))
     rate = f"{summary.answered / summary.calls:.2%}" if summary.calls else "–"
-    latency = " / ".join(_milliseconds(summary.latencies.percentile(each)) for each in (50, 95, 99))
+    latency = " / ".join(_milliseconds(summary.latencies.percentile(percent)) for percent in (50, 95, 99))
     tokens = summary.tokens
     figures.add_row("calls", f"{summary.calls:,}", "answered", rate)
     figures.add_row("p50 / p95 / p99", latency, "waited for limits", _milliseconds(summary.waited_ms))
@@ -31,8 +37,8 @@ def summary_screen(summary: LogSummary) -> RenderableType:
     )
     if (cost := summary.costs.total()) is not None:
         figures.add_row("cost", f"${cost:,.4f}", "", "")
-    parts: list[RenderableType] = [Text(f"{summary.first or '–'} … {summary.last or '–'}", "dim"), figures]
-    failed = [each for each in summary.outcomes.most_common(9) if each[0] != "ok"]
+    parts: list[RenderableType] = [_plain(f"{summary.first or '–'} … {summary.last or '–'}", "dim"), figures]
+    failed = [(outcome, count) for outcome, count in summary.outcomes.most_common(9) if outcome != "ok"]
     if failed:
         parts.append(_ranked("calls that failed", failed))
     if summary.errors:
@@ -40,28 +46,32 @@ def summary_screen(summary: LogSummary) -> RenderableType:
     if summary.slowest:
         slow = Table("slowest calls", "ms", "model", box=None, header_style="bold")
         for latency_ms, call_id, model in sorted(summary.slowest, reverse=True):
-            slow.add_row(call_id, f"{latency_ms:,.0f}", model)
+            slow.add_row(_plain(call_id), f"{latency_ms:,.0f}", _plain(model))
         parts.append(slow)
     parts.append(Text(f"{summary.lines:,} lines, {summary.foreign:,} of them torn or foreign", "dim"))
     return Group(*parts)
 
 
-def story_screen(told: Sequence[tuple[float, Line]]) -> RenderableType:
-    """One call as a timeline."""
+def timeline_screen(timeline: Sequence[tuple[float, LogLine]]) -> RenderableType:
+    """The records of one call, with the seconds since its first."""
     table = Table("s", "event", "what", box=None, header_style="bold")
-    for seconds, line in told:
-        data = {name: value for name, value in line.items() if name not in _KNOWN and value is not None}
+    for seconds, line in timeline:
+        data = {name: value for name, value in line.items() if name not in _SHOWN_APART and value is not None}
         style = _STYLES.get(str(line.get("level")), "")
         words = ", ".join(f"{name} {value}" for name, value in data.items())
-        table.add_row(f"{seconds:.3f}", Text(str(line["event"]), style), words)
+        table.add_row(f"{seconds:.3f}", _plain(line["event"], style), _plain(words))
     return table
 
 
 def _ranked(title: str, rows: Sequence[tuple[str, int]]) -> Table:
     table = Table(title, "", box=None, header_style="bold")
     for name, count in rows:
-        table.add_row(name, f"{count:,}")
+        table.add_row(_plain(name), f"{count:,}")
     return table
+
+
+def _plain(text: object, style: str = "") -> Text:
+    return Text(visible(str(text)), style)
 
 
 def _milliseconds(value: float | None) -> str:

@@ -19,6 +19,7 @@ from safechat.client.dispatch import Call, Defaults, Dispatcher
 from safechat.client.map import Bulk, Progress
 from safechat.client.stream import AsyncChatStream, ChatStream
 from safechat.errors import ChatError, KeyUnavailable
+from safechat.fallback import TimeLimits
 from safechat.keys.env import EnvKeys
 from safechat.keys.source import KeySource, check_keys
 from safechat.keys.vault.keys import VaultKeys
@@ -38,8 +39,9 @@ class ChatClientWrapper:
     with `.chat.completions.create`. It stays yours: closing the wrapper does not
     close it. `timeout` limits one attempt, `deadline` the whole call, both in
     seconds. `fallbacks` are models to ask when `model` cannot answer, or pairs of
-    another client and its model. `retry`, `limits` and `breaker` say how patient,
-    how fast and how wary; limits that are left open follow the API's headers.
+    another client and its model; a part of the deadline is kept for them.
+    `retry`, `limits` and `breaker` say how patient, how fast and how wary; limits
+    that are left open follow the API's headers.
     `keys` gives the API key in place of the client's own (VaultKeys, EnvKeys); it is
     asked again when the API refuses one, and gets its login back at the end.
     One wrapper serves all threads and event loops of a program.
@@ -68,7 +70,13 @@ class ChatClientWrapper:
             check_keys(keys)
             check_keyed(client)
         targets = check_fallbacks(client, fallbacks)
-        policies = Policies(retry or RetryPolicy(), limits or RateLimits(), breaker or BreakerPolicy(), keys)
+        policies = Policies(
+            retry or RetryPolicy(),
+            limits or RateLimits(),
+            breaker or BreakerPolicy(),
+            keys,
+            TimeLimits(timeout, deadline),
+        )
         self.dispatcher = Dispatcher(defaults, lambda: Layers.build(client, targets, policies))
 
     @classmethod

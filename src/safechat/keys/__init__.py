@@ -1,4 +1,4 @@
-"""API keys: where they come from, and the layer that gives each request the newest one."""
+"""API keys: the sources they come from, the cache before a slow source, and the layer that uses them."""
 
 from safechat.keys.env import EnvKeys
 from safechat.keys.source import Key, KeySource

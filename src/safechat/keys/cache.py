@@ -1,13 +1,12 @@
-"""API keys: where a key comes from, and the cache that keeps its source out of a call's way.
+"""The cache of a key: when its source is read again, and which key is served meanwhile.
 
-One read serves all who wait for it. A key in hand outlives a source that is down,
-for an hour at most, but never one that denies it. Not here: Vault (vault_keys.py),
-the environment (env_keys.py), the second request after a 401 (keyed.py).
+`decide` and `after_read` are the rules, as pure functions of the state and the time. `CachedKeys` applies
+them for all threads and event loops of a program. Not here: the thread of a read (flight.py), Vault
+(vault/keys.py), the environment (env.py), the second request after a 401 (layer.py).
 """
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import logging
 import random as _random
@@ -15,24 +14,82 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import suppress
-
-import anyio
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from safechat.checks import check_seconds
 from safechat.errors import ChatError, KeyUnavailable, VaultSealed, VaultUnreachable
+from safechat.keys.flight import Flight
 from safechat.keys.source import Key
 from safechat.log.events import event
 from safechat.redact import redact
 from safechat.runtime.process import begin_anew_after_fork
 
-_JITTER = 0.1  # of the time to live, so that many processes do not read at once
-_LONGEST_STALE = 3600.0  # seconds past its time that a key in hand is served while its source is down
-_PATIENCE = 1.0  # seconds that a call waits for a read while it has a key in hand
-_TRY_AGAIN = 10.0  # seconds until the next read after a failed one, with a key in hand …
-_TRY_AGAIN_EMPTY_HANDED = 1.0  # … and without: until then the failure is everyone's
-_MOST_READERS = 3  # threads; a source that neither answers nor fails may hold so many
+# Fraction of the time to live by which it varies, so that many processes do not read at once.
+JITTER = 0.1
+# Seconds after its time to live in which a key is still served while its source is down.
+LONGEST_STALE = 3600.0
+# Seconds that a call waits for a read when it has a stale key to use instead.
+PATIENCE = 1.0
+# Seconds until the next read after a failed one, when there is a key to serve meanwhile.
+RETRY_WITH_KEY = 10.0
+# Seconds until the next read when there is none. Until then every call gets the same error.
+RETRY_WITHOUT_KEY = 1.0
+# Threads that may read at the same time: a source that never answers keeps each of them.
+MOST_READERS = 3
+
+Decision = Literal["fresh", "stale", "refused", "none", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheState:
+    """What the cache knows between two reads. All times are seconds on one clock."""
+
+    key: Key | None = None
+    read_at: float = 0.0
+    fresh_until: float = 0.0
+    stale_until: float = 0.0
+    refresh_from: float = 0.0
+    failure: ChatError | None = None
+    failed_until: float = 0.0
+
+
+def decide(state: CacheState, now: float, not_version: int | None = None) -> Decision:
+    """What a call gets that asks for the key now. `not_version` is one that the API has refused.
+
+    fresh    the key in hand, at once; nothing is read
+    stale    the source is read again; the key in hand if that takes longer than PATIENCE
+    refused  the source is read again, and the call waits for it: the API refused the key in hand
+    none     the source is read, and the call waits for it: there is no key in hand
+    failed   the error of the last read, which failed a moment ago
+    """
+    if state.key is None or now >= state.stale_until:
+        return "failed" if state.failure is not None and now < state.failed_until else "none"
+    if state.key.version == not_version:
+        return "fresh" if now < state.refresh_from else "refused"
+    return "fresh" if now < state.fresh_until else "stale"
+
+
+def after_read(state: CacheState, result: Key | ChatError, now: float, ttl: float) -> CacheState:
+    """The state after a read that ended now with `result`. `ttl` is in seconds, with its jitter.
+
+    A source that is down or sealed leaves the key in hand as it is, for LONGEST_STALE at most. A source
+    that answers with a denial takes it away.
+    """
+    if isinstance(result, Key):
+        fresh_until = now + ttl
+        return replace(
+            state,
+            key=result,
+            read_at=now,
+            fresh_until=fresh_until,
+            stale_until=fresh_until + LONGEST_STALE,
+            failure=None,
+        )
+    is_down = isinstance(result, VaultUnreachable | VaultSealed)
+    if is_down and state.key is not None and now < state.stale_until:
+        return replace(state, fresh_until=now + min(RETRY_WITH_KEY, ttl))
+    return replace(state, key=None, failure=result, failed_until=now + RETRY_WITHOUT_KEY)
 
 
 class CachedKeys(ABC):
@@ -43,8 +100,8 @@ class CachedKeys(ABC):
     takes `longest_read` seconds at most. `clock` counts seconds.
     """
 
-    source = "?"  # what it is, and …
-    path = ""  # … where in it the key stands, for logs and metrics
+    source = "?"  # The name of the source, for logs and metrics.
+    path = ""  # The place of the key in that source, for logs and metrics.
 
     def __init__(
         self,
@@ -61,28 +118,22 @@ class CachedKeys(ABC):
         self._longest_read = longest_read
         self._clock = clock
         self._random = random
-        self._key: Key | None = None
-        self._read_at = 0.0
-        self._fresh_until = 0.0
-        self._stale_until = 0.0
-        self._refresh_from = 0.0  # until then a refused key is not read again
-        self._failure: ChatError | None = None
-        self._failed_until = 0.0
+        self._state = CacheState()
         self.begin()
         begin_anew_after_fork(self)
 
     def begin(self) -> None:
-        """Also in the child of a fork, where the parent's reading thread does not exist."""
+        """Start without a read under way. Also called in the child of a fork, which has no such thread."""
         self._lock = threading.Lock()
-        self._flight: _Flight | None = None
+        self._flight: Flight | None = None
         self._readers = 0
 
     @abstractmethod
     def _read(self) -> Key:
         """The key, from its source. Blocks. Raises KeyUnavailable."""
 
-    def _gave_up(self) -> None:  # noqa: B027 - most sources have nothing to do then
-        """A read took too long. Its thread may go on; the next read is another thread's."""
+    def _abandon_read(self) -> None:  # noqa: B027 - most sources have nothing to do then
+        """A read took too long. Its thread may go on; the next read is in another thread."""
 
     async def get(self, not_version: int | None = None) -> Key:
         """The key in hand while it is fresh; else a new one, in one read for all who ask meanwhile.
@@ -91,121 +142,91 @@ class CachedKeys(ABC):
         Raises KeyUnavailable, of the kind that says what is wrong.
         """
         while True:
-            found, in_hand = self._look(not_version)
-            if isinstance(found, Key):
-                return found
-            patience = _PATIENCE if in_hand is not None else self._longest_read
-            await self._landed(found, found.started + patience - self._clock())
-            if not found.done.done():
-                if in_hand is not None:
-                    return in_hand
+            key, flight = self._key_and_flight(not_version)
+            if flight is None:
+                assert key is not None
+                return key
+            patience = self._longest_read if key is None else PATIENCE
+            await flight.wait(flight.started + patience - self._clock())
+            if not flight.done and key is not None:
+                return key
+            if not flight.done:
                 limit = f"{self.source}: no whole answer within {self._longest_read:g} s"
-                self._land(found, VaultUnreachable(limit))
-            if found.failure is not None:
-                raise copy.copy(found.failure)
+                self._finish(flight, VaultUnreachable(limit))
+            if flight.failure is not None:
+                raise copy.copy(flight.failure)
+            if flight.refused:
+                not_version = None  # the source has no newer key than the one that was read just now
 
-    def _look(self, not_version: int | None) -> tuple[Key | _Flight, Key | None]:
-        """What to answer, or the read to wait for; and the key to serve should that take long."""
+    def _key_and_flight(self, not_version: int | None) -> tuple[Key | None, Flight | None]:
+        """The key to serve at once; or a read to wait for, with the key to serve if that takes long."""
         with self._lock:
-            now = self._clock()
-            key = self._key if now < self._stale_until else None
-            refused = key is not None and key.version == not_version
-            if key is not None and now < (self._refresh_from if refused else self._fresh_until):
-                return key, None
-            if key is None and self._failure is not None and now < self._failed_until:
-                raise copy.copy(self._failure)
+            now, state = self._clock(), self._state
+            decision = decide(state, now, not_version)
+            if decision == "fresh":
+                return state.key, None
+            if decision == "failed":
+                assert state.failure is not None
+                raise copy.copy(state.failure)
+            in_hand = state.key if decision in ("stale", "refused") else None
             if self._flight is None or now - self._flight.started > self._longest_read:
-                problem = self._start(now, refused)
-                if problem and key is not None:
-                    return key, None
+                problem = self._start(now, refused=decision == "refused")
+                if problem and in_hand is not None:
+                    return in_hand, None
                 if problem:
                     raise KeyUnavailable(f"{self.source}: it cannot be read: {problem}")
-            assert self._flight is not None
-            return self._flight, None if refused else key
+            return (in_hand if decision == "stale" else None), self._flight
 
-    def _start(self, now: float, refused: bool) -> str:
-        """A new flight; else the reason why there is none."""
+    def _start(self, now: float, *, refused: bool) -> str:
+        """Start a read. Returns "" or, where none can be started, the reason."""
         if self._flight is not None:
-            self._gave_up()
-        if self._readers >= _MOST_READERS:
+            self._abandon_read()
+        if self._readers >= MOST_READERS:
             return f"{self._readers} reads hang"
-        flight = _Flight(now, refused)
+        flight = Flight(now, refused=refused)
         try:
-            threading.Thread(target=self._fly, args=(flight,), name="safechat-keys", daemon=True).start()
+            flight.start(self._work)
         except RuntimeError as error:
             return str(error)
         self._flight = flight
         self._readers += 1
         return ""
 
-    def _fly(self, flight: _Flight) -> None:
+    def _work(self, flight: Flight) -> None:
+        """The work of a read's thread."""
         try:
             result: Key | ChatError = self._read()
         except ChatError as error:
-            result = error
+            result = error.with_traceback(None)
         except Exception as exception:
             text = redact(f"{self.source}: unexpected {type(exception).__name__}: {exception}")
             result = KeyUnavailable(text)
         with self._lock:
             self._readers -= 1
-        self._land(flight, result)
+        self._finish(flight, result)
 
-    def _land(self, flight: _Flight, result: Key | ChatError) -> None:
-        """The end of a read, once: a new key, a key in hand that goes on, or a failure for everyone."""
+    def _finish(self, flight: Flight, result: Key | ChatError) -> None:
+        """End a read with its result, unless it has ended already."""
         with self._lock:
             if self._flight is not flight:
                 return
             self._flight = None
             now = self._clock()
+            ttl = self._ttl * (1 + JITTER * (2 * self._random() - 1))
+            self._state = state = after_read(self._state, result, now, ttl)
             if flight.refused:
-                self._refresh_from = now + self._refresh_interval
-            stale = False
-            if isinstance(result, Key):
-                self._key, self._read_at, self._failure = result, now, None
-                self._fresh_until = now + self._ttl * (1 + _JITTER * (2 * self._random() - 1))
-                self._stale_until = self._fresh_until + _LONGEST_STALE
-            else:
-                down = isinstance(result, VaultUnreachable | VaultSealed)
-                stale = down and self._key is not None and now < self._stale_until
-                if stale:
-                    self._fresh_until = now + min(_TRY_AGAIN, self._ttl)
-                else:
-                    self._key = None
-                    flight.failure = self._failure = result.with_traceback(None)
-                    self._failed_until = now + _TRY_AGAIN_EMPTY_HANDED
+                self._state = replace(state, refresh_from=now + self._refresh_interval)
         try:
-            self._tell(result, stale, flight, now)
+            self._log(result, state, now - flight.started, now)
         finally:
-            flight.done.set_result(None)
+            flight.end(state.failure if state.key is None else None)
 
-    def _tell(self, result: Key | ChatError, stale: bool, flight: _Flight, now: float) -> None:
-        about: dict[str, object] = {"source": self.source, "path": self.path}
+    def _log(self, result: Key | ChatError, state: CacheState, seconds: float, now: float) -> None:
+        """Write `keys.read` for a new key, `keys.stale` for one that is served after its time."""
+        place: dict[str, object] = {"source": self.source, "path": self.path}
         if isinstance(result, Key):
-            took = round((now - flight.started) * 1000, 1)
-            event(logging.INFO, "keys.read", **about, version=result.version, latency_ms=took)
-        elif stale:
-            age = round(now - self._read_at)
-            event(logging.WARNING, "keys.stale", **about, kind=result.kind, age_s=age, error=str(result))
-
-    async def _landed(self, flight: _Flight, seconds: float) -> None:
-        """Wait for a read, but no longer than that. A waiter that is cancelled harms nobody."""
-        loop = asyncio.get_running_loop()
-        woken = asyncio.Event()
-
-        def wake(_: object) -> None:
-            with suppress(RuntimeError):  # that loop has ended
-                loop.call_soon_threadsafe(woken.set)
-
-        flight.done.add_done_callback(wake)
-        with anyio.move_on_after(max(0.0, seconds)):
-            await woken.wait()
-
-
-class _Flight:
-    """One read, from its start until it has landed. `refused`: because the API has refused the key."""
-
-    def __init__(self, started: float, refused: bool) -> None:
-        self.started = started
-        self.refused = refused
-        self.failure: ChatError | None = None
-        self.done: Future[None] = Future()
+            latency = round(seconds * 1000, 1)
+            event(logging.INFO, "keys.read", **place, version=result.version, latency_ms=latency)
+        elif state.key is not None:
+            age = round(now - state.read_at)
+            event(logging.WARNING, "keys.stale", **place, kind=result.kind, age_s=age, error=str(result))

@@ -1,4 +1,7 @@
-"""What an API key is, and what gives one. Not here: the sources themselves (cache.py, env.py, vault/)."""
+"""Key and KeySource: an API key, and the interface of what gives one.
+
+Not here: the sources themselves (env.py, vault/keys.py) and the cache before a slow one (cache.py).
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from safechat.redact import remember
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An API key, and which one it is: a key that was rotated has another version.
+    """An API key and its version. A key that was rotated has another version.
 
-    From its birth it is taken out of every log line and every error.
+    As soon as a Key exists, its value is taken out of every log line and every error.
     """
 
     value: SecretStr
@@ -26,12 +29,11 @@ class Key:
 
 
 class KeySource(Protocol):
-    """Anything that has an API key to give."""
+    """Anything that gives an API key."""
 
     async def get(self, not_version: int | None = None) -> Key:
-        """The key. `not_version` is one that the API has refused: then one that is newer, where there is one.
-
-        Raises KeyUnavailable.
+        """The key. `not_version` is the version of a key that the API has refused: then a newer one, where
+        there is one, and else the same. Raises KeyUnavailable.
         """
         ...
 

@@ -12,6 +12,7 @@ from safechat.errors import ChatError, RateLimited
 from safechat.limits.quota import Quota, Quotas, RateLimits, Reservation
 from safechat.limits.tokens import TokenEstimator, billed_tokens
 from safechat.log.events import UNLOGGED, event
+from safechat.log.record import call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.runtime import clock
 
@@ -34,7 +35,9 @@ class Limited:
         """
         quota = self._quotas.of(request.model)
         came = clock.now()
-        with await quota.reserve(request, self._estimator.estimate(request)) as reservation:
+        with call_record() as record, record.wait():
+            reservation = await quota.reserve(request, self._estimator.estimate(request))
+        with reservation:
             log_wait(request.model, clock.now() - came)
             try:
                 reply = await self._next(watched(request, quota, reservation))

@@ -1,4 +1,4 @@
-"""Logging: events, the file they go to, and the layer that writes one record a call."""
+"""Logging: events, the file they go to, and the layer that writes one record per call."""
 
 from safechat.log.events import log_context
 from safechat.log.file import configure_logging

@@ -1,43 +1,59 @@
-"""Prompts and answers in the log: only when asked for, cut to a length, with personal data masked.
+"""Prompts and answers in the log: only if an open log wants them, cut to a length, personal data masked.
 
 Masked are e-mail addresses, telephone numbers, IBANs, payment cards and T.C. kimlik
 numbers. Where such a number has a checksum it must hold (python-stdnum, extra
 `[content]`), so that an order number is left alone; without that package, all
-that has the shape is masked. Names and addresses are not found: they have no shape.
+that has the shape is masked. Names and addresses are not masked: they have no shape.
+Not here: secrets, which every line is searched for (redact.py of the package).
 """
 
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from safechat.messages import Message
+from safechat.redact import redacted_start
 
 LENGTH = 1000  # characters of a prompt or an answer
+
+# The open logs that want prompts and answers. A log adds itself, and takes itself out when it is closed.
+logs_with_content: weakref.WeakSet[object] = weakref.WeakSet()
 
 _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ ]?[A-Z0-9]){11,30}\b", re.I)
 _CARD = re.compile(r"(?<!\d)(?:\d[ -]?){12,18}\d(?!\d)")
 _TCKN = re.compile(r"(?<!\d)[1-9]\d{10}(?!\d)")
 _PHONE = re.compile(
-    r"(?<!\d)\+\d{1,3}(?:[ .-]?\(?\d{2,4}\)?){2,4}(?!\d)"  # with a country's number
+    r"(?<!\d)\+\d{1,3}(?:[ .-]?\(?\d{2,4}\)?){2,4}(?!\d)"  # with a country code
     r"|(?<!\d)0[ .-]?\(?[1-9]\d{2}\)?[ .-]?\d{3}[ .-]?\d{2}[ .-]?\d{2}(?!\d)"  # as dialled in Türkiye
 )
-
+_PERSONAL = (_EMAIL, _IBAN, _CARD, _TCKN, _PHONE)
 
 Valid = Callable[[str], bool]
 
 
+def wants_content() -> bool:
+    """Whether any open log wants prompts and answers."""
+    return bool(logs_with_content)
+
+
 def logged_prompt(messages: Iterable[Message]) -> str:
     """The texts of the messages, each after its role."""
-    return logged_text("\n".join(f"{each.get('role')}: {_text(each.get('content'))}" for each in messages))
+    return logged_text(
+        "\n".join(f"{message.get('role')}: {_text_in(message.get('content'))}" for message in messages)
+    )
 
 
 def logged_text(text: str) -> str:
-    """`text`, cut and masked."""
-    cut = text if len(text) <= LENGTH else f"{text[:LENGTH]}… ({len(text)} characters)"
-    return masked(cut)
+    """About the first LENGTH characters of `text`, without secrets, and with personal data masked.
+
+    Secrets go first, for masking part of one would hide it. Neither is cut in two.
+    """
+    start = masked(redacted_start(text, LENGTH, also=_PERSONAL))
+    return start if len(text) <= LENGTH else f"{start}… ({len(text)} characters)"
 
 
 def masked(text: str) -> str:
@@ -45,12 +61,12 @@ def masked(text: str) -> str:
     iban, card, tckn = _validators()
     text = _EMAIL.sub("[email]", text)
     for pattern, name, valid in ((_IBAN, "iban", iban), (_CARD, "card", card), (_TCKN, "tckn", tckn)):
-        text = pattern.sub(lambda found, name=name, valid=valid: _mask(found, name, valid), text)  # type: ignore[misc]
+        text = pattern.sub(lambda match, name=name, valid=valid: _mask(match, name, valid), text)  # type: ignore[misc]
     return _PHONE.sub("[phone]", text)
 
 
-def _mask(found: re.Match[str], name: str, valid: Valid) -> str:
-    return f"[{name}]" if valid(found[0]) else found[0]
+def _mask(match: re.Match[str], name: str, valid: Valid) -> str:
+    return f"[{name}]" if valid(match[0]) else match[0]
 
 
 @lru_cache(maxsize=1)
@@ -63,7 +79,7 @@ def _validators() -> tuple[Valid, Valid, Valid]:
     return iban.is_valid, lambda text: luhn.is_valid(re.sub(r"\D", "", text)), tckimlik.is_valid
 
 
-def _text(content: object) -> str:
+def _text_in(content: object) -> str:
     if isinstance(content, list | tuple):
         return " ".join(part.get("text", "[…]") if isinstance(part, dict) else "[…]" for part in content)
     return content if isinstance(content, str) else ""

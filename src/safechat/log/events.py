@@ -1,47 +1,52 @@
-"""Logged: one record a call, and what all records have in common.
+"""Events: what the library logs, and who else listens. One event is one record of the log.
 
 The library logs to the logger "safechat" and never configures logging; an
 application calls `configure_logging`. A record's message is the name of its
-event, its data are in `extra`, and what belongs to a call has its `call_id`:
+event, its data are in `extra`, and every record of a call has the call's `call_id`:
 
-    chat.call               outcome, latency, tokens, attempts: one a call, always
-    chat.attempt_failed     one request that failed, and why
-    chat.retry              the wait before the next one
-    chat.fallback           on to another model
+    chat.call               one per call, always: outcome, latency, tokens, attempts
+    chat.attempt_failed     one request failed: why
+    chat.retry              a wait before the next request
+    chat.fallback           the call goes on with another model
     chat.limited            a wait for room under the limits
-    chat.breaker            a circuit that opened or closed
-    chat.parameter_dropped  what a model does not take
-    keys.read               a key that was read from its source
-    keys.stale              a source that is down, and the key in hand goes on
-    telemetry.off           an OpenTelemetry that cannot be used
+    chat.breaker            a circuit opened or closed
+    chat.parameter_dropped  a model does not take a parameter
+    keys.read               a key was read from its source
+    keys.stale              a source is down, and the key in hand is served
+    telemetry.off           OpenTelemetry is installed, and cannot be used
 
-Prompts and answers are not logged unless asked for (content.py). Not here: the file (logfile.py), taking
-secrets out (redact.py), OpenTelemetry (telemetry.py), which listens to the same events.
+Not here: who writes `chat.call` (layer.py) and `chat.attempt_failed` (record.py), the file (file.py),
+taking secrets out (redact.py of the package), OpenTelemetry (telemetry.py), which listens to these events.
 """
 
 from __future__ import annotations
 
-import contextvars
 import logging
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+
+from safechat.log.complaint import complain
+
+# The fields that logging itself gives a record. It refuses an `extra` of such a name.
+OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# The fields that every line of a log begins with.
+FIRST_FIELDS = ("time", "level", "event")
+_RESERVED = OWN_FIELDS | set(FIRST_FIELDS)
 
 _logger = logging.getLogger("safechat")
-_nothing: Mapping[str, object] = {}
-_context: contextvars.ContextVar[Mapping[str, object]] = contextvars.ContextVar(
-    "safechat_log_context", default=_nothing
-)
+_context: ContextVar[Mapping[str, object]] = ContextVar("safechat_log_context", default=MappingProxyType({}))
 
 
 @contextmanager
 def log_context(**fields: object) -> Iterator[None]:
-    """Within it, every record has these fields too.
+    """Add these fields to every record that is logged within the block.
 
     with log_context(trace_id=request.headers["x-trace-id"]):
         chat.generate(…)
 
-    A name that logging itself uses (`name`, `module`, `args`, …) gets an underscore at its end.
+    A name that every record has (`name`, `module`, `time`, `level`, …) gets an underscore at its end.
     """
     named = {f"{name}_" if name in _RESERVED else name: value for name, value in fields.items()}
     token = _context.set({**_context.get(), **named})
@@ -51,28 +56,26 @@ def log_context(**fields: object) -> Iterator[None]:
         _context.reset(token)
 
 
-# What a record has of its own; logging refuses to let `extra` write over it.
-_RESERVED = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-
-UNLOGGED = logging.NOTSET  # the level of what is no news: listeners hear it, and no log shows it
+# Level for events that only listeners get; never written to a log.
+UNLOGGED = logging.NOTSET
 
 Listener = Callable[[int, str, Mapping[str, object]], None]
 _listeners: list[Listener] = []
 
 
 def listen(listener: Listener) -> Callable[[], None]:
-    """From now on `listener` is told each event, whatever its level, and its fields; the answer ends that."""
+    """From now on `listener` gets the level, name and fields of every event. Call the result to end that."""
     _listeners.append(listener)
     return lambda: _listeners.remove(listener)
 
 
 def log_fields() -> Mapping[str, object]:
-    """What `log_context` adds to every record here."""
+    """The fields that `log_context` adds to every record here."""
     return _context.get()
 
 
 def event(level: int, name: str, **fields: object) -> None:
-    """One record. Nothing that goes wrong with it reaches the call that it tells of."""
+    """Log one record, and give it to the listeners. Never raises, so that a log cannot harm a call."""
     try:
         for listener in _listeners:
             listener(level, name, fields)
@@ -80,4 +83,4 @@ def event(level: int, name: str, **fields: object) -> None:
             _logger.log(level, name, extra={**_context.get(), **fields})
     except Exception as error:  # of a listener, or of a filter or a handler of the application
         if logging.raiseExceptions:
-            print(f"safechat: the event {name} was not logged: {type(error).__name__}", file=sys.stderr)
+            complain(f"the event {name} was not logged: {type(error).__name__}")

@@ -1,6 +1,6 @@
-"""How a record reads in the log: a line of JSON, or of text for people. No secret is in either.
+"""How a record reads in the log: a line of JSON, or of text for people. Neither contains a secret.
 
-Not here: the file (logfile.py), what a secret is (redact.py).
+Not here: the file (rotation.py), what a secret is (redact.py of the package).
 """
 
 from __future__ import annotations
@@ -8,17 +8,17 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+from safechat.log.events import FIRST_FIELDS, OWN_FIELDS
 from safechat.redact import redact, redacted, redacted_name
-
-_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
 class JsonLines(JsonFormatter):
-    """One JSON object a line: time, level, event, and the data of the record."""
+    """One JSON object per line: time, level, event, and the fields of the record."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,10 +36,8 @@ class JsonLines(JsonFormatter):
             "level": record.levelname,
             "event": record.message,
         }
-        for name, value in vars(record).items():
-            if name not in _OWN:
-                log_data[name] = value
-        log_data |= message_dict
+        log_data |= _extras(record)
+        log_data |= _without_first_names(message_dict)
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         return {redacted_name(name): redacted(value) for name, value in log_data.items()}
@@ -55,6 +53,17 @@ class TextLines(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        data = {name: value for name, value in vars(record).items() if name not in _OWN}
-        told = " ".join(f"{name}={value}" for name, value in data.items() if value is not None)
-        return redact(f"{super().format(record)} {told}").rstrip().replace("\n", "\\n")
+        pairs = " ".join(f"{name}={value}" for name, value in _extras(record).items() if value is not None)
+        return redact(f"{super().format(record)} {pairs}").rstrip().replace("\n", "\\n")
+
+
+def _extras(record: logging.LogRecord) -> dict[str, Any]:
+    """The fields of a record that are not logging's own."""
+    return _without_first_names(
+        {name: value for name, value in vars(record).items() if name not in OWN_FIELDS}
+    )
+
+
+def _without_first_names(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """`fields` under names that no line begins with: `time` becomes `time_`."""
+    return {f"{name}_" if name in FIRST_FIELDS else name: value for name, value in fields.items()}

@@ -1,4 +1,8 @@
-"""Logged: the layer that writes one record a call. Not here: what all records have in common (events.py)."""
+"""Logged: the layer that logs one event per call, `chat.call`, whatever the outcome.
+
+Prompts and answers are in it only if a log wants them (content.py). Not here: the other events of a
+call (events.py lists them), the requests that failed (record.py).
+"""
 
 from __future__ import annotations
 
@@ -9,51 +13,53 @@ import time
 from urllib.parse import urlsplit
 
 from safechat.errors import ChatError
-from safechat.log.content import logged_prompt, logged_text
+from safechat.log.content import logged_prompt, logged_text, wants_content
 from safechat.log.events import event, log_context
-from safechat.log.file import wants_content
 from safechat.messages import ChatReply, ChatRequest, Handler
 
 
 class Logged:
-    """The layer."""
+    """The layer. Within it, every record has the call's `call_id`."""
 
     def __init__(self, next: Handler) -> None:
         self._next = next
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
-        """The next handler's reply or error, and a `chat.call` that tells it."""
+        """The next handler's reply or error, unchanged."""
         with log_context(call_id=secrets.token_hex(8)):
             started = time.perf_counter()
             try:
                 reply = await self._next(request)
             except asyncio.CancelledError:
-                _tell(logging.WARNING, request, started, outcome="cancelled")
+                log_call(logging.WARNING, request, started, outcome="cancelled")
                 raise
             except ChatError as error:
-                _tell(logging.ERROR, request, started, outcome=error.kind, **_of_error(error))
+                log_call(logging.ERROR, request, started, outcome=error.kind, **error_fields(error))
                 raise
-            except Exception as error:  # a mistake in the program: a parameter that does not exist
-                said = f"{type(error).__name__}: {error}"
-                _tell(logging.ERROR, request, started, outcome="unexpected", error=said)
+            except Exception as error:  # a mistake of the program, such as an unknown parameter
+                text = f"{type(error).__name__}: {error}"
+                log_call(logging.ERROR, request, started, outcome="unexpected", error=text)
                 raise
-            _tell(logging.INFO, request, started, outcome="ok", **_of_reply(reply))
+            log_call(logging.INFO, request, started, outcome="ok", **reply_fields(reply))
             return reply
 
 
-def _tell(level: int, request: ChatRequest, started: float, **fields: object) -> None:
+def log_call(level: int, request: ChatRequest, started: float, *, outcome: str, **fields: object) -> None:
+    """Log `chat.call`. `started` is the call's beginning, on time.perf_counter's clock."""
     event(
         level,
         "chat.call",
         model=request.model,
         latency_ms=round((time.perf_counter() - started) * 1000, 1),
         stream=request.on_piece is not None,
+        outcome=outcome,
         **fields,
         **({"prompt": logged_prompt(request.messages)} if wants_content() else {}),
     )
 
 
-def _of_reply(reply: ChatReply) -> dict[str, object]:
+def reply_fields(reply: ChatReply) -> dict[str, object]:
+    """What is logged of a reply."""
     fields: dict[str, object] = {
         "answered_by": reply.model,
         "host": urlsplit(reply.base_url).hostname if reply.base_url else None,
@@ -73,7 +79,8 @@ def _of_reply(reply: ChatReply) -> dict[str, object]:
     return fields
 
 
-def _of_error(error: ChatError) -> dict[str, object]:
+def error_fields(error: ChatError) -> dict[str, object]:
+    """What is logged of an error."""
     return {
         "error": str(error),
         "attempts": error.attempts,

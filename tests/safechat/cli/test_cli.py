@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from clients import KEY
+from command import safechat
 from wire import Wire, completion, http, wire
 
 
@@ -45,7 +46,8 @@ def test_a_dash_reads_the_question_from_stdin_whatever_the_locale(server: Wire) 
 
 
 def test_json_is_the_whole_reply_on_one_line(server: Wire) -> None:
-    done = ask("Merhaba", "--json", "--model", "gpt-4o", server=server)
+    settings = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.base_url}
+    done = safechat("ask", "Merhaba", "--json", "--model", "gpt-4o", environment=settings)
     reply = json.loads(done.stdout)
     assert done.stdout.count("\n") == 1
     assert (reply["text"], reply["usage"]["total_tokens"], reply["attempts"]) == ("Günaydın!", 14, 1)
@@ -70,7 +72,8 @@ def test_json_is_the_whole_reply_on_one_line(server: Wire) -> None:
 def test_an_error_is_one_line_on_stderr(
     arguments: list[str], environment: dict[str, str], status: int, words: str, server: Wire
 ) -> None:
-    done = ask(*arguments, server=server, **environment)
+    settings = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.base_url, **environment}
+    done = safechat("ask", *arguments, environment=settings)
     assert done.returncode == status
     assert done.stdout == ""
     assert done.stderr.startswith(words)

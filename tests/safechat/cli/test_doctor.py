@@ -1,4 +1,4 @@
-"""`safechat doctor`: each link that may be broken is named, with what to do."""
+"""`safechat doctor`: every link that may be broken is named, with what to do."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from command import safechat
 from odev.classroom.api import APIServer, ClassroomAPI
 from safechat import VaultKeys
-from safechat.cli.doctor import Link, examine
+from safechat.cli.doctor import Check, examine
 from servers import API_KEY, Secret, Server, furnish
 
 
@@ -38,17 +39,17 @@ def environment(api: ClassroomAPI, secret: Secret, monkeypatch: pytest.MonkeyPat
     return names
 
 
-async def links() -> list[Link]:
-    return [link async for link in examine()]
+async def checks() -> list[Check]:
+    return [check async for check in examine()]
 
 
 VAULT = ["settings", "Vault", "unsealed", "login", "path", "field", "API", "model"]
 
 
-async def test_every_link_that_holds_is_told(environment: dict[str, str]) -> None:
-    told = await links()
-    assert [link.name for link in told] == VAULT
-    assert all(link.ok for link in told)
+async def test_every_check_that_passes_is_shown(environment: dict[str, str]) -> None:
+    results = await checks()
+    assert [check.name for check in results] == VAULT
+    assert all(check.ok for check in results)
 
 
 BROKEN = [
@@ -75,32 +76,32 @@ async def test_the_link_that_is_broken_is_named_and_ends_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(name, value)
-    *before, last = await links()
-    assert all(link.ok for link in before)
+    *before, last = await checks()
+    assert all(check.ok for check in before)
     assert (last.name, last.ok) == (where, False)
-    assert words in last.said
-    assert last.todo
+    assert words in last.result
+    assert last.advice
     assert environment["VAULT_SECRET_ID"] not in str(before) + str(last)
 
 
-async def test_a_key_that_the_api_refuses_is_told(environment: dict[str, str], secret: Secret) -> None:
+async def test_a_key_that_the_api_refuses_is_named(environment: dict[str, str], secret: Secret) -> None:
     secret.put(api_key="sk-proj-wrong000000000000")
-    *before, last = await links()
-    assert all(link.ok for link in before)
+    *before, last = await checks()
+    assert all(check.ok for check in before)
     assert (last.name, last.ok) == ("API", False)
-    assert "401" in last.said
-    assert "put a new one" in last.todo
+    assert "401" in last.result
+    assert "put a new one" in last.advice
     assert "sk-proj-wrong" not in str(last)
 
 
-async def test_a_sealed_vault_is_told(
+async def test_a_sealed_vault_is_named(
     own_server: Server, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = furnish(own_server)
     monkeypatch.setenv("VAULT_ADDR", own_server.address)
     secret.root.sys.seal()
-    told = await links()
-    assert [(link.name, link.ok) for link in told] == [
+    results = await checks()
+    assert [(check.name, check.ok) for check in results] == [
         ("settings", True),
         ("Vault", True),
         ("unsealed", False),
@@ -113,11 +114,11 @@ async def test_a_wrapped_secret_id_is_not_used_up(
     wrapped = secret.new_secret_id(wrap_ttl="60s")["wrap_info"]["token"]
     monkeypatch.delenv("VAULT_SECRET_ID")
     monkeypatch.setenv("VAULT_WRAPPED_SECRET_ID", wrapped)
-    *_, last = await links()
+    *_, last = await checks()
     assert (last.name, last.ok) == ("login", None)
     async with VaultKeys.from_env() as keys:
         assert (await keys.get()).version == 1
-    *_, last = await links()
+    *_, last = await checks()
     assert (last.name, last.ok) == ("wrapped secret_id", False)
 
 
@@ -125,7 +126,7 @@ async def test_a_way_to_the_secret_id_in_the_environment_wins_over_the_file(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text("VAULT_WRAPPED_SECRET_ID=hvs.AAAAAAAAAAAAAAAAAAAAAAAA\n")
-    assert all(link.ok for link in await links())
+    assert all(check.ok for check in await checks())
 
 
 async def test_no_login_is_left_behind(
@@ -133,10 +134,10 @@ async def test_no_login_is_left_behind(
 ) -> None:
     for path in (secret.path, "some/where"):
         monkeypatch.setenv("SAFECHAT_KEY_PATH", path)
-        await links()
+        await checks()
     accessors = secret.root.list("auth/token/accessors")["data"]["keys"]
-    owners = [secret.root.auth.token.lookup_accessor(each)["data"]["policies"] for each in accessors]
-    assert not [each for each in owners if secret.name in each]
+    owners = [secret.root.auth.token.lookup_accessor(accessor)["data"]["policies"] for accessor in accessors]
+    assert not [policies for policies in owners if secret.name in policies]
 
 
 async def test_without_hvac_it_says_what_to_install(
@@ -148,18 +149,18 @@ async def test_without_hvac_it_says_what_to_install(
         monkeypatch.delitem(sys.modules, f"safechat.keys.vault.{name}", raising=False)
         monkeypatch.delattr(f"safechat.keys.vault.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "hvac", None)
-    *_, last = await links()
+    *_, last = await checks()
     assert (last.name, last.ok) == ("Vault", False)
-    assert "safechat[vault]" in last.said
+    assert "safechat[vault]" in last.result
 
 
 async def test_without_vault_the_environments_key_is_tried(
     api: ClassroomAPI, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", api.base_url)
-    assert [(link.name, link.ok) for link in await links()] == [("settings", True), ("key", False)]
+    assert [(check.name, check.ok) for check in await checks()] == [("settings", True), ("key", False)]
     (tmp_path / ".env").write_text(f"OPENAI_API_KEY={API_KEY}\n")
-    assert [link.name for link in await links()] == ["settings", "key", "API", "model"]
+    assert [check.name for check in await checks()] == ["settings", "key", "API", "model"]
 
 
 def doctor(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -176,6 +177,6 @@ def test_the_command_says_it_line_by_line(environment: dict[str, str]) -> None:
 
 
 def test_the_command_fails_where_a_link_is_broken(environment: dict[str, str]) -> None:
-    done = doctor({**environment, "SAFECHAT_KEY_FIELD": "token"})
+    done = safechat("doctor", environment={**environment, "SAFECHAT_KEY_FIELD": "token"})
     assert done.returncode == 1
     assert "→ set SAFECHAT_KEY_FIELD" in done.stdout

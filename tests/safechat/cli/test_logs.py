@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from command import safechat
 from safechat import ChatClientWrapper, RequestTimedOut, ServerError, configure_logging
-from safechat.cli.logs import Latencies, LogSummary, followed
+from safechat.cli.logs import Latencies, LogSummary, call_timeline, follow_lines
 from safechat.testing import ScriptedClient, no_waiting
-
-
-def logs(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from safechat.cli.main import main; main()", "logs", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60)
 
 
 @pytest.fixture
@@ -45,19 +40,19 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_summary_counts_what_happened(path: Path) -> None:
-    told = json.loads(logs(str(path), "--json").stdout)
-    assert (told["calls"], told["answered"]) == (11, 10)
-    assert told["success_rate"] == pytest.approx(10 / 11)
-    assert told["outcomes"] == {"ok": 10, "server_error": 1}
-    assert told["errors"]["a: server_error 503"] == 3
-    assert told["errors"]["b: timed_out"] == 3
-    assert (told["retries"] >= 4, told["fallbacks"] >= 2) == (True, True)
-    assert len(told["slowest"]) == 5
-    assert told["foreign"] == 4
+    summary = json.loads(safechat("logs", str(path), "--json").stdout)
+    assert (summary["calls"], summary["answered"]) == (11, 10)
+    assert summary["success_rate"] == pytest.approx(10 / 11)
+    assert summary["outcomes"] == {"ok": 10, "server_error": 1}
+    assert summary["errors"]["a: server_error 503"] == 3
+    assert summary["errors"]["b: timed_out"] == 3
+    assert (summary["retries"] >= 4, summary["fallbacks"] >= 2) == (True, True)
+    assert len(summary["slowest"]) == 5
+    assert summary["foreign"] == 4
 
 
 def test_the_summary_is_one_screen(path: Path) -> None:
-    done = logs(str(path))
+    done = safechat("logs", str(path))
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) <= 40
     for words in ("calls", "p50 / p95 / p99", "a: server_error 503", "4 of them torn or foreign"):
@@ -66,11 +61,11 @@ def test_the_summary_is_one_screen(path: Path) -> None:
 
 def test_a_call_that_failed_over_twice_is_explained_by_one_command(path: Path) -> None:
     first = json.loads(path.read_text().splitlines()[0])["call_id"]
-    done = logs(str(path), "--call", first)
+    done = safechat("logs", str(path), "--call", first)
     events = [line.split()[1] for line in done.stdout.splitlines()[1:] if line.split()[1:2]]
     expected = ["chat.attempt_failed", "chat.retry", "chat.fallback", "chat.call"]
-    assert [each for each in dict.fromkeys(events) if each in expected] == expected
-    whole = json.loads(logs(str(path), "--call", first, "--json").stdout)
+    assert [event for event in dict.fromkeys(events) if event in expected] == expected
+    whole = json.loads(safechat("logs", str(path), "--call", first, "--json").stdout)
     assert [line["next_model"] for line in whole if line["event"] == "chat.fallback"] == ["b", "c"]
     assert whole[-1]["outcome"] == "ok"
 
@@ -79,10 +74,18 @@ def test_a_call_that_failed_over_twice_is_explained_by_one_command(path: Path) -
     ("arguments", "words"), [(["nowhere.log"], "no file"), (["{path}", "--call", "zz"], "no call zz")]
 )
 def test_what_is_not_there_is_one_line_on_stderr(arguments: list[str], words: str, path: Path) -> None:
-    done = logs(*(each.format(path=path) for each in arguments))
+    done = safechat("logs", *(argument.format(path=path) for argument in arguments))
     assert done.returncode == 2
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("time", ["soon", 17, None, "2026-01-01T00:00:01"])
+def test_a_time_of_another_form_costs_no_timeline(time: object) -> None:
+    times = ["2026-01-01T00:00:00Z", time, "2026-01-01T00:00:02Z"]
+    lines = [json.dumps({"event": "e", "call_id": "c", "time": moment}) for moment in times]
+    seconds = [seconds for seconds, _ in call_timeline(lines, "c")]
+    assert seconds == [0.0, 1.0 if time == "2026-01-01T00:00:01" else 0.0, 2.0]
 
 
 def test_percentiles_are_right_to_within_a_hundredth() -> None:
@@ -112,7 +115,7 @@ def test_many_lines_need_little_memory() -> None:
         assert summary.calls == count
         return peak
 
-    read(1)  # the price list, which is loaded once
+    LogSummary().add(json.dumps({**line, "latency_ms": 1}))  # loads the price list, once
     assert read(10_000) < 2 * read(1_000) + 200_000
 
 
@@ -122,7 +125,7 @@ def test_following_goes_on_over_a_file_that_turns_over(tmp_path: Path) -> None:
     enough = threading.Event()
 
     def read() -> None:
-        for text in followed(path, every=0.01):
+        for text in follow_lines(path, every=0.01):
             if text is not None:
                 seen.append(text.strip())
             if len(seen) == 4:
@@ -132,11 +135,18 @@ def test_following_goes_on_over_a_file_that_turns_over(tmp_path: Path) -> None:
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     path.write_text("1\n2")
-    time.sleep(0.1)
+    wait_for(lambda: seen == ["1"])
     with path.open("a") as file:
         file.write("2\n3\n")
-    time.sleep(0.1)
+    wait_for(lambda: seen == ["1", "22", "3"])
     path.rename(tmp_path / "chat.log.1")
     path.write_text("4\n")
-    assert enough.wait(10)
+    assert enough.wait(60)
     assert seen == ["1", "22", "3", "4"]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)

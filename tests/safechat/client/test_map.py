@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from clients import once
-from fakes import AsyncFake
+from fakes import AsyncFake, eventually
 from safechat import ChatClientWrapper, ChatError, ChatReply, ConnectionFailed, RateLimits, RequestRejected
 
 
@@ -155,12 +155,13 @@ def test_stopping_early_leaves_nothing_under_way() -> None:
 
 @both
 async def test_closing_the_wrapper_under_a_map_says_so(asynchronous: bool) -> None:
-    chat = ChatClientWrapper(AsyncFake(seconds=30))
+    client = AsyncFake(seconds=30)
+    chat = ChatClientWrapper(client)
     running = asyncio.create_task(run(chat, map(str, itertools.count()), asynchronous, workers=2))
-    await asyncio.sleep(0.1)
+    await eventually(lambda: client.under_way > 0)
     await chat.aclose()
     with pytest.raises(RuntimeError, match="closed while map was under way"):
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 60)
 
 
 def test_the_servers_concurrency_holds_across_threads_and_loops() -> None:

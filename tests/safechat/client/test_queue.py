@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from fakes import AsyncFake
+from fakes import AsyncFake, eventually
 from safechat import ChatClientWrapper, ChatQueue, ChatReply, ConnectionFailed, QueueFull
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    """Wait for another thread's loop to get there."""
-    give_up = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < give_up
-        await asyncio.sleep(0.002)
 
 
 async def blocked_queue(chat: ChatClientWrapper, queue: ChatQueue) -> asyncio.Future[ChatReply]:
@@ -161,7 +151,7 @@ async def test_closing_the_wrapper_tells_everyone_who_waits_in_its_queues() -> N
         late = asyncio.create_task(queue.submit("c"))
         await asyncio.sleep(0.05)
         await chat.aclose()
-        outcomes = await asyncio.wait_for(asyncio.gather(*futures, late, return_exceptions=True), 10)
+        outcomes = await asyncio.wait_for(asyncio.gather(*futures, late, return_exceptions=True), 60)
     assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes[:3])
     assert isinstance(outcomes[3], RuntimeError)
     assert client.prompts == ["first"]
@@ -183,7 +173,7 @@ async def test_leaving_by_an_exception_tells_all_submitters() -> None:
     async with ChatClientWrapper(client) as chat:
         with pytest.raises(LookupError):
             await work(chat)
-        outcomes = await asyncio.wait_for(asyncio.gather(*late, return_exceptions=True), 10)
+        outcomes = await asyncio.wait_for(asyncio.gather(*late, return_exceptions=True), 60)
     assert all(isinstance(outcome, RuntimeError) for outcome in outcomes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import openai
@@ -11,7 +12,8 @@ import pytest
 from clients import KEY
 from safechat import ChatClientWrapper, ChatReply, Usage, configure_logging, cost
 from safechat.cost import CostSum
-from safechat.log.content import LENGTH, masked
+from safechat.log.content import LENGTH, logged_text, masked
+from safechat.redact import remember
 from safechat.testing import ScriptedClient
 from wire import completion
 
@@ -129,10 +131,10 @@ def test_a_sum_of_costs_is_the_sum_of_each_ones(host: str, model: str) -> None:
         Usage(prompt_tokens=prompt, completion_tokens=70, cached_tokens=30)
         for prompt in (100, 150_000, 250_000)
     ]
-    costs = [ChatReply("ok", model, usage=each, base_url=f"https://{host}/").cost_usd for each in calls]
+    costs = [ChatReply("ok", model, usage=usage, base_url=f"https://{host}/").cost_usd for usage in calls]
     total = CostSum()
-    for each in calls:
-        total.add(host, model, each.prompt_tokens, each.completion_tokens, each.cached_tokens)
+    for usage in calls:
+        total.add(host, model, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
     assert None not in costs
     assert total.total() == pytest.approx(sum(cost or 0 for cost in costs))
 
@@ -142,3 +144,35 @@ def test_calls_without_a_price_sum_up_to_none() -> None:
     assert total.total() is None
     total.add("127.0.0.1", "gpt-5-mini", 100, 100, 0)
     assert total.total() is None
+
+
+@pytest.mark.parametrize(
+    "secret", [KEY, f"Bearer {KEY}", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abcdefgh", *PERSONAL]
+)
+def test_nothing_of_a_secret_or_of_personal_data_is_left_by_the_cut(secret: str) -> None:
+    for begins in range(LENGTH - len(secret) - 1, LENGTH + 2):
+        text = "-" * (begins - 1) + " " + secret + " " + "." * LENGTH
+        shown = logged_text(text).split("…")[0]
+        assert shown.strip("-. ") in ("", PERSONAL.get(secret, "[redacted]"))
+
+
+def test_a_key_in_use_without_a_shape_is_not_cut_in_two_however_long_it_is() -> None:
+    secret = "gizli anahtar " * 100
+    remember(secret)
+    assert "gizli" not in logged_text("-" * (LENGTH - 5) + secret + "-" * LENGTH)
+
+
+def test_a_key_that_holds_a_number_like_a_card_is_taken_out_whole() -> None:
+    assert logged_text("sk-proj-4111111111111111-abcdefgh") == "[redacted]"
+
+
+@pytest.mark.parametrize("text", ["ask-" * 12_000, "a" * 48_000, "1 " * 24_000, "a.b@" * 12_000])
+def test_the_time_for_a_long_text_does_not_grow_with_its_length(text: str) -> None:
+    def seconds(text: str) -> float:
+        started = time.process_time()
+        logged_text(text)
+        return time.process_time() - started
+
+    short = text[: LENGTH + 600]
+    seconds(short)
+    assert min(seconds(text) for _ in range(3)) < 10 * max(seconds(short) for _ in range(3)) + 0.01

@@ -1,14 +1,16 @@
-"""What is logged of a call, and that it can be told apart from every other call."""
+"""What is logged of a call, and that its records differ from those of every other call by an id."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
-from fakes import AsyncFake
+from fakes import AsyncFake, eventually
 from safechat import (
     ChatClientWrapper,
     ChatError,
@@ -26,15 +28,16 @@ def _everything(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "safechat")
 
 
-def told(caplog: pytest.LogCaptureFixture, event: str | None = None) -> list[Any]:
-    records = [each for each in caplog.records if each.name == "safechat"]
-    return [each for each in records if event is None or each.getMessage() == event]
+def logged(caplog: pytest.LogCaptureFixture, event: str | None = None) -> list[Any]:
+    """The records of the library; with `event`, those of that name."""
+    records = [record for record in caplog.records if record.name == "safechat"]
+    return [record for record in records if event is None or record.getMessage() == event]
 
 
 def test_an_answered_call_is_one_record(caplog: pytest.LogCaptureFixture) -> None:
     with ChatClientWrapper(AsyncFake(), model="m") as chat:
         chat.generate("Merhaba")
-    (record,) = told(caplog)
+    (record,) = logged(caplog)
     assert (record.getMessage(), record.levelname, record.outcome) == ("chat.call", "INFO", "ok")
     assert (record.model, record.answered_by, record.attempts) == ("m", "gpt-5-mini-2025-08-07", 1)
     assert (
@@ -50,49 +53,51 @@ def test_an_answered_call_is_one_record(caplog: pytest.LogCaptureFixture) -> Non
 def test_neither_prompt_nor_answer_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with ChatClientWrapper(ScriptedClient("gizli cevap")) as chat:
         chat.generate("gizli soru")
-    assert "gizli" not in "".join(str(vars(each)) for each in caplog.records)
+    assert "gizli" not in "".join(str(vars(record)) for record in caplog.records)
 
 
-def test_a_failed_call_tells_its_story_under_one_id(caplog: pytest.LogCaptureFixture) -> None:
+def test_every_record_of_a_failed_call_has_its_id(caplog: pytest.LogCaptureFixture) -> None:
     client = ScriptedClient(*[ServerError(f"{number}", model="x", status=503) for number in range(9)])
     retry = RetryPolicy(attempts=2)
     with no_waiting(), ChatClientWrapper(client, model="a", fallbacks=["b"], retry=retry) as chat:
         with pytest.raises(ServerError):
             chat.generate("Merhaba")
-    records = told(caplog)
-    assert [each.getMessage() for each in records] == [
+    # How long a request waits for room depends on the machine, so the waits are left out.
+    records = [record for record in logged(caplog) if record.getMessage() != "chat.limited"]
+    assert [record.getMessage() for record in records] == [
         "chat.attempt_failed", "chat.retry", "chat.attempt_failed", "chat.fallback",
         "chat.attempt_failed", "chat.retry", "chat.attempt_failed", "chat.call",
     ]  # fmt: skip
-    assert len({each.call_id for each in records}) == 1
+    assert len({record.call_id for record in records}) == 1
     assert (records[-1].outcome, records[-1].attempts, records[-1].levelname) == ("server_error", 4, "ERROR")
 
 
 def test_calls_have_ids_of_their_own(caplog: pytest.LogCaptureFixture) -> None:
     with ChatClientWrapper(AsyncFake()) as chat:
         list(chat.map(["a"] * 20))
-    assert len({each.call_id for each in told(caplog, "chat.call")}) == 20
+    assert len({record.call_id for record in logged(caplog, "chat.call")}) == 20
 
 
-def test_a_deadline_and_a_cancelled_call_are_told_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_deadline_and_a_cancelled_call_are_logged_too(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
-        async with ChatClientWrapper(AsyncFake(seconds=30)) as chat:
+        client = AsyncFake(seconds=30)
+        async with ChatClientWrapper(client) as chat:
             with pytest.raises(ChatError):
                 await chat.generate_async("Merhaba", deadline=0.05)
             call = asyncio.create_task(chat.generate_async("Merhaba"))
-            await asyncio.sleep(0.05)
+            await eventually(lambda: client.under_way > 0)
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
 
     asyncio.run(main())
-    assert [each.outcome for each in told(caplog, "chat.call")] == ["deadline_exceeded", "cancelled"]
+    assert [record.outcome for record in logged(caplog, "chat.call")] == ["deadline_exceeded", "cancelled"]
 
 
-def test_a_wait_for_room_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wait_for_room_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with ChatClientWrapper(AsyncFake(), limits=RateLimits(requests_per_minute=300)) as chat:
         for _ in range(4):
             chat.generate("Merhaba")
-    (*_, last) = told(caplog, "chat.limited")
+    (*_, last) = logged(caplog, "chat.limited")
     assert 50 <= last.wait_ms <= 5000
 
 
@@ -118,16 +123,13 @@ def test_the_callers_own_fields_are_in_every_record(way: str, caplog: pytest.Log
 
     with log_context(trace_id="t-0", user="u"), ChatClientWrapper(ScriptedClient("b")) as chat:
         asyncio.run(main(chat))
-    traces = [each.trace_id for each in told(caplog, "chat.call")]
+    traces = [record.trace_id for record in logged(caplog, "chat.call")]
     expected = {"map": ["t-0"] * 3, "map_async": ["t-0"] * 3, "queue": ["t-1", "t-2", "t-3"]}
     assert traces == expected.get(way, ["t-0"])
-    assert {each.user for each in told(caplog)} == {"u"}
+    assert {record.user for record in logged(caplog)} == {"u"}
 
 
-def test_a_library_says_nothing_until_it_is_asked(capfd: pytest.CaptureFixture[str]) -> None:
-    import subprocess
-    import sys
-
+def test_a_library_prints_nothing_until_it_is_configured(capfd: pytest.CaptureFixture[str]) -> None:
     script = (
         "from safechat import ChatClientWrapper, ServerError\n"
         "from safechat.testing import ScriptedClient\n"

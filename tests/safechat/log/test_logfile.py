@@ -21,8 +21,9 @@ import safechat.redact as redaction
 from clients import KEY
 from generated import around, literal, many, shaped
 from safechat import ChatClientWrapper, configure_logging
-from safechat.log.file import LogFile, _Queue, prepared
+from safechat.log.file import LogFile
 from safechat.log.format import JsonLines, TextLines
+from safechat.log.queue import QueueHandler, snapshot
 from safechat.redact import redact, remember
 from safechat.testing import ScriptedClient
 from wire import completion, http, wire
@@ -39,7 +40,7 @@ def _as_before() -> Iterator[None]:
     level, handlers = logger.level, list(logger.handlers)
     yield
     logger.setLevel(level)
-    for handler in [each for each in logger.handlers if each not in handlers]:
+    for handler in [new for new in logger.handlers if new not in handlers]:
         logger.removeHandler(handler)
 
 
@@ -111,8 +112,10 @@ def test_the_key_is_in_no_debug_log_of_the_libraries_below(path: Path) -> None:
         logging.getLogger("openai").debug("headers: %s", {"Authorization": f"Bearer {KEY}"})
     text = path.read_text()
     assert KEY not in text
-    said = [line["event"] for line in lines(path)]
-    assert any("send_request_headers" in each for each in said), "the libraries below did log, headers too"
+    events = [line["event"] for line in lines(path)]
+    assert any("send_request_headers" in event for event in events), (
+        "the libraries below did log, headers too"
+    )
 
 
 def test_arguments_that_do_not_fit_are_not_printed(
@@ -122,8 +125,8 @@ def test_arguments_that_do_not_fit_are_not_printed(
     with configure_logging(path):
         logging.getLogger("safechat").error("%d attempts with %s", "three")
         logging.getLogger("safechat").error("%d", KEY)
-    told = capfd.readouterr()
-    assert KEY not in told.out + told.err + path.read_text()
+    printed = capfd.readouterr()
+    assert KEY not in printed.out + printed.err + path.read_text()
     assert len(lines(path)) == 2
 
 
@@ -147,15 +150,15 @@ def test_other_handlers_get_the_record_whole(path: Path) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
-def test_a_full_disk_is_said_once_and_harms_no_call(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_is_reported_once_and_harms_no_call(capfd: pytest.CaptureFixture[str]) -> None:
     with configure_logging("/dev/full"), ChatClientWrapper(ScriptedClient("ok")) as chat:
         for _ in range(3):
             assert chat.generate("Merhaba").text == "ok"
-    told = capfd.readouterr().err
-    assert told.count("cannot write the log /dev/full") == 1
+    printed = capfd.readouterr().err
+    assert printed.count("cannot write the log /dev/full") == 1
 
 
-def test_a_path_that_cannot_be_written_is_said_once(
+def test_a_path_that_cannot_be_written_is_reported_once(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -169,8 +172,8 @@ def test_the_file_turns_over_and_keeps_so_many(path: Path) -> None:
         for number in range(100):
             logging.getLogger("safechat").info("event", extra={"number": number})
     kept = sorted(path.parent.iterdir())
-    assert [each.name for each in kept] == ["chat_api.log", "chat_api.log.1", "chat_api.log.2"]
-    assert all(each.stat().st_size <= 2000 for each in kept)
+    assert [file.name for file in kept] == ["chat_api.log", "chat_api.log.1", "chat_api.log.2"]
+    assert all(file.stat().st_size <= 2000 for file in kept)
     assert lines(path)[-1]["number"] == 99
 
 
@@ -180,14 +183,14 @@ import logging, sys
 from safechat import configure_logging
 with configure_logging({str(path)!r}, max_bytes=300_000, backups=50):
     for number in range(2000):
-        told = {{"who": sys.argv[1], "number": number, "text": "ğ" * (number % 400)}}
-        logging.getLogger("safechat").info("event", extra=told)
+        fields = {{"who": sys.argv[1], "number": number, "text": "ğ" * (number % 400)}}
+        logging.getLogger("safechat").info("event", extra=fields)
 """
     writers = [subprocess.Popen([sys.executable, "-c", script, who]) for who in ("a", "b")]
-    assert [writer.wait(60) for writer in writers] == [0, 0]
-    files = [each for each in path.parent.iterdir() if not each.name.endswith(".lock")]
+    assert [writer.wait(100) for writer in writers] == [0, 0]
+    files = [file for file in path.parent.iterdir() if not file.name.endswith(".lock")]
     assert len(files) > 2, "it turned over while both wrote"
-    seen = [(line["who"], line["number"]) for each in files for line in lines(each)]
+    seen = [(line["who"], line["number"]) for file in files for line in lines(file)]
     assert sorted(seen) == [(who, number) for who in "ab" for number in range(2000)]
 
 
@@ -205,7 +208,7 @@ if child == 0:
     os._exit(0)
 os.waitpid(child, 0)
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
     assert sorted(line["event"] for line in lines(path)) == ["child", "parent"]
 
 
@@ -233,50 +236,50 @@ def wrapped(text: str) -> st.SearchStrategy[Any]:
 @st.composite
 def records(draw: st.DrawFn, keys: st.SearchStrategy[str]) -> tuple[str, logging.LogRecord]:
     key = draw(keys)
-    told = draw(around) + key + draw(around)
+    text = draw(around) + key + draw(around)
     place = draw(st.sampled_from(["message", "argument", "extra", "field", "exception", "cause", "stack"]))
     record = logging.LogRecord("safechat", logging.INFO, "file.py", 1, "event", None, None)
     if place == "message":
-        record.msg = told
+        record.msg = text
     elif place == "argument":
-        record.msg, record.args = "%s", (draw(wrapped(told)),)
+        record.msg, record.args = "%s", (draw(wrapped(text)),)
     elif place == "extra":
-        setattr(record, draw(st.sampled_from(fields)), draw(wrapped(told)))
+        setattr(record, draw(st.sampled_from(fields)), draw(wrapped(text)))
     elif place == "field":
-        vars(record)[told] = 1
+        vars(record)[text] = 1
     elif place == "stack":
-        record.stack_info = told
+        record.stack_info = text
     else:
         try:
             try:
-                raise LookupError(told if place == "cause" else "inner")
+                raise LookupError(text if place == "cause" else "inner")
             except LookupError as cause:
-                raise ValueError(told) from cause
+                raise ValueError(text) from cause
         except ValueError:
             record.exc_info = sys.exc_info()
     return key, record
 
 
 @many
-@given(made=records(shaped))
-def test_nothing_shaped_like_a_key_gets_through(made: tuple[str, logging.LogRecord]) -> None:
-    key, record = made
+@given(drawn=records(shaped))
+def test_nothing_shaped_like_a_key_gets_through(drawn: tuple[str, logging.LogRecord]) -> None:
+    key, record = drawn
     secret = key.removeprefix("Bearer ")
     for formatter in (JsonLines(), TextLines()):
-        line = formatter.format(prepared(record))
+        line = formatter.format(snapshot(record))
         assert secret not in line
         assert "\n" not in line
 
 
 @many
-@given(made=records(literal))
-def test_no_literal_key_in_use_gets_through(made: tuple[str, logging.LogRecord]) -> None:
-    key, record = made
+@given(drawn=records(literal))
+def test_no_literal_key_in_use_gets_through(drawn: tuple[str, logging.LogRecord]) -> None:
+    key, record = drawn
     remember(key)
-    line = JsonLines().format(prepared(record))
+    line = JsonLines().format(snapshot(record))
     assert key not in line
     assert key not in str(json.loads(line))
-    assert key not in TextLines().format(prepared(record))
+    assert key not in TextLines().format(snapshot(record))
 
 
 @pytest.mark.parametrize(
@@ -297,4 +300,6 @@ def test_ordinary_words_are_left_alone(text: str) -> None:
 def test_log_files_are_closed_by_their_block(path: Path) -> None:
     with configure_logging(path) as log:
         assert isinstance(log, LogFile)
-    assert not [each for each in logging.getLogger("safechat").handlers if isinstance(each, _Queue)]
+    assert not [
+        handler for handler in logging.getLogger("safechat").handlers if isinstance(handler, QueueHandler)
+    ]

@@ -1,4 +1,4 @@
-"""200 questions, 50 at once, with the SDK as it comes."""
+"""200 questions, 50 at a time, with the SDK as it is."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Two questions. Between them somebody rotates the key."""
+"""Two questions; between them the key is rotated."""
 
 from openai import OpenAI
 

@@ -1,4 +1,4 @@
-"""A stream, as tutorials read it."""
+"""A stream, read as in the tutorials."""
 
 from openai import OpenAI
 

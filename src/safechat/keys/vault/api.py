@@ -1,7 +1,7 @@
 """Vault's API, as VaultKeys needs it, through hvac.
 
 Every method blocks, and raises KeyUnavailable of some kind, whose text holds no
-secret. Not here: when to ask (vault_login.py), what exceptions mean (vault_errors.py).
+secret. Not here: when to log in (login.py), what an exception of hvac means (errors.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from safechat.errors import KeyUnavailable, SecretNotFound, VaultAuthFailed, Vau
 from safechat.keys.vault.errors import Meanings, not_vault, translated
 from safechat.redact import is_key_shaped, remember
 
-Secret = tuple[dict[str, object], int]  # what it holds, and its version
+Secret = tuple[dict[str, object], int]  # the fields and the version
 
 _SPENT = dict.fromkeys(
     (exceptions.InvalidRequest, exceptions.Forbidden, exceptions.InvalidPath),
@@ -43,9 +43,9 @@ class Vault:
         self._client = self._new_client(namespace)
 
     def health(self) -> Mapping[str, Any]:
-        """Vault's own words about itself: `sealed`, `initialized`, `version`. Needs no login."""
+        """What Vault reports about itself: `sealed`, `initialized`, `version`. Needs no login."""
         codes = dict.fromkeys(("sealed_code", "uninit_code", "standby_code", "performance_standby_code"), 200)
-        system = self._new_client(None).sys  # a namespace has no health of its own
+        system = self._new_client(None).sys  # only the server has a health, not a namespace
         return self._ask("health", lambda: system.read_health_status(method="GET", **codes))
 
     def check_seal(self) -> None:
@@ -57,7 +57,7 @@ class Vault:
             raise VaultSealed(f"Vault at {self._url} is sealed")
 
     def log_in(self, mount: str, role_id: str, secret_id: str) -> float:
-        """A new token is in use; the answer is its lease in seconds."""
+        """Use a new token from now on. Returns its lease in seconds; infinity for a token without end."""
         answer = self._ask(
             f"login at auth/{mount}",
             lambda: self._client.auth.approle.login(role_id, secret_id, use_token=False, mount_point=mount),
@@ -75,20 +75,20 @@ class Vault:
         )
         auth = answer.get("auth")
         if not isinstance(auth, Mapping) or not auth.get("client_token"):
-            raise VaultUnreachable(f"Vault at {self._url}: what answers a login there is not Vault")
+            raise VaultUnreachable(f"Vault at {self._url}: the answer to the login is not from Vault")
         self.use(str(auth["client_token"]))
         return float(auth.get("lease_duration") or "inf")
 
     def renew(self) -> float:
-        """The token in use lives on; its new lease in seconds."""
+        """Renew the token in use. Returns its new lease in seconds."""
         answer = self._ask("renewal", self._client.auth.token.renew_self)
         return float((answer.get("auth") or {}).get("lease_duration") or 0)
 
     def unwrap_secret_id(self, wrapped: str, mount: str) -> str:
-        """The secret_id in a wrapping token, which is used up by that. It must have been made for a role
-        of this auth method: a token made elsewhere may be somebody's trap, and is left alone."""
+        """The secret_id in a wrapping token, which is used up by that. A token that was not created for a
+        role of this auth method may be an attacker's: it is not unwrapped, and VaultAuthFailed is raised."""
         self.check_wrapped(wrapped, mount)
-        self._client.token = wrapped  # it opens itself: there is no login yet
+        self._client.token = wrapped  # a wrapping token is its own login
         try:
             answer = self._ask("unwrap", self._client.sys.unwrap, _SPENT)
         finally:
@@ -96,16 +96,16 @@ class Vault:
         return str(answer["data"]["secret_id"])
 
     def check_wrapped(self, wrapped: str, mount: str) -> None:
-        """Raises VaultAuthFailed for a wrapping token that is spent, or was made elsewhere."""
+        """Raises VaultAuthFailed for a wrapping token that is spent, or was created elsewhere."""
         token = {"token": wrapped}
-        told = self._ask(
+        answer = self._ask(
             "unwrap", lambda: self._client.adapter.post("/v1/sys/wrapping/lookup", json=token), _SPENT
         )
-        made_at = str((told.get("data") or {}).get("creation_path"))
-        if not (made_at.startswith(f"auth/{mount}/role/") and made_at.endswith("/secret-id")):
+        creation_path = str((answer.get("data") or {}).get("creation_path"))
+        if not (creation_path.startswith(f"auth/{mount}/role/") and creation_path.endswith("/secret-id")):
             raise VaultAuthFailed(
-                f"the wrapped secret_id was made at {made_at}, not at auth/{mount}/role/…/secret-id: "
-                "it may have been exchanged on its way; it was not unwrapped"
+                f"the wrapped secret_id was created at {creation_path}, not at "
+                f"auth/{mount}/role/…/secret-id: it may have been exchanged on its way; it was not unwrapped"
             )
 
     @property
@@ -114,7 +114,7 @@ class Vault:
 
     def use(self, token: str) -> None:
         """From now on requests are made with `token`."""
-        if not is_key_shaped(token):  # what is has no need of it, and there are many
+        if not is_key_shaped(token):  # `redact` takes those out by their shape, and there are many of them
             remember(token)
         self._client.token = token
 
@@ -128,7 +128,7 @@ class Vault:
             {
                 exceptions.Forbidden: (
                     VaultAuthFailed,
-                    "denied: the token must be alive, and its policy allow to read that path",
+                    "denied: the token must be alive, and its policy must allow reading that path",
                 ),
                 exceptions.InvalidPath: (
                     SecretNotFound,
@@ -141,7 +141,7 @@ class Vault:
         except (KeyError, TypeError):
             data = version = None
         if not isinstance(data, dict) or not isinstance(version, int):
-            raise SecretNotFound(f"Vault's {mount}/{path} is no secret of a KV engine of version 2")
+            raise SecretNotFound(f"Vault's {mount}/{path} is not a secret of a KV engine of version 2")
         return data, version
 
     def revoke(self) -> None:
@@ -154,8 +154,8 @@ class Vault:
         self._session.close()
 
     def _new_client(self, namespace: str | None) -> Any:
-        # With token=None hvac would use VAULT_TOKEN or ~/.vault-token, whoever's they are; and a
-        # redirect would carry the token to wherever it leads.
+        # With token=None hvac would use VAULT_TOKEN or ~/.vault-token, which may be anybody's.
+        # A redirect would send the token to another server.
         return hvac.Client(
             self._url,
             token="",

@@ -1,6 +1,6 @@
-"""How a program logs in to Vault: AppRole, Token. They show no secret.
+"""AppRole and Token: how a program logs in to Vault. Their repr shows no secret.
 
-Not here: the login itself (vault_keys.py, vault.py).
+Not here: the login itself (login.py, api.py).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class AppRole:
     ) -> None:
         if not role_id.strip():
             raise ValueError("role_id is empty")
-        if sum(each is not None for each in (secret_id, secret_id_file, wrapped_secret_id)) != 1:
+        if sum(value is not None for value in (secret_id, secret_id_file, wrapped_secret_id)) != 1:
             raise ValueError("an AppRole needs one of secret_id, secret_id_file and wrapped_secret_id")
         self.role_id = role_id.strip()
         self.secret_id = _secret("secret_id", secret_id)
@@ -48,7 +48,7 @@ class AppRole:
         Raises VaultAuthFailed where there is none.
         """
         if self.secret_id_file is not None:
-            return _read(self.secret_id_file)
+            return _secret_id_in(self.secret_id_file)
         if self.secret_id is not None:
             return self.secret_id.get_secret_value()
         if self._unwrapped is None:
@@ -63,7 +63,7 @@ class AppRole:
 
 
 class Token:
-    """A token that somebody else made, and renews. It is never revoked from here."""
+    """A token that another program created and renews. It is never revoked here."""
 
     def __init__(self, token: str | SecretStr) -> None:
         secret = _secret("token", token)
@@ -94,7 +94,7 @@ def is_sendable(secret: str) -> bool:
     return secret.isascii() and secret.isprintable()
 
 
-def _read(file: Path) -> str:
+def _secret_id_in(file: Path) -> str:
     try:
         secret_id = file.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -1,7 +1,6 @@
-"""What goes wrong on the way to Vault, as a KeyUnavailable of some kind.
+"""What an exception of hvac, or of requests below it, means: a KeyUnavailable of some kind.
 
-hvac's exceptions, those of requests below it, and answers that are none of
-Vault's: a proxy's page comes with any status.
+Also for answers that are not from Vault: a proxy's page can have any status. Not here: the requests (api.py).
 """
 
 from __future__ import annotations
@@ -34,31 +33,31 @@ _ERRORS: tuple[tuple[type[Exception], type[KeyUnavailable]], ...] = (
 def translated(
     exception: Exception, where: str, timeout: tuple[float, float], meanings: Meanings
 ) -> KeyUnavailable:
-    """`where` begins its text; `meanings` go before what an exception means everywhere."""
-    said = redact("; ".join(map(str, getattr(exception, "errors", None) or ())) or str(exception))
-    if isinstance(exception, exceptions.VaultDown) and "sealed" in said:
-        return VaultSealed(f"{where}: it is sealed: somebody must unseal it")
+    """The error for `exception`. Its text begins with `where`; `meanings` win over the table above."""
+    text = redact("; ".join(map(str, getattr(exception, "errors", None) or ())) or str(exception))
+    if isinstance(exception, exceptions.VaultDown) and "sealed" in text:
+        return VaultSealed(f"{where}: it is sealed: an operator must unseal it")
     if isinstance(exception, exceptions.VaultError) and not _is_vaults_own(exception):
-        status = f"{type(exception).__name__}: {_short(said)}"
-        return VaultUnreachable(f"{where}: what answers there is not Vault ({status})")
+        status = f"{type(exception).__name__}: {_shortened(text)}"
+        return VaultUnreachable(f"{where}: the answer is not from Vault ({status})")
     for known, (error, meaning) in meanings.items():
         if isinstance(exception, known):
-            return error(f"{where}: {meaning} ({_short(said)})")
+            return error(f"{where}: {meaning} ({_shortened(text)})")
     kind = next((error for known, error in _ERRORS if isinstance(exception, known)), KeyUnavailable)
-    return kind(f"{where}: {_told(exception, said, timeout)}")
+    return kind(f"{where}: {_no_answer(exception, text, timeout)}")
 
 
-def _told(exception: Exception, said: str, timeout: tuple[float, float]) -> str:
+def _no_answer(exception: Exception, text: str, timeout: tuple[float, float]) -> str:
     """Why there is no answer, in words for an operator."""
     if isinstance(exception, requests.exceptions.SSLError):
-        return f"its certificate is not trusted; is `ca` (VAULT_CACERT) right? ({_last(said)})"
+        return f"its certificate is not trusted; is `ca` (VAULT_CACERT) right? ({_last_part(text)})"
     if isinstance(exception, requests.exceptions.ConnectTimeout):
         return f"no connection within {timeout[0]:g} s"
     if isinstance(exception, requests.exceptions.ReadTimeout):
         return f"no answer within {timeout[1]:g} s"
     if isinstance(exception, requests.exceptions.ConnectionError):
-        return f"no connection ({_last(said)})"
-    return f"{type(exception).__name__}: {_short(said)}"
+        return f"no connection ({_last_part(text)})"
+    return f"{type(exception).__name__}: {_shortened(text)}"
 
 
 def _is_vaults_own(exception: exceptions.VaultError) -> bool:
@@ -67,19 +66,20 @@ def _is_vaults_own(exception: exceptions.VaultError) -> bool:
     return isinstance(body, Mapping) and ("errors" in body or "data" in body)
 
 
-def _short(said: str) -> str:
-    return " ".join(said.split())[:200]
+def _shortened(text: str) -> str:
+    return " ".join(text.split())[:200]
 
 
-def _last(said: str) -> str:
-    """The end of a message that requests has wrapped several times."""
-    return " ".join(said.split())[-160:].lstrip("…").rstrip(")'\"")
+def _last_part(text: str) -> str:
+    """The end of the text, for requests puts the cause there and wraps it several times."""
+    return " ".join(text.split())[-160:].lstrip("…").rstrip(")'\"")
 
 
 def not_vault(answer: object) -> str:
-    """What answered in Vault's place."""
+    """What an answer is that Vault does not give."""
     status = getattr(answer, "status_code", None)
     headers = getattr(answer, "headers", {})
     if location := headers.get("location"):
-        return f"it redirects ({status}) to {urlsplit(location).netloc}: give the address of the active node"
-    return f"what answers there is not Vault: a {status} of type {headers.get('content-type', 'unknown')}"
+        host = urlsplit(location).hostname or "another path"
+        return f"it redirects ({status}) to {host}: give the address of the active node"
+    return f"the answer is not from Vault: a {status} of type {headers.get('content-type', 'unknown')}"

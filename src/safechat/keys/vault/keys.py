@@ -1,7 +1,7 @@
 """VaultKeys: the API key from HashiCorp Vault or OpenBao, at the KV v2 engine. Needs `[vault]`.
 
-What is configured, and how a key is read. Not here: the cache
-(keys.py), the login (vault_login.py), Vault's API (vault.py).
+What is configured, and how a key is read. Not here: when it is read again
+(cache.py of keys), the login (login.py), Vault's API (api.py).
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from safechat.keys.vault.api import Secret, Vault
     from safechat.keys.vault.login import VaultLogin
 
-_LONGEST_CLOSE = 2.0  # seconds that giving the token back may take
-_REQUESTS_A_READ = 4  # a read that is denied, a new login (perhaps with an unwrap), the read again
+# Seconds that giving the token back may take.
+_LONGEST_CLOSE = 2.0
+# Requests that one read may need: a denied read, an unwrap, a new login, the read again.
+_REQUESTS_PER_READ = 4
 
 
 class VaultKeys(CachedKeys):
@@ -71,10 +73,10 @@ class VaultKeys(CachedKeys):
         if ca is not None and not Path(ca).is_file():
             raise ValueError(f"ca: there is no file {str(ca)!r}")
         connect, read = (
-            check_seconds("timeout", each)
-            for each in (timeout if isinstance(timeout, tuple) else (timeout,) * 2)
+            check_seconds("timeout", seconds)
+            for seconds in (timeout if isinstance(timeout, tuple) else (timeout,) * 2)
         )
-        self._url = _checked(url, allow_http)
+        self._url = _checked_address(url, allow_http)
         self._auth = auth
         self._path, self._field, self._mount = path.strip("/"), field, mount.strip("/")
         self._namespace, self._ca, self._timeout = namespace, ca, (connect, read)
@@ -82,38 +84,37 @@ class VaultKeys(CachedKeys):
         super().__init__(
             ttl=check_seconds("ttl", ttl),
             refresh_interval=refresh_interval,
-            longest_read=_REQUESTS_A_READ * (connect + read),
+            longest_read=_REQUESTS_PER_READ * (connect + read),
         )
 
     @classmethod
     def from_env(cls, *, env_file: str | None = ".env") -> Self:
-        """As VAULT_* and SAFECHAT_KEY_* say (settings.py lists them). Raises ValueError for one missing."""
-        told = read_vault_settings(env_file)
+        """As VAULT_* and SAFECHAT_KEY_* are set (settings.py lists them). Raises ValueError."""
+        settings = read_vault_settings(env_file)
         auth = AppRole(
-            told.role_id,
-            told.secret_id,
-            secret_id_file=told.secret_id_file,
-            wrapped_secret_id=told.wrapped_secret_id,
+            settings.role_id,
+            settings.secret_id,
+            secret_id_file=settings.secret_id_file,
+            wrapped_secret_id=settings.wrapped_secret_id,
         )
         return cls(
-            told.address,
-            path=told.key_path,
-            field=told.key_field,
-            mount=told.key_mount,
+            settings.address,
+            path=settings.key_path,
+            field=settings.key_field,
+            mount=settings.key_mount,
             auth=auth,
-            namespace=told.namespace,
-            ca=told.ca,
-            allow_http=told.allow_http,
+            namespace=settings.namespace,
+            ca=settings.ca,
+            allow_http=settings.allow_http,
         )
 
     def begin(self) -> None:
         super().begin()
-        self._login: VaultLogin | None = (
-            None  # a fork's child has no part in the parent's connections and token
-        )
+        # The child of a fork must not use the parent's connections, nor give back the parent's token.
+        self._login: VaultLogin | None = None
 
     def close(self) -> None:
-        """Give Vault its token back, if it answers. Only a later `get` logs in again."""
+        """Give Vault its token back, if Vault answers. A later `get` logs in again."""
         login, self._login = self._login, None
         if login is not None:
             login.close()
@@ -122,16 +123,17 @@ class VaultKeys(CachedKeys):
     async def aclose(self) -> None:
         """`close` for an event loop; it takes a few seconds at most."""
         if (flight := self._flight) is not None:
-            await self._landed(flight, _LONGEST_CLOSE)
+            await flight.wait(_LONGEST_CLOSE)
         with anyio.move_on_after(_LONGEST_CLOSE):
             await in_thread(self.close)
 
-    def links(self) -> Generator[tuple[str, Callable[[], object]], None, None]:
-        """The steps of a read, each by itself, with a login of their own: a name, and what blocks, and
-        raises what is wrong. A wrapped secret_id is looked at, and not used up: then it ends there."""
-        found: list[Secret] = []
+    def steps(self) -> Generator[tuple[str, Callable[[], object]], None, None]:
+        """The steps of a read, one by one, with a login for them alone: the name of the step, and a function
+        that blocks and raises KeyUnavailable. A wrapped secret_id is checked but not used up, so the steps
+        end there."""
+        secrets: list[Secret] = []
         vault = self._connected()
-        login = _imported().VaultLogin(vault, self._auth)
+        login = _login_module().VaultLogin(vault, self._auth)
         yield "Vault", vault.health
         yield "unsealed", vault.check_seal
         if isinstance(self._auth, AppRole) and (wrapped := self._auth.wrapped_secret_id) is not None:
@@ -140,8 +142,8 @@ class VaultKeys(CachedKeys):
             return
         try:
             yield "login", login.log_in
-            yield "path", lambda: found.append(vault.read(self._mount, self._path))
-            yield "field", lambda: self._key_in(*found[0])
+            yield "path", lambda: secrets.append(vault.read(self._mount, self._path))
+            yield "field", lambda: self._key_in(*secrets[0])
         finally:
             login.close()
 
@@ -156,22 +158,22 @@ class VaultKeys(CachedKeys):
 
     def _read(self) -> Key:
         if (login := self._login) is None:
-            login = self._login = _imported().VaultLogin(self._connected(), self._auth)
+            login = self._login = _login_module().VaultLogin(self._connected(), self._auth)
         try:
             return self._key_in(*login.read(self._mount, self._path))
         finally:
-            if login is not self._login:  # closed meanwhile: nobody else gives this token back
+            if login is not self._login:  # `close` was called during the read: it does not know this token
                 login.close()
 
-    def _gave_up(self) -> None:
-        self._login = None  # it belongs to the read that hangs
+    def _abandon_read(self) -> None:
+        self._login = None  # the read that hangs still uses it
 
     def _connected(self) -> Vault:
-        vault: Vault = _imported().Vault(self._url, self._namespace, self._ca, self._timeout)
+        vault: Vault = _login_module().Vault(self._url, self._namespace, self._ca, self._timeout)
         return vault
 
     def _key_in(self, data: dict[str, object], version: int) -> Key:
-        """The key in a secret's `data`. Raises SecretNotFound where the field is not there, or holds none."""
+        """The key in a secret's fields. Raises SecretNotFound where `field` is missing or holds no key."""
         where = f"{self._mount}/{self._path}"
         if self._field not in data:
             raise SecretNotFound(
@@ -182,32 +184,34 @@ class VaultKeys(CachedKeys):
             raise SecretNotFound(f"Vault's {where}: the field {self._field!r} holds no text")
         remember(value)
         if not is_sendable(value.strip()):
-            raise SecretNotFound(f"Vault's {where}: the field {self._field!r} holds what no header can carry")
+            raise SecretNotFound(
+                f"Vault's {where}: the field {self._field!r} holds a character that no header can carry"
+            )
         return Key(SecretStr(value.strip()), version)
 
 
-def _imported() -> ModuleType:
-    """vault_login.py, which needs hvac."""
+def _login_module() -> ModuleType:
+    """The module login.py, which needs hvac. Raises KeyUnavailable without it."""
     try:
-        from safechat.keys.vault import login as vault_login
+        from safechat.keys.vault import login
     except ModuleNotFoundError as error:
         problem = f"Vault needs an extra: pip install 'safechat[vault]' ({error})"
     else:
-        return vault_login
+        return login
     raise KeyUnavailable(problem)
 
 
-def _checked(url: str, allow_http: bool) -> str:
+def _checked_address(url: str, allow_http: bool) -> str:
     parts = urlsplit(url)
     host = parts.hostname
     if "@" in parts.netloc:
-        raise ValueError("Vault's address holds a user or a password: leave them out, Vault knows neither")
+        raise ValueError("Vault's address holds a user or a password: leave them out, Vault uses neither")
     if parts.scheme not in ("http", "https") or not host:
         raise ValueError(f"Vault's address must be like https://vault:8200, not {url!r}")
     if parts.scheme == "http" and not allow_http and not _is_loopback(host):
         raise ValueError(
-            f"Vault's address is plain http, so {host} and all between would see the key: "
-            "use https, or ask for http (allow_http=True, SAFECHAT_VAULT_ALLOW_HTTP=1)"
+            f"Vault's address is plain http, so everyone on the way to {host} could read the key: "
+            "use https, or allow http (allow_http=True, SAFECHAT_VAULT_ALLOW_HTTP=1)"
         )
     return url.rstrip("/")
 

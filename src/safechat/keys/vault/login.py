@@ -1,6 +1,7 @@
-"""VaultLogin: a login that is made when it is needed, anew before it ends, and given back at the end.
+"""The login at Vault: created when it is needed, replaced before its lease ends, given back at the end.
 
-Not here: what is asked and what the answers mean (vault.py), the key (vault_keys.py).
+`log_in` is one AppRole login. `VaultLogin` keeps a login alive between reads. Not here: the requests
+and what their answers mean (api.py), how a program may log in (auth.py), the key (keys.py).
 """
 
 from __future__ import annotations
@@ -12,81 +13,110 @@ from safechat.errors import KeyUnavailable, VaultAuthFailed
 from safechat.keys.vault.api import Secret, Vault
 from safechat.keys.vault.auth import AppRole, Token
 
-_OF_A_LEASE = 0.9  # is over: time for a new login
-_AGAIN = 10.0  # seconds to the next try, where the old login can neither be renewed nor made anew
+# Fraction of the lease after which to log in again.
+LEASE_SHARE = 0.9
+# Seconds until the next try, when the old login can neither be renewed nor replaced.
+TRY_AGAIN = 10.0
+# Vault locks a role out after five denied logins within a quarter of an hour, for every program that uses
+# it. So a secret_id that was denied is not sent again for this time, which doubles with each denial.
+FIRST_DENIAL, LONGEST_DENIAL = 120.0, 600.0
 
-# Vault locks a role out after five denied logins within a quarter of an hour, for every program that
-# has it. So a secret_id that was denied waits so long before it is tried again.
-_FIRST_DENIAL, _LONGEST_DENIAL = 120.0, 600.0
+
+def log_in(vault: Vault, auth: AppRole, denials: Denials, now: float) -> float:
+    """Log in with the role's secret_id: `vault` uses the new token from now on.
+
+    Returns the time at which to log in again, on the clock of `now`: before the token's lease is over.
+    Raises VaultAuthFailed where Vault denies the login, or has denied this secret_id a short while ago;
+    another KeyUnavailable where there is no answer.
+    """
+    secret_id = auth.current_secret_id(vault.unwrap_secret_id)
+    denials.check(secret_id, auth.mount, now)
+    try:
+        lease = vault.log_in(auth.mount, auth.role_id, secret_id)
+    except VaultAuthFailed:
+        denials.add(secret_id, now)
+        raise
+    denials.clear()
+    return now + LEASE_SHARE * lease
+
+
+class Denials:
+    """Remembers the secret_id that Vault denied last, and until when it is not sent again."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """A login succeeded."""
+        self._secret_id = ""
+        self._seconds = 0.0
+        self._until = 0.0
+
+    def add(self, secret_id: str, now: float) -> None:
+        """Vault has denied `secret_id` now."""
+        again = secret_id == self._secret_id
+        self._seconds = min(2 * self._seconds, LONGEST_DENIAL) if again else FIRST_DENIAL
+        self._secret_id, self._until = secret_id, now + self._seconds
+
+    def check(self, secret_id: str, mount: str, now: float) -> None:
+        """Raise VaultAuthFailed if Vault denied `secret_id` and it is too early to send it again."""
+        if secret_id == self._secret_id and now < self._until:
+            raise VaultAuthFailed(
+                f"Vault denied the login at auth/{mount}; the same secret_id is not tried again "
+                f"for {self._until - now:.0f} s, so that Vault does not lock the role out"
+            )
 
 
 class VaultLogin:
-    """For one thread at a time."""
+    """A login that lasts from one read to the next. For one thread at a time."""
 
     def __init__(self, vault: Vault, auth: AppRole | Token) -> None:
         self._vault = vault
         self._auth = auth
-        self._until = 0.0
-        self._denied = ""  # the secret_id that was, and …
-        self._denial = 0.0  # … for how many seconds it waits …
-        self._denied_until = 0.0  # … until when
+        self._denials = Denials()
+        self._due = 0.0  # the time of the next login, on time.monotonic's clock
 
     def read(self, mount: str, path: str) -> Secret:
-        """The secret. A login that turns out to be void is made anew, once."""
-        new = time.monotonic() >= self._until and self._renewed()
+        """The secret. A login that turns out to be void is replaced, once."""
+        is_new = time.monotonic() >= self._due and self._replace()
         try:
             return self._vault.read(mount, path)
         except VaultAuthFailed:
-            if new or isinstance(self._auth, Token):
+            if is_new or isinstance(self._auth, Token):
                 raise
         self.log_in()
         return self._vault.read(mount, path)
 
     def log_in(self) -> None:
-        """A new login. Raises VaultAuthFailed."""
+        """Use a new login, or the token that was given. Raises VaultAuthFailed."""
         if isinstance(self._auth, Token):
             self._vault.use(self._auth.token.get_secret_value())
-            self._until = float("inf")
-            return
-        secret_id = self._auth.current_secret_id(self._vault.unwrap_secret_id)
-        started = time.monotonic()
-        if secret_id == self._denied and started < self._denied_until:
-            raise VaultAuthFailed(
-                f"Vault denied the login at auth/{self._auth.mount}; the same secret_id is not tried again "
-                f"for {self._denied_until - started:.0f} s, so that Vault does not lock the role out"
-            )
-        try:
-            lease = self._vault.log_in(self._auth.mount, self._auth.role_id, secret_id)
-        except VaultAuthFailed:
-            again = secret_id == self._denied
-            self._denial = min(2 * self._denial, _LONGEST_DENIAL) if again else _FIRST_DENIAL
-            self._denied, self._denied_until = secret_id, started + self._denial
-            raise
-        self._denied = ""
-        self._until = started + _OF_A_LEASE * lease
+            self._due = float("inf")
+        else:
+            self._due = log_in(self._vault, self._auth, self._denials, time.monotonic())
 
     def close(self) -> None:
-        """Give the token back, if it was made here and Vault answers."""
+        """Give the token back, if it comes from a login of ours and Vault answers."""
         if isinstance(self._auth, AppRole):
             with suppress(KeyUnavailable):  # then it ends with its lease
                 self._vault.revoke()
         self._vault.close()
 
-    def _renewed(self) -> bool:
-        """True: a new login. False: none is to be had (the secret_id is used up), so the old one goes on."""
+    def _replace(self) -> bool:
+        """Log in again. False where Vault denies that (the secret_id is used up): the old login goes on."""
         if not self._vault.has_token:
             self.log_in()
             return True
         try:
             self.log_in()
         except VaultAuthFailed:
-            self._until = time.monotonic() + self._kept_alive()
+            self._due = time.monotonic() + self._renew()
             return False
         return True
 
-    def _kept_alive(self) -> float:
-        """Seconds until the old login needs care again."""
+    def _renew(self) -> float:
+        """Renew the old login's lease. Returns the seconds until the next try for a new login."""
         try:
-            return max(1.0, _OF_A_LEASE * self._vault.renew())
+            return max(1.0, LEASE_SHARE * self._vault.renew())
         except KeyUnavailable:
-            return _AGAIN
+            return TRY_AGAIN

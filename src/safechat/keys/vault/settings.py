@@ -1,4 +1,7 @@
-"""What `VaultKeys.from_env` reads: VAULT_* and SAFECHAT_KEY_*, from the environment or a .env file."""
+"""What `VaultKeys.from_env` reads: VAULT_* and SAFECHAT_KEY_*, from the environment or a .env file.
+
+Not here: the settings of the API (settings.py of the package).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import os
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from safechat.settings import read
+from safechat.settings import load_settings
 
 _SECRET_IDS = {
     "secret_id": "VAULT_SECRET_ID",
@@ -36,15 +39,18 @@ class VaultSettings(BaseSettings):
 
 
 def read_vault_settings(env_file: str | None = ".env") -> VaultSettings:
-    """The same of Vault; also a variable that is missing is wrong, and more than one way to a secret_id."""
-    told = read(VaultSettings, env_file)
-    if any(os.environ.get(name) for name in _SECRET_IDS.values()):  # they win over the file, whichever it has
+    """The settings of Vault in force. Raises ValueError that names each variable that is wrong or missing.
+
+    Exactly one way to a secret_id must be set.
+    """
+    settings = load_settings(VaultSettings, env_file)
+    if any(os.environ.get(name) for name in _SECRET_IDS.values()):  # the environment wins over the file
         for field, name in _SECRET_IDS.items():
             if not os.environ.get(name):
-                setattr(told, field, None)
-    given = [name for field, name in _SECRET_IDS.items() if getattr(told, field) is not None]
+                setattr(settings, field, None)
+    given = [name for field, name in _SECRET_IDS.items() if getattr(settings, field) is not None]
     if len(given) != 1:
         raise ValueError(
             f"set one of {', '.join(_SECRET_IDS.values())}; set are {' and '.join(given) or 'none'}"
         )
-    return told
+    return settings

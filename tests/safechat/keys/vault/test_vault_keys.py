@@ -119,7 +119,7 @@ async def test_a_wrapped_secret_id_is_unwrapped_once(secret: Secret) -> None:
         assert (seen.count("/unwrap"), seen.count("/login")) == (1, 2)
 
 
-async def test_a_wrapped_secret_id_that_somebody_opened_is_told(secret: Secret) -> None:
+async def test_a_wrapped_secret_id_that_somebody_opened_is_reported(secret: Secret) -> None:
     wrapped = secret.new_secret_id(wrap_ttl="60s")["wrap_info"]["token"]
     root_client(secret.server).sys.unwrap(wrapped)
     with pytest.raises(VaultAuthFailed, match="used before, or is too old"):
@@ -128,7 +128,7 @@ async def test_a_wrapped_secret_id_that_somebody_opened_is_told(secret: Secret) 
 
 async def test_a_wrapped_secret_id_from_elsewhere_is_not_unwrapped(secret: Secret) -> None:
     wrapped = secret.root.sys.wrap({"secret_id": "a-trap"}, ttl=60)["wrap_info"]["token"]
-    with pytest.raises(VaultAuthFailed, match="was made at sys/wrapping/wrap"):
+    with pytest.raises(VaultAuthFailed, match="was created at sys/wrapping/wrap"):
         await got(secret.keys(auth=AppRole(secret.role_id, wrapped_secret_id=wrapped)))
     assert root_client(secret.server).sys.unwrap(wrapped)["data"] == {"secret_id": "a-trap"}
 
@@ -157,7 +157,7 @@ async def test_a_secret_id_that_was_denied_is_not_sent_again_and_again(
     secret: Secret, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five denials lock the role out, for every program that has it."""
-    monkeypatch.setattr("safechat.keys.cache._TRY_AGAIN_EMPTY_HANDED", 0.0)
+    monkeypatch.setattr("safechat.keys.cache.RETRY_WITHOUT_KEY", 0.0)
     file = tmp_path / "secret-id"
     file.write_text("an-old-one")
     with front(secret.server) as seen:
@@ -215,7 +215,7 @@ async def test_a_namespace_of_its_own(secret: Secret) -> None:
     inner = furnish(server, root=root)
     keys = inner.keys(namespace=secret.name)
     assert value(await got(keys)) == API_KEY
-    for _, step in keys.links():  # the doctor's: health, which belongs to no namespace, and the login in it
+    for _, step in keys.steps():  # the doctor's: health, which belongs to no namespace, and the login in it
         step()
     with pytest.raises(VaultAuthFailed):
         await got(inner.keys())
@@ -257,14 +257,11 @@ async def test_a_login_that_is_about_to_end_is_made_anew_before(vault_server: Se
     secret = furnish(vault_server, ttl="2s")
     with front(vault_server) as seen:
         async with secret.keys(seen.address, ttl=0.05) as keys:
-            end = asyncio.get_running_loop().time() + 4.5
-            while asyncio.get_running_loop().time() < end:
+            while seen.count("/login") < 3:
                 versions = await asyncio.gather(*(keys.get() for _ in range(50)))
                 assert {key.version for key in versions} == {1}
                 await asyncio.sleep(0.01)
-        assert 3 <= seen.count("/login") <= 6
-        denied = seen.count("/data/")
-        assert denied > 20
+        assert seen.count("/data/") > 20
 
 
 async def test_a_denial_that_outlives_a_new_login_is_an_error(secret: Secret) -> None:
@@ -273,7 +270,7 @@ async def test_a_denial_that_outlives_a_new_login_is_an_error(secret: Secret) ->
             await keys.get()
             secret.root.sys.delete_policy(secret.name)
             await asyncio.sleep(0.1)
-            with pytest.raises(VaultAuthFailed, match="its policy allow"):
+            with pytest.raises(VaultAuthFailed, match="its policy must allow"):
                 await keys.get()
         assert seen.count("/login") == 2
 
@@ -296,8 +293,8 @@ def clean(error: ChatError, *secrets: str) -> None:
     text = "".join(traceback.format_exception(error)) + repr(error) + str(vars(error)) + str(error.args)
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy)) == (type(error), str(error))
-    for each in secrets:
-        assert each not in text
+    for secret in secrets:
+        assert secret not in text
 
 
 WRONG: dict[str, tuple[Callable[[Secret], dict[str, Any]], type[ChatError], str]] = {
@@ -323,7 +320,7 @@ WRONG: dict[str, tuple[Callable[[Secret], dict[str, Any]], type[ChatError], str]
 
 
 @pytest.mark.parametrize("what", WRONG)
-async def test_what_is_wrong_is_told_by_its_own_error(what: str, secret: Secret) -> None:
+async def test_what_is_wrong_has_an_error_of_its_own(what: str, secret: Secret) -> None:
     options, kind, words = WRONG[what]
     with pytest.raises(kind, match=words) as caught:
         await got(secret.keys(**options(secret)))
@@ -331,20 +328,20 @@ async def test_what_is_wrong_is_told_by_its_own_error(what: str, secret: Secret)
     clean(caught.value, secret.secret_id, API_KEY, "hvs.AAAA")
 
 
-async def test_a_path_without_a_secret_is_told(vault_server: Server) -> None:
+async def test_a_path_without_a_secret_is_reported(vault_server: Server) -> None:
     secret = furnish(vault_server, may_read="*")
     with pytest.raises(SecretNotFound, match="secret/data/nothing/here: there is nothing"):
         await got(secret.keys(path="nothing/here"))
 
 
 @pytest.mark.parametrize("held", ["", "  ", 17, {"a": 1}, None])
-async def test_a_field_without_a_text_is_told(held: object, secret: Secret) -> None:
+async def test_a_field_without_a_text_is_reported(held: object, secret: Secret) -> None:
     secret.put(api_key=held)
     with pytest.raises(SecretNotFound, match="holds no text"):
         await got(secret.keys())
 
 
-async def test_an_engine_of_version_1_is_told(secret: Secret) -> None:
+async def test_an_engine_of_version_1_is_reported(secret: Secret) -> None:
     mount = f"kv1-{secret.name}"
     secret.root.sys.enable_secrets_engine("kv", path=mount, options={"version": "1"})
     try:
@@ -358,7 +355,7 @@ async def test_an_engine_of_version_1_is_told(secret: Secret) -> None:
         secret.root.sys.disable_secrets_engine(mount)
 
 
-async def test_a_key_that_no_header_can_carry_is_told(secret: Secret) -> None:
+async def test_a_key_that_no_header_can_carry_is_reported(secret: Secret) -> None:
     secret.put(api_key="sk-anahtarım-0000000000")
     with pytest.raises(SecretNotFound, match="no header can carry") as caught:
         await got(secret.keys())
@@ -366,10 +363,10 @@ async def test_a_key_that_no_header_can_carry_is_told(secret: Secret) -> None:
 
 
 ANSWERS: dict[str, tuple[tuple[int, dict[str, str], bytes], str]] = {
-    "a page of HTML": ((200, {"content-type": "text/html"}, b"<html>log in</html>"), "is not Vault"),
-    "JSON of something else": ((200, {"content-type": "application/json"}, b"[1, 2]"), "is not Vault"),
-    "a 502 of a load balancer": ((502, {}, b"<html>bad gateway</html>"), "is not Vault"),
-    "a 503 of a load balancer": ((503, {}, b"<html>no servers</html>"), "is not Vault"),
+    "a page of HTML": ((200, {"content-type": "text/html"}, b"<html>log in</html>"), "is not from Vault"),
+    "JSON of something else": ((200, {"content-type": "application/json"}, b"[1, 2]"), "is not from Vault"),
+    "a 502 of a load balancer": ((502, {}, b"<html>bad gateway</html>"), "is not from Vault"),
+    "a 503 of a load balancer": ((503, {}, b"<html>no servers</html>"), "is not from Vault"),
     "a 429": ((429, {"content-type": "application/json"}, b'{"errors": ["slow down"]}'), "slow down"),
     "a redirect": (
         (307, {"location": "https://other.example/v1/x"}, b""),
@@ -387,13 +384,13 @@ async def test_a_proxys_page_of_any_status_leaves_the_key_in_hand(status: int, s
             await asyncio.sleep(0.1)
             assert value(await keys.get()) == API_KEY
         async with secret.keys(seen.address) as cold:
-            with pytest.raises(VaultUnreachable, match="is not Vault"):
+            with pytest.raises(VaultUnreachable, match="is not from Vault"):
                 await cold.get()
         seen.instead = None
 
 
 @pytest.mark.parametrize("what", ANSWERS)
-async def test_what_is_not_vault_is_told(what: str, secret: Secret) -> None:
+async def test_what_is_not_vault_is_reported(what: str, secret: Secret) -> None:
     answer, words = ANSWERS[what]
     with front(secret.server) as seen:
         seen.instead = answer
@@ -412,13 +409,13 @@ async def test_something_else_in_vaults_place_leaves_the_key_in_hand(secret: Sec
             assert value(await keys.get()) == API_KEY
 
 
-async def test_a_server_that_is_down_is_told(secret: Secret) -> None:
+async def test_a_server_that_is_down_is_reported(secret: Secret) -> None:
     with pytest.raises(VaultUnreachable, match="no connection") as caught:
         await got(secret.keys("http://127.0.0.1:9"))
     clean(caught.value, secret.secret_id)
 
 
-async def test_a_name_that_nobody_knows_is_told(secret: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_that_nobody_knows_is_reported(secret: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
     def unknown(*_: object, **__: object) -> object:
@@ -429,7 +426,7 @@ async def test_a_name_that_nobody_knows_is_told(secret: Secret, monkeypatch: pyt
         await got(secret.keys("https://vault.example"))
 
 
-async def test_a_server_that_hangs_is_told_in_time(own_server: Server) -> None:
+async def test_a_server_that_hangs_is_reported_in_time(own_server: Server) -> None:
     secret = furnish(own_server)
     own_server.pause()
     try:
@@ -440,7 +437,7 @@ async def test_a_server_that_hangs_is_told_in_time(own_server: Server) -> None:
         own_server.resume()
 
 
-async def test_a_sealed_server_is_told(own_server: Server) -> None:
+async def test_a_sealed_server_is_reported(own_server: Server) -> None:
     secret = furnish(own_server)
     secret.root.sys.seal()
     with pytest.raises(VaultSealed, match="unseal it") as caught:
@@ -486,7 +483,7 @@ async def test_a_server_with_another_ca_is_refused(tls_server: Server) -> None:
 # How it is configured.
 
 
-def made(**options: Any) -> VaultKeys:
+def vault_keys(**options: Any) -> VaultKeys:
     return VaultKeys(
         **{"url": "https://vault:8200", "path": "a", "auth": AppRole("role", "a-secret-id"), **options}
     )
@@ -508,24 +505,24 @@ BAD: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("options", "words"), BAD, ids=[words for _, words in BAD])
-def test_a_bad_option_is_told_before_anything_is_sent(options: dict[str, Any], words: str) -> None:
+def test_a_bad_option_is_reported_before_anything_is_sent(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words) as caught:
-        made(**options)
+        vault_keys(**options)
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["http://localhost:8200", "http://127.0.0.1:8200", "http://[::1]:8200"])
 def test_plain_http_on_this_machine_is_well(url: str) -> None:
-    assert url in repr(made(url=url))
+    assert url in repr(vault_keys(url=url))
 
 
 def test_plain_http_is_used_where_one_asks_for_it() -> None:
-    assert "http://vault.example" in repr(made(url="http://vault.example", allow_http=True))
+    assert "http://vault.example" in repr(vault_keys(url="http://vault.example", allow_http=True))
 
 
 def test_auth_of_another_kind_is_refused_without_showing_it() -> None:
     with pytest.raises(TypeError, match="not str") as caught:
-        made(auth="hvs.AAAAAAAAAAAAAAAAAAAAAAAA")
+        vault_keys(auth="hvs.AAAAAAAAAAAAAAAAAAAAAAAA")
     assert "hvs" not in str(caught.value)
 
 
@@ -545,10 +542,10 @@ def test_a_token_with_a_line_break_is_refused_without_showing_it() -> None:
 
 def test_no_secret_shows_itself() -> None:
     auth = AppRole("a-role-id", "a-secret-id-1234")
-    for each in (auth, Token("hvs.AAAAAAAAAAAAAAAAAAAAAAAA"), made(auth=auth)):
-        assert not {"a-secret-id-1234", "hvs.AAAAAAAAAAAAAAAAAAAAAAAA"} & {repr(each), str(vars(each))}
-        assert "a-secret-id" not in repr(each) + str(vars(each))
-        assert "hvs." not in repr(each) + str(vars(each))
+    for shown in (auth, Token("hvs.AAAAAAAAAAAAAAAAAAAAAAAA"), vault_keys(auth=auth)):
+        assert not {"a-secret-id-1234", "hvs.AAAAAAAAAAAAAAAAAAAAAAAA"} & {repr(shown), str(vars(shown))}
+        assert "a-secret-id" not in repr(shown) + str(vars(shown))
+        assert "hvs." not in repr(shown) + str(vars(shown))
 
 
 # In a process that forks.
