@@ -100,9 +100,10 @@ class Streaming(Refusing):
     async def work(self, request: ChatRequest) -> None:
         if len(self.arrivals) - 1 in self.refused:
             return
+        seen = self.reply.get("headers", {})
         await asyncio.sleep(self.first)
         if request.on_start is not None:
-            request.on_start(self.reply.get("headers", {}))
+            request.on_start(seen)
         for _ in range(self.pieces):
             if request.on_piece is not None:
                 await request.on_piece("x")

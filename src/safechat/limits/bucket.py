@@ -43,9 +43,10 @@ class Level:
 
     def hold(self, until: float, now: float) -> None:
         """Nothing leaks before `until`, and what a burst would take counts as taken, beside the rest."""
-        held = self.at > now  # by a refusal before this one: a burst is taken once
-        self.leak(until)
-        if not held:
+        if self.at > now:  # held already, by a refusal before this one: a burst is taken once
+            self.at = max(until, self.at)
+        else:
+            self.leak(until)
             self.units = max(0.0, self.units) + self.size - 1
 
 

@@ -127,6 +127,24 @@ def test_the_window_is_halved_by_a_429_and_grows_by_one_a_round() -> None:
     assert rounds == [4, 5, 6, 7], "eight refusals at once halve it once"
 
 
+def test_after_the_refusal_of_a_single_call_the_window_grows_fast_to_half_of_what_it_was() -> None:
+    server = Refusing({0: 1.0}, seconds=1)
+    rounds: list[int] = []
+
+    async def main() -> None:
+        layer = limited(server)
+        await gathered(layer, request())
+        calls = asyncio.gather(*(layer(request()) for _ in range(20)))
+        await asyncio.sleep(1.5)
+        for _ in range(5):
+            rounds.append(server.under_way)
+            await asyncio.sleep(1)
+        await calls
+
+    run(main())
+    assert rounds == [1, 2, 4, 5, 6]
+
+
 def test_an_api_that_refuses_now_and_then_starves_nobody() -> None:
     """At most five at once; a sixth is refused. 200 calls of a second need 40 s at least."""
 
