@@ -52,14 +52,14 @@ class Server:
         text = request.messages[0]["content"]
         assert isinstance(text, str)
         self.texts.append(text)
+        prompt = len(text) // 2 + 7
+        fields: dict[str, Any] = {"usage": Usage(prompt, 0, prompt), **self.reply}
         self.under_way += 1
         self.most = max(self.most, self.under_way)
         try:
             await self.work(request)
         finally:
             self.under_way -= 1
-        prompt = len(text) // 2 + 7
-        fields: dict[str, Any] = {"usage": Usage(prompt, 0, prompt), **self.reply}
         return ChatReply(text="tamam", model=request.model, **fields)
 
     async def work(self, request: ChatRequest) -> None:

@@ -58,7 +58,7 @@ def test_refusals_that_come_together_hold_a_bucket_once() -> None:
     async def main() -> None:
         bucket = Bucket(6000)
         started = now()
-        for wait in (0.5, 0.8, 1.0):
+        for wait in (0.5, 1.0, 1.0, 0.7):
             bucket.hold_until(started + wait)
         await asyncio.sleep(1)
         arrivals = []
