@@ -100,14 +100,14 @@ class Streaming(Refusing):
     async def work(self, request: ChatRequest) -> None:
         if len(self.arrivals) - 1 in self.refused:
             return
-        seen = self.reply.get("headers", {})
+        seen, gap = self.reply.get("headers", {}), (self.seconds - self.first) / self.pieces
         await asyncio.sleep(self.first)
         if request.on_start is not None:
             request.on_start(seen)
         for _ in range(self.pieces):
             if request.on_piece is not None:
                 await request.on_piece("x")
-            await asyncio.sleep((self.seconds - self.first) / self.pieces)
+            await asyncio.sleep(gap)
 
 
 async def read(_: str) -> None:
