@@ -400,7 +400,7 @@ def test_wrong_input_raises_before_anything_is_sent() -> None:
 
 
 def open_sockets() -> int:
-    return len([each for each in os.listdir("/proc/self/fd") if _is_socket(each)])
+    return len([number for number in os.listdir("/proc/self/fd") if _is_socket(number)])
 
 
 def _is_socket(descriptor: str) -> bool:
