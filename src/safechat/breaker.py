@@ -1,19 +1,28 @@
 """CircuitBreaker: remembers that a target fails, so that no call waits for it in vain.
 
-Pure decisions about `now`. Not here: asking the next model (fallback.py).
+Source: https://martinfowler.com/bliki/CircuitBreaker.html
+Not here: what counts as a failure of the target (guard.py), asking the next one (fallback.py).
 """
 
 from __future__ import annotations
 
-from collections import deque
+import math
 from dataclasses import dataclass
+from typing import Literal, Self
 
 from safechat.checks import check_count, check_seconds
+
+State = Literal["closed", "open", "half_open"]
+Outcome = Literal["answered", "failed", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
-    """`failures` requests in a row, within `window` seconds, open the circuit for `cooldown` seconds."""
+    """`failures` calls in a row that fail open the circuit for `cooldown` seconds.
+
+    A call counts once, however many requests it made. Failures are forgotten when `window` seconds go by
+    between one and the beginning of the next call that fails.
+    """
 
     failures: int = 5
     window: float = 30.0
@@ -26,59 +35,84 @@ class BreakerPolicy:
 
 
 class CircuitBreaker:
-    """Closed, open, half-open: pure decisions about `now`, in seconds of any clock.
-
-    Open after enough failures in a row; half-open after the cooldown, when one
-    call is let through as a probe: its answer closes the circuit, its failure
-    opens it again. Source: https://martinfowler.com/bliki/CircuitBreaker.html
+    """Open after enough failures in a row; half-open after the cooldown, when one call is let through as a
+    probe: its answer closes the circuit, its failure opens it again. `now` is in seconds of any clock.
     """
 
     def __init__(self, policy: BreakerPolicy | None = None) -> None:
-        self._policy = policy or BreakerPolicy()
-        self._failures: deque[float] = deque(maxlen=self._policy.failures)
-        self._opened: float | None = None
-        self._probing = False
+        self.policy = policy or BreakerPolicy()
+        self.failures = 0  # in a row
+        self.failed_at = -math.inf
+        self.open_until: float | None = None
+        self.probe: Permit | None = None
 
-    def state(self, now: float) -> str:
-        """`closed`, `open` or `half_open`."""
-        if self._opened is None:
+    def state(self, now: float) -> State:
+        if self.open_until is None:
             return "closed"
-        return "open" if now < self._opened + self._policy.cooldown else "half_open"
+        return "open" if now < self.open_until else "half_open"
 
-    def allows(self, now: float) -> bool:
-        """Whether a call may go. One that may in the half-open state is the probe."""
+    def permit(self, now: float) -> Permit | None:
+        """What a call needs to go; None where it must not. In the half-open state one call gets it."""
         state = self.state(now)
-        if state == "half_open" and not self._probing:
-            self._probing = True
-            return True
-        return state == "closed"
+        if state == "open" or self.probe is not None:
+            return None
+        permit = Permit(self, now)
+        self.probe = permit if state == "half_open" else None
+        return permit
 
-    def closed_in(self, now: float) -> float:
-        """Seconds until a probe is let through."""
-        return max(0.0, self._opened + self._policy.cooldown - now) if self._opened is not None else 0.0
+    def take_back(self, permit: Permit, outcome: Outcome, now: float) -> None:
+        """The permit's call has ended. While the circuit is not closed, only the probe's outcome counts."""
+        if probe := permit is self.probe:
+            self.probe = None
+        elif self.open_until is not None:
+            return
+        if outcome == "answered":
+            self.failures, self.open_until = 0, None
+        elif outcome == "failed":
+            self.failures = self.failures + 1 if permit.began - self.failed_at <= self.policy.window else 1
+            self.failed_at = now
+            if probe or self.failures >= self.policy.failures:
+                self.open_until = now + self.policy.cooldown
 
-    def answered(self, *, probe: bool = False) -> None:
-        """An allowed call got its answer. One that is no probe says nothing once the circuit has opened."""
-        if probe or self._opened is None:
-            self._failures.clear()
-            self._opened = None
-        self._end(probe)
 
-    def failed(self, now: float, requests: int = 1, *, probe: bool = False) -> None:
-        """An allowed call failed after so many requests, in a way that says the target is sick."""
-        if probe:
-            self._opened = now
-        elif self._opened is None:
-            self._failures.extend([now] * requests)
-            enough = len(self._failures) == self._policy.failures
-            if enough and now - self._failures[0] <= self._policy.window:
-                self._opened = now
-        self._end(probe)
+class Permit:
+    """One call that the breaker has let through. In a `with` block, so that a probe always comes back.
 
-    def released(self, *, probe: bool = False) -> None:
-        """An allowed call ended in a way that says nothing: cancelled, or the request was wrong."""
-        self._end(probe)
+    Where the block says nothing the outcome is unknown: the call was cancelled, or its request was wrong.
+    """
 
-    def _end(self, probe: bool) -> None:
-        if probe:
-            self._probing = False
+    __slots__ = ("_breaker", "answering", "began")
+
+    def __init__(self, breaker: CircuitBreaker, began: float) -> None:
+        self._breaker = breaker
+        self.began = began
+        self.answering = False
+
+    def begins_to_answer(self, now: float) -> None:
+        """The first piece of a stream is here. That is enough for a probe; other calls count at their end."""
+        self.answering = True
+        if self._breaker.probe is self:
+            self.answered(now)
+
+    def answered(self, now: float) -> None:
+        self._breaker.take_back(self, "answered", now)
+
+    def failed(self, now: float) -> None:
+        """The call failed in a way that says that the target is sick."""
+        self._breaker.take_back(self, "failed", now)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._breaker.take_back(self, "unknown", math.nan)
+
+
+def refuses_for(breaker: CircuitBreaker, now: float) -> float:
+    """Seconds until a call may go again: above 0 whenever one is refused.
+
+    While a probe is under way, and nobody knows for how long, it is a whole cooldown.
+    """
+    if breaker.open_until is not None and now < breaker.open_until:
+        return breaker.open_until - now
+    return breaker.policy.cooldown if breaker.probe is not None else 0.0

@@ -1,7 +1,7 @@
 """The checks of what a caller gives: one function for each rule, before anything is sent.
 
-Each raises TypeError or ValueError that says what is wrong, and how it should be. Not here: what only
-the SDK can tell of its clients (call/clients.py).
+Every check raises a TypeError or ValueError that says what is wrong, and how it should be. Not here:
+what only the SDK knows of its clients (call/clients.py), its parameters (call/endpoint.py).
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from safechat.redact import redacted_start
 def check_fallbacks(
     client: object, fallbacks: Sequence[str | tuple[object, str]]
 ) -> list[tuple[object, str]]:
-    """`fallbacks` as pairs of a client and a model."""
+    """`fallbacks` as pairs of a client and a model; a model alone goes with `client`."""
     if isinstance(fallbacks, str):
         raise TypeError(f"fallbacks must be a list of models, not a str: {fallbacks!r}")
     targets = []
-    for each in fallbacks:
-        if isinstance(each, str):
-            targets.append((client, check_model(each)))
-        elif isinstance(each, tuple) and len(each) == 2:
-            check_client(each[0])
-            targets.append((each[0], check_model(each[1])))
+    for fallback in fallbacks:
+        if isinstance(fallback, str):
+            targets.append((client, check_model(fallback)))
+        elif isinstance(fallback, tuple) and len(fallback) == 2:
+            check_client(fallback[0])
+            targets.append((fallback[0], check_model(fallback[1])))
         else:
             raise TypeError(
-                f"a fallback must be a model or a pair (client, model), not {type(each).__name__}"
+                f"a fallback must be a model or a pair (client, model), not {_type_name(fallback)}"
             )
     return targets
 
 
 def check_client(client: object) -> None:
-    """Raise TypeError, which does not show it, if `client` has no `.chat.completions.create`."""
+    """Raise TypeError if `client` has no `.chat.completions.create`. Its text never shows the client."""
     completions = getattr(getattr(client, "chat", None), "completions", None)
     if not callable(getattr(completions, "create", None)):
         raise TypeError(f"client must have .chat.completions.create; {type(client).__name__} has not")
@@ -122,7 +122,7 @@ def check_seconds(name: str, seconds: object, *, finite: bool = False, zero: boo
 
 
 def check_rate(name: str, rate: object) -> float:
-    """`rate`, so much a minute, as a float, if it is a finite number above 0."""
+    """`rate`, an amount a minute, as a float, if it is a finite number above 0."""
     if isinstance(rate, bool) or not isinstance(rate, int | float):
         raise TypeError(f"{name} must be a number, not {_type_name(rate)}: {_short(rate)}")
     if not (math.isfinite(rate) and rate > 0):

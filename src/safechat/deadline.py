@@ -27,21 +27,22 @@ class Deadline:
         seconds = request.deadline - clock.now()
         with call_record() as record:
             try:
-                with anyio.move_on_after(seconds):
+                with anyio.CancelScope(deadline=request.deadline):
                     return await self._next(request)
             except ChatError as error:
                 error.failures = tuple(failure for failure in record.failures if failure is not error)
                 raise
-            raise _too_late(request, seconds, record)
+            raise deadline_exceeded(request, seconds, record)
 
 
-def _too_late(request: ChatRequest, seconds: float, record: CallRecord) -> DeadlineExceeded:
+def deadline_exceeded(request: ChatRequest, seconds: float, record: CallRecord) -> DeadlineExceeded:
+    """The error of a call whose `seconds` are over; the failures before it are in it."""
     failures = tuple(record.failures)
     before = f"; before that: {failures[-1]}" if failures else ""
     error = DeadlineExceeded(
         f"{request.model}: the call did not finish within its deadline of {seconds:.3g} s{before}",
         model=request.model,
-        attempts=record.requests + 1,
+        attempts=record.requests + (0 if record.waiting else 1),
     )
     error.failures = failures
     return error

@@ -2,7 +2,7 @@
 
     ChatError
     ├── RateLimited            429: too many requests or tokens
-    ├── QuotaExhausted         429 insufficient_quota, 402: no credit left
+    ├── QuotaExhausted         429 insufficient_quota, 402, and others' words: no credit left
     ├── ServerError            5xx, 408, 409
     ├── ConnectionFailed       no answer: refused, reset, cut, DNS, TLS
     ├── RequestTimedOut        no whole answer within `timeout`
@@ -12,7 +12,7 @@
     ├── RequestRejected        any other 4xx
     ├── AuthenticationFailed   401
     ├── PermissionDenied       403
-    ├── BadReply               a 200 that is no answer
+    ├── BadReply               a 200 that is no answer; an answer that the server broke off
     │   ├── MalformedReply     not JSON, or not a chat completion
     │   ├── EmptyReply         no text and no tool call
     │   ├── TruncatedReply     cut at the token limit, or a stream that broke off
@@ -20,15 +20,15 @@
     ├── DeadlineExceeded       `deadline` passed: retries and waiting included
     ├── CircuitOpen            the model failed too often just now
     ├── QueueFull              no room in a ChatQueue
-    ├── RequestTooLarge        larger than the limit could ever let through
+    ├── RequestTooLarge        larger than the rate limit could ever let through; also a 429 or 413
     └── KeyUnavailable         no key to call with
         ├── VaultUnreachable
         ├── VaultSealed
         ├── VaultAuthFailed
         └── SecretNotFound
 
-What an API says is put into a class by two tables and a few texts, at the end
-of this file. An error holds plain values only: never an SDK exception, whose
+What an API answers is put into a class by three tables, at the end of this
+file. An error holds plain values only: never an SDK exception, whose
 request carries the whole Authorization header. So it pickles, and it is safe to
 log. Not here: waiting and trying again (retry.py), other models (fallback.py).
 """
@@ -36,6 +36,7 @@ log. Not here: waiting and trying again (retry.py), other models (fallback.py).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import ClassVar
 
 from safechat.usage import Usage
@@ -54,7 +55,8 @@ class ChatError(Exception):
     gave any. `retry_after` is the wait it asked for, in seconds. `attempts`
     counts the requests that were made for the call, and `failures` are the
     errors of those before this one, in their order. `sent` is False where no
-    request reached the API, and `usage` is what the answer said that it cost.
+    request reached the API. `usage` are the tokens that the answer counted, and
+    `partial_text` is the text that had come before the call failed.
     """
 
     kind: ClassVar[str] = "error"
@@ -77,6 +79,7 @@ class ChatError(Exception):
         falls_back: bool | None = None,
         sent: bool | None = None,
         usage: Usage | None = None,
+        partial_text: str = "",
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -88,6 +91,7 @@ class ChatError(Exception):
         self.attempts = attempts
         self.failures: tuple[ChatError, ...] = ()
         self.usage = usage
+        self.partial_text = partial_text
         if retryable is not None:
             self.retryable = retryable
         if falls_back is not None:
@@ -97,7 +101,7 @@ class ChatError(Exception):
 
 
 class RateLimited(ChatError):
-    """429: the API asks for fewer requests or tokens. `retry_after` says when, if it said."""
+    """429: the API asks for fewer requests or tokens. `retry_after` is the wait, where the API names one."""
 
     kind = "rate_limited"
     retryable = True
@@ -155,7 +159,7 @@ class ContentFiltered(ChatError):
 
 
 class RequestRejected(ChatError):
-    """The API calls the request wrong. It would be wrong again."""
+    """The API calls the request wrong. Sent again, it would be wrong again."""
 
     kind = "request_rejected"
 
@@ -173,51 +177,38 @@ class PermissionDenied(ChatError):
 
 
 class BadReply(ChatError):
-    """The API said 200, and what came is not an answer."""
+    """The status is 200, and what came is not an answer. Raised itself where the server broke it off."""
 
     kind = "bad_reply"
+    retryable = True
+    falls_back = True
 
 
 class MalformedReply(BadReply):
     """The body is not JSON, or is not a chat completion: a proxy's page, a cut body, an error object."""
 
     kind = "malformed_reply"
-    retryable = True
-    falls_back = True
 
 
 class EmptyReply(BadReply):
     """A completion with neither text nor a tool call."""
 
     kind = "empty_reply"
-    retryable = True
-    falls_back = True
 
 
 class TruncatedReply(BadReply):
     """The answer was cut. `partial_text` is what there is of it."""
 
     kind = "truncated_reply"
-    falls_back = True
-
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        partial_text: str = "",
-        code: str | None = None,
-        request_id: str | None = None,
-        model: str | None = None,
-        usage: Usage | None = None,
-    ) -> None:
-        super().__init__(message, status=200, code=code, request_id=request_id, model=model, usage=usage)
-        self.partial_text = partial_text
+    retryable = False
 
 
 class RefusedReply(BadReply):
     """The model declined to answer; the message holds its words."""
 
     kind = "refused_reply"
+    retryable = False
+    falls_back = False
 
 
 class DeadlineExceeded(ChatError):
@@ -242,10 +233,11 @@ class QueueFull(ChatError):
 
 
 class RequestTooLarge(ChatError):
-    """The request needs more than the rate limit could ever let through."""
+    """The request needs more than the rate limit could ever let through, by our count or by the API's."""
 
     kind = "request_too_large"
     sent = False
+    falls_back = True
 
 
 class KeyUnavailable(ChatError):
@@ -279,20 +271,28 @@ class SecretNotFound(KeyUnavailable):
     kind = "secret_not_found"
 
 
-# OpenAI's words: https://platform.openai.com/docs/guides/error-codes; Azure's where they differ.
-_BY_CODE: dict[str, type[ChatError]] = {
+# By the error body's `code` or `type`, in lower case. Source of the first rows:
+# https://platform.openai.com/docs/guides/error-codes
+BY_CODE: dict[str, type[ChatError]] = {
     "insufficient_quota": QuotaExhausted,
     "billing_hard_limit_reached": QuotaExhausted,
     "billing_not_active": QuotaExhausted,
     "model_not_found": ModelUnavailable,
     "model_deprecated": ModelUnavailable,
-    "deploymentnotfound": ModelUnavailable,
     "context_length_exceeded": ContextTooLong,
     "content_filter": ContentFiltered,
     "content_policy_violation": ContentFiltered,
+    "moderation_blocked": ContentFiltered,
+    "invalid_prompt": ContentFiltered,  # github.com/alan-turing-institute/t0-1/issues/69
+    "deploymentnotfound": ModelUnavailable,  # Azure: learn.microsoft.com/azure/ai-foundry/openai
+    "exceeded_current_quota_error": QuotaExhausted,  # Moonshot: github.com/MoonshotAI/kimi-code/pull/1857
+    "1113": QuotaExhausted,  # Z.ai: github.com/zai-org/GLM-5/issues/148
+    "model_decommissioned": ModelUnavailable,  # Groq: github.com/valentinfrlch/ha-llmvision/issues/324
+    "invalid_model": ModelUnavailable,  # Mistral: github.com/mistralai/mistral-vibe/issues/617
+    "exceed_context_size_error": ContextTooLong,  # llama.cpp: github.com/ggml-org/llama.cpp/pull/15780
 }
 
-_BY_STATUS: dict[int, type[ChatError]] = {
+BY_STATUS: dict[int, type[ChatError]] = {
     401: AuthenticationFailed,
     402: QuotaExhausted,
     403: PermissionDenied,
@@ -302,10 +302,68 @@ _BY_STATUS: dict[int, type[ChatError]] = {
     429: RateLimited,
 }
 
-# OpenAI-compatible servers that give no code: they are known by what they write.
-_BY_TEXT: tuple[tuple[int, re.Pattern[str], type[ChatError]], ...] = (
-    (400, re.compile(r"maximum context length|context window|prompt is too long", re.I), ContextTooLong),
-    (404, re.compile(r"\b(model|deployment)\b", re.I), ModelUnavailable),
+
+def says(pattern: str) -> Callable[[str], object]:
+    """A test of a message: whether the pattern stands somewhere in it, in small letters or capitals."""
+    return re.compile(pattern, re.IGNORECASE).search
+
+
+_NUMBERS = re.compile(r"\blimit:? ([\d,]+)\b.*\brequested:? ([\d,]+)\b", re.IGNORECASE | re.DOTALL)
+
+
+def asks_for_more_than_the_limit(message: str) -> bool:
+    """Whether it says that this one request needs more than the whole limit: no waiting mends that.
+
+    'Limit 30000, Requested 61234' does; 'Limit 250000, Used 249800, Requested 546' does not.
+    """
+    if (numbers := _NUMBERS.search(message)) is None:
+        return False
+    limit, requested = (int(number.replace(",", "") or 0) for number in numbers.groups())
+    return requested > limit
+
+
+# By the words of the message, for servers that give no code of their own: a status, a test, a class.
+BY_TEXT: tuple[tuple[int, Callable[[str], object], type[ChatError]], ...] = (
+    # OpenAI: github.com/TheR1D/shell_gpt/issues/653
+    (429, asks_for_more_than_the_limit, RequestTooLarge),
+    # Groq: github.com/continuedev/continue/issues/10218
+    (413, asks_for_more_than_the_limit, RequestTooLarge),
+    # Moonshot: github.com/continuedev/continue/issues/11443
+    (429, says(r"insufficient balance"), QuotaExhausted),
+    # xAI: github.com/continuedev/continue/issues/10373
+    (429, says(r"used all available credits"), QuotaExhausted),
+    # xAI too: github.com/Anantys-oss/koan/issues/2412
+    (403, says(r"used all available credits"), QuotaExhausted),
+    # SiliconFlow: github.com/FoundationAgents/OpenManus/issues/438
+    (403, says(r"balance is insufficient"), QuotaExhausted),
+    # Anthropic: github.com/anthropics/claude-code/issues/4684
+    (400, says(r"credit balance is too low"), QuotaExhausted),
+    # OpenAI, and those who copy its words: vLLM, DeepSeek; SGLang: github.com/anomalyco/opencode/pull/25230
+    (400, says(r"maximum context length|context window"), ContextTooLong),
+    # Anthropic: github.com/RooCodeInc/Roo-Code/issues/5816
+    (400, says(r"prompt is too long"), ContextTooLong),
+    # Gemini: github.com/google-gemini/gemini-cli/issues/6678
+    (400, says(r"exceeds the maximum number of tokens allowed"), ContextTooLong),
+    # vLLM, older: vllm/v1/engine/processor.py, github.com/vllm-project/vllm/issues/12165
+    (400, says(r"longer than the maximum model length|too long to fit into the model"), ContextTooLong),
+    # Together, and SGLang without a sum: sglang/srt/managers/tokenizer_manager.py
+    (400, says(r"longer than the model's context length"), ContextTooLong),
+    # Z.ai: github.com/tashfeenahmed/freellmapi/issues/873
+    (400, says(r"prompt exceeds max length"), ContextTooLong),
+    # llama.cpp: github.com/ItzCrazyKns/Vane/issues/1011
+    (400, says(r"exceeds the available context size"), ContextTooLong),
+    # llama.cpp, older: github.com/ggml-org/llama.cpp/pull/15780
+    (500, says(r"exceeds the available context size"), ContextTooLong),
+    # OpenAI's 404 without a code, Azure, vLLM; Gemini's 'models/x is not found'
+    (404, says(r"\b(models?|deployment)\b"), ModelUnavailable),
+    # OpenRouter: github.com/chatboxai/chatbox/issues/2743
+    (404, says(r"no endpoints found"), ModelUnavailable),
+    # OpenRouter: github.com/continuedev/continue/issues/10758
+    (400, says(r"is not a valid model ID"), ModelUnavailable),
+    # DeepSeek: github.com/langbot-app/LangBot/issues/1643
+    (400, says(r"model not exist"), ModelUnavailable),
+    # Gemini: github.com/continuedev/continue/issues/10290
+    (400, says(r"API key (not valid|expired)"), AuthenticationFailed),
 )
 
 
@@ -314,14 +372,15 @@ def classify(
 ) -> type[ChatError]:
     """The class of the error that the API answered with.
 
-    `code` and `type` are those of the error body; a code says more than a status.
+    `code` and `type` are those of the error body. They say more than the message, and the message says
+    more than the status.
     """
     for word in (code, type):
-        if word and 400 <= status < 500 and (named := _BY_CODE.get(word.lower())):
-            return named
-    if by_status := _BY_STATUS.get(status):
-        return by_status
-    for known_status, pattern, by_text in _BY_TEXT:
-        if status == known_status and pattern.search(message):
+        if word and 400 <= status < 500 and (by_code := BY_CODE.get(word.lower())):
+            return by_code
+    for known_status, matches, by_text in BY_TEXT:
+        if status == known_status and matches(message):
             return by_text
+    if by_status := BY_STATUS.get(status):
+        return by_status
     return ServerError if status >= 500 else RequestRejected

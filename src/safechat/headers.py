@@ -1,6 +1,7 @@
-"""What an API says in the headers of its answer, as numbers.
+"""The waits and the limits that an API names in its answer, as numbers.
 
-Pure functions of the headers and the time. Header names are matched in lower case.
+Pure functions of the headers, or of an error's body, and of the time. Header names are in lower case. Not
+here: what is done about them (retry.py, limits/).
 """
 
 from __future__ import annotations
@@ -8,9 +9,12 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+
+_UNIX_TIME = 1e9  # seconds: as a wait, thirty years; as a time, 2001
+_DEEPEST = 8  # levels of an error's body that are read
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
@@ -18,25 +22,52 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
     `retry-after-ms` is preferred: it is the finer one, and Retry-After is
     rounded up to seconds. Retry-After is a number of seconds or a date (RFC 9110,
-    section 10.2.3), which is compared with `now` (seconds since the epoch).
-    A date that has passed is a wait of 0. What cannot be read is no wait.
+    section 10.2.3), which is compared with `now` (seconds since the epoch); a
+    number that is too large for a wait is such a time too. One that has passed
+    is a wait of 0. Where neither can be read, it is the wait of `reset_wait`.
     """
+    now = time.time() if now is None else now
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
-        return milliseconds / 1000
-    value = headers.get("retry-after")
+        return _wait(milliseconds / 1000, now)
+    value = headers.get("retry-after", "")
     seconds = _number(value)
-    if seconds is not None or value is None:
-        return seconds
+    if seconds is not None:
+        return _wait(seconds, now)
     try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, date.timestamp() - (time.time() if now is None else now))
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except (ValueError, OverflowError):
+        return reset_wait(headers, now)
+
+
+def reset_wait(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """Seconds until each limit that is used up is reset, by the `x-ratelimit-*` headers; None if none is."""
+    waits = [
+        duration(headers.get(f"x-ratelimit-reset{kind}"), now)
+        for kind in ("", "-requests", "-tokens")
+        if _number(headers.get(f"x-ratelimit-remaining{kind}")) == 0
+    ]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def retry_after_in_body(body: object) -> float | None:
+    """The wait that an error's body names, in seconds: Gemini's RetryInfo, or words such as 'Please try again
+    in 20s'. None if there is none. `body` is what its JSON says, or its text.
+
+    Source: https://cloud.google.com/apis/design/errors#error_payloads
+    """
+    texts = list(_texts(body))
+    for name, text in texts:
+        if name == "retryDelay" and (seconds := duration(text)) is not None:
+            return seconds
+    for _, text in texts:
+        if (words := _WAIT_IN_WORDS.search(text)) is not None:
+            return sum(float(number) * _UNITS[unit.lower()] for number, unit in _TIME.findall(words[0]))
+    return None
 
 
 def should_retry(headers: Mapping[str, str]) -> bool | None:
-    """What the API itself says about trying again (`x-should-retry`); None if nothing."""
+    """Whether the API wants the request to be tried again (`x-should-retry`); None if it does not say."""
     return {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
 
 
@@ -49,8 +80,8 @@ class RateLimit:
     reset: float | None
 
 
-def rate_limit(headers: Mapping[str, str], kind: str) -> RateLimit | None:
-    """What `x-ratelimit-*-requests` or `-tokens` say (`kind`); None without a limit.
+def rate_limit(headers: Mapping[str, str], kind: str, now: float | None = None) -> RateLimit | None:
+    """The limit of `requests` or of `tokens` (`kind`), from the `x-ratelimit-*` headers; None without one.
 
     Source: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
     """
@@ -60,27 +91,35 @@ def rate_limit(headers: Mapping[str, str], kind: str) -> RateLimit | None:
     return RateLimit(
         limit=limit,
         remaining=_number(headers.get(f"x-ratelimit-remaining-{kind}")),
-        reset=duration(headers.get(f"x-ratelimit-reset-{kind}")),
+        reset=duration(headers.get(f"x-ratelimit-reset-{kind}"), now),
     )
 
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:([\d.]+)s)?(?:([\d.]+)ms)?")
-_UNITS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
+_SECONDS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 
 
-def duration(text: str | None) -> float | None:
-    """Seconds of `6m0s`, `1h2m3.5s`, `20ms` or a plain number of seconds; None if it is none of them."""
+def duration(text: str | None, now: float | None = None) -> float | None:
+    """Seconds of `6m0s`, `1h2m3.5s`, `20ms`, a plain number of seconds, or a unix time, which is compared
+    with `now`; None if it is none of them."""
     if not text:
         return None
     if (seconds := _number(text)) is not None:
-        return seconds
+        return _wait(seconds, time.time() if now is None else now)
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         return None
     numbers = [_number(part or "0") for part in match.groups()]
     if None in numbers:
         return None
-    return sum(number * unit for number, unit in zip(numbers, _UNITS, strict=True) if number)
+    return sum(number * unit for number, unit in zip(numbers, _SECONDS, strict=True) if number)
+
+
+def _wait(seconds: float, now: float) -> float:
+    """`seconds`, unless it can only be a unix time, in seconds or in milliseconds."""
+    if seconds < _UNIX_TIME:
+        return seconds
+    return max(0.0, (seconds / 1000 if seconds >= 1000 * _UNIX_TIME else seconds) - now)
 
 
 def _number(text: str | None) -> float | None:
@@ -89,3 +128,20 @@ def _number(text: str | None) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) and number >= 0 else None
+
+
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milli|s|m|h|d)[a-z]*", re.I)
+_WAIT_IN_WORDS = re.compile(rf"\b(?:try again|retry)\s+(?:in|after)\s+(?:{_TIME.pattern}\s*)+", re.I)
+_UNITS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _texts(body: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+    """The texts in the body, each with the name that it has there."""
+    if isinstance(body, str):
+        yield name, body
+    elif depth < _DEEPEST and isinstance(body, Mapping):
+        for key, value in body.items():
+            yield from _texts(value, str(key), depth + 1)
+    elif depth < _DEEPEST and isinstance(body, list):
+        for value in body:
+            yield from _texts(value, name, depth + 1)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from safechat.breaker import BreakerPolicy
 from safechat.call.layer import OpenAICall
 from safechat.deadline import Deadline
-from safechat.fallback import Fallback, Target
+from safechat.fallback import Fallback, Target, TimeLimits
 from safechat.keys.layer import Keyed
 from safechat.keys.source import KeySource
 from safechat.limits.layer import Limited
@@ -41,11 +41,13 @@ class Policies:
     limits: RateLimits = field(default_factory=RateLimits)
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     keys: KeySource | None = None
+    time_limits: TimeLimits = field(default_factory=TimeLimits)
 
     def for_another_client(self) -> Policies:
         """Limits set by hand are those of the client's own quota, and its keys are its own. Another
         endpoint has other ones: it tells its limits in its headers, and its client has a key."""
-        return replace(self, limits=RateLimits(concurrency=self.limits.concurrency), keys=None)
+        limits = replace(self.limits, requests_per_minute=None, tokens_per_minute=None)
+        return replace(self, limits=limits, keys=None)
 
 
 def nested(innermost: Handler, *layers: Layer | None) -> Handler:
@@ -75,7 +77,7 @@ def around_all_clients(
     """The layers that a call goes through once, whoever answers it."""
     return nested(
         first,
-        partial(Fallback, fallbacks=fallbacks, breaker=policies.breaker),
+        partial(Fallback, fallbacks=fallbacks, breaker=policies.breaker, time_limits=policies.time_limits),
         Deadline,
         Logged,
         telemetry.traced if telemetry is not None else None,

@@ -63,10 +63,11 @@ class ChatRequest:
 class ChatReply:
     """An answer. `str(reply)` is its text.
 
-    `model` is the one that answered, by the API's name for it. `latency` is in
-    seconds; `attempts` counts requests. `parsed` is the answer as the model that
-    was asked for with `parse=`. `headers` are those of the HTTP answer,
-    lower-cased; a client that is not the SDK gives none, nor a `base_url`.
+    `model` is the one that answered, by the API's name for it. `finish_reason` is in
+    OpenAI's words, where the server's own are known. `latency` is in seconds;
+    `attempts` counts requests. `parsed` is the answer as the model that was asked
+    for with `parse=`. `headers` are those of the HTTP answer, lower-cased; a client
+    that is not the SDK gives none, nor a `base_url`.
     """
 
     text: str

@@ -1,6 +1,7 @@
 """Takes secrets out of text: the literal keys in use now or before, and what looks like a key.
 
-Not here: personal data in prompts and answers, which are not logged at all.
+Not here: prompts and answers, which are logged only where the program asks for it, and the personal
+data in them (log/content.py).
 """
 
 from __future__ import annotations
@@ -29,10 +30,25 @@ _MOST_NAMES = 1000
 _LOOK_AHEAD = 512
 _MOST_REMEMBERED = 256  # keys that rotate come and go; the oldest is forgotten first
 
+
+def redact(text: str) -> str:
+    """`text` without the secrets that were remembered, and without anything that is shaped like a key."""
+    return _pattern.sub(REDACTED, text)
+
+
+def secret_pattern(secrets: Iterable[str]) -> re.Pattern[str]:
+    """It matches each of `secrets`, and anything that is shaped like a key.
+
+    The longest secret is tried first: one that begins another must not leave the other's end behind.
+    """
+    literals = [re.escape(secret) for secret in sorted(secrets, key=len, reverse=True)]
+    return re.compile("|".join([*literals, _KEY_LIKE]), re.VERBOSE)
+
+
 _lock = ProcessLock()
 _remembered: dict[str, None] = {}
 _names: dict[str, str] = {}
-_pattern = _shaped = re.compile(_KEY_LIKE, re.VERBOSE)
+_pattern = _shaped = secret_pattern(())
 
 
 def remember(secret: str) -> None:
@@ -45,25 +61,17 @@ def remember(secret: str) -> None:
         _remembered[secret] = _remembered[stripped] = None
         while len(_remembered) > _MOST_REMEMBERED:
             del _remembered[next(iter(_remembered))]
-        literal = "|".join(re.escape(each) for each in sorted(_remembered, key=len, reverse=True))
-        _pattern = re.compile(f"(?:{literal})|{_KEY_LIKE}", re.VERBOSE)
+        _pattern = secret_pattern(_remembered)
         _names.clear()
 
 
 def is_key_shaped(text: str) -> bool:
-    """Whether `redact` would take out all of it without having been told of it."""
+    """Whether `redact` takes all of `text` out, even where it was not remembered."""
     return _shaped.fullmatch(text) is not None
 
 
-def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` without what was remembered, without `secrets`, and without anything key-shaped."""
-    for secret in secrets:
-        remember(secret)
-    return _pattern.sub(REDACTED, text)
-
-
 def redacted(value: object) -> object:
-    """`value` with all text in it redacted, as JSON can hold it: what is no JSON becomes its text."""
+    """`value` as JSON can hold it, with all text in it redacted; what JSON does not know becomes its text."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
@@ -71,14 +79,14 @@ def redacted(value: object) -> object:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
-        return {redact(str(name)): redacted(each) for name, each in value.items()}
+        return {redact(str(name)): redacted(item) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [redacted(each) for each in value]
-    return redact(_told(value))
+        return [redacted(item) for item in value]
+    return redact(_text_of(value))
 
 
 def redacted_name(name: str) -> str:
-    """`redact` for the names of fields, which are few and come again and again."""
+    """`redact` for the names of fields; they are few and come again and again, so the results are kept."""
     clean = _names.get(name)
     if clean is None:
         if len(_names) > _MOST_NAMES:
@@ -105,7 +113,7 @@ def redacted_start(text: str, length: int, also: Sequence[re.Pattern[str]] = ())
     return redact(window[:end])
 
 
-def _told(value: object) -> str:
+def _text_of(value: object) -> str:
     try:
         return str(value)
     except Exception as error:

@@ -1,9 +1,9 @@
 """Retried: the same model again, when that can help and there is time.
 
-Backs off exponentially with jitter, or as long as the API asks; never past the
-call's deadline; and only while enough calls succeed (the budget), so that an API
-that is sick gets no storm. The loop is tenacity's. Not here: which errors can be
-helped (errors.py), all callers' pause after a 429 (limits.py), other models.
+It waits between the attempts, longer each time and never past the call's deadline, and it stops where
+too many other calls retry as well. The loop is tenacity's. Not here: which errors can be helped (errors.py),
+how many retries all calls may make together (retry_budget.py), the pause of all callers after a 429
+(limits/quota.py), other models (fallback.py).
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import random as _random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
-from tenacity import AsyncRetrying, RetryCallState
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from safechat import errors
 from safechat.checks import check_count, check_seconds
@@ -22,7 +23,10 @@ from safechat.errors import ChatError
 from safechat.log.events import event
 from safechat.log.record import CallRecord, call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
+from safechat.retry_budget import RetryBudget
 from safechat.runtime import clock
+
+Random = Callable[[], float]  # a number from 0 up to 1
 
 _LONGEST_JITTER = 0.25  # seconds on top of a Retry-After, and at most a tenth of it
 
@@ -32,7 +36,7 @@ class RetryPolicy:
     """At most `attempts` requests for each model, the first one counted.
 
     The wait before the second is up to `base` seconds, before the third up to
-    twice that, and so on up to `cap`.
+    twice that, and so on up to `cap`; longer where the API asks for it.
     """
 
     attempts: int = 3
@@ -45,49 +49,11 @@ class RetryPolicy:
         check_seconds("cap", self.cap, finite=True)
 
 
-class RetryBudget:
-    """Retries stop when too few calls succeed, and resume when they do again.
-
-    As gRPC's retry throttling: a failure takes a token, an answer brings back a
-    tenth, and nobody retries at half the tokens or fewer.
-    Source: https://github.com/grpc/proposal/blob/master/A6-client-retries.md#throttling-retry-attempts-and-hedged-rpcs
-    """
-
-    def __init__(self, tokens: float = 16.0, per_answer: float = 0.1) -> None:
-        self._most = self._tokens = tokens
-        self._per_answer = per_answer
-
-    def answered(self) -> None:
-        self._tokens = min(self._most, self._tokens + self._per_answer)
-
-    def failed(self) -> None:
-        self._tokens = max(0.0, self._tokens - 1)
-
-    def allows(self) -> bool:
-        return self._tokens > self._most / 2
-
-
-def backoff(policy: RetryPolicy, attempt: int, random: Callable[[], float]) -> float:
-    """Seconds to wait after failed attempt number `attempt` (from 1), when the API names no wait.
-
-    Anywhere from a little more than the longest wait of the attempt before up to
-    the longest of this one: callers spread out, and each waits longer than the
-    last time, whatever the dice say.
-    """
-    longest = min(policy.cap, policy.base * 2.0 ** (attempt - 1))
-    shortest = 0.6 * longest if attempt > 1 else 0.0
-    return shortest + random() * (longest - shortest)
-
-
 class Retried:
-    """The layer."""
+    """The layer: more attempts where they can help, while there is time and budget for them."""
 
     def __init__(
-        self,
-        next: Handler,
-        policy: RetryPolicy | None = None,
-        *,
-        random: Callable[[], float] = _random.random,
+        self, next: Handler, policy: RetryPolicy | None = None, *, random: Random = _random.random
     ) -> None:
         self._next = next
         self._policy = policy or RetryPolicy()
@@ -97,81 +63,98 @@ class Retried:
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The next handler's reply, from one of several attempts; else the last one's ChatError.
 
-        `attempts`, on either, counts them.
+        `attempts`, on either, counts the requests.
         """
         budget = self._budgets.setdefault(request.model, RetryBudget())
+        budget.called(clock.now())
         failed: ChatError
         with call_record() as record:
             try:
-                reply = await self._attempt(request, 1, record)
+                return record.counted(await try_once(self._next, request, record))
             except ChatError as error:
                 failed = error
-            else:
-                budget.answered()
-                return record.counted(reply)
-            async for attempt in self._attempts(request, budget):
+            async for attempt in retry_loop(self._policy, request, budget, self._random):
                 with attempt:
                     number = attempt.retry_state.attempt_number
                     if number == 1:
                         raise failed  # made above: a call that is answered at once needs no loop
-                    reply = await self._attempt(request, number, record)
-            budget.answered()
+                    reply = await try_once(self._next, replace(request, attempt=number), record)
             return record.counted(reply)
 
-    def _attempts(self, request: ChatRequest, budget: RetryBudget) -> AsyncRetrying:
-        return AsyncRetrying(
-            retry=lambda state: _can_help(state, budget),
-            wait=self._wait,
-            stop=lambda state: self._is_over(state, request, budget),
-            before_sleep=lambda state: self._tell(state, request),
-            sleep=clock.sleep,
-            reraise=True,
-        )
 
-    async def _attempt(self, request: ChatRequest, number: int, record: CallRecord) -> ChatReply:
-        started = time.perf_counter()
-        if number > 1:
-            request = replace(request, attempt=number)
-        try:
-            return await self._next(request)
-        except ChatError as error:
-            milliseconds = round((time.perf_counter() - started) * 1000, 1)
-            record.attempt_failed(error, request, latency_ms=milliseconds)
-            raise
-
-    def _wait(self, state: RetryCallState) -> float:
-        asked = _error(state).retry_after
-        if asked is None:
-            return backoff(self._policy, state.attempt_number, self._random)
-        return asked + self._random() * min(_LONGEST_JITTER, asked / 10)
-
-    def _is_over(self, state: RetryCallState, request: ChatRequest, budget: RetryBudget) -> bool:
-        if state.attempt_number >= self._policy.attempts or not budget.allows():
-            return True
-        return request.deadline is not None and clock.now() + state.upcoming_sleep >= request.deadline
-
-    def _tell(self, state: RetryCallState, request: ChatRequest) -> None:
-        error = _error(state)
-        event(
-            logging.INFO,
-            "chat.retry",
-            model=request.model,
-            attempt=state.attempt_number,
-            kind=error.kind,
-            wait_ms=round(state.upcoming_sleep * 1000),
-        )
+async def try_once(next: Handler, request: ChatRequest, record: CallRecord) -> ChatReply:
+    """One attempt. Its error is noted and logged, and raised."""
+    started = time.perf_counter()
+    try:
+        return await next(request)
+    except ChatError as error:
+        milliseconds = round((time.perf_counter() - started) * 1000, 1)
+        record.attempt_failed(error, request, latency_ms=milliseconds)
+        raise
 
 
-def _can_help(state: RetryCallState, budget: RetryBudget) -> bool:
-    """Whether to try again; each failure that is the API's own is counted."""
-    if state.outcome is None or not state.outcome.failed:
-        return False
-    error = state.outcome.exception()
-    if not isinstance(error, ChatError) or not error.retryable:
-        return False
-    if not isinstance(error, errors.RateLimited):  # an API that refuses is not sick
-        budget.failed()
-    return True
+def retry_loop(
+    policy: RetryPolicy, request: ChatRequest, budget: RetryBudget, random: Random
+) -> AsyncRetrying:
+    """Tenacity's loop, with the rules of this file."""
+    return AsyncRetrying(
+        retry=retry_if_exception(can_be_helped),
+        wait=partial(wait_before_retry, policy, random),
+        stop=partial(is_over, policy, request, budget),
+        before_sleep=partial(log_retry, request),
+        sleep=clock.sleep,
+        reraise=True,
+    )
+
+
+def can_be_helped(error: BaseException) -> bool:
+    """Whether the same request may succeed when it is sent again."""
+    return isinstance(error, ChatError) and error.retryable
+
+
+def wait_before_retry(policy: RetryPolicy, random: Random, state: RetryCallState) -> float:
+    """Seconds until the next attempt, with jitter: the backoff, or longer where the API asks for it."""
+    own = backoff(policy, state.attempt_number, random)
+    asked = _error(state).retry_after
+    if asked is None:
+        return own
+    return max(own, asked + random() * min(_LONGEST_JITTER, asked / 10))
+
+
+def backoff(policy: RetryPolicy, attempt: int, random: Random) -> float:
+    """Seconds to wait at least after failed attempt number `attempt` (from 1).
+
+    Anywhere from a little more than the longest wait of the attempt before up to
+    the longest of this one: callers spread out, and each waits longer than the
+    last time, whatever the random numbers are.
+    """
+    longest = min(policy.cap, policy.base * 2.0 ** (attempt - 1))
+    shortest = 0.6 * longest if attempt > 1 else 0.0
+    return shortest + random() * (longest - shortest)
+
+
+def is_over(policy: RetryPolicy, request: ChatRequest, budget: RetryBudget, state: RetryCallState) -> bool:
+    """Whether the last error stands: no attempt, no time or no budget is left.
+
+    A 429 takes nothing out of the budget: an API that refuses is not sick, and all its callers pause.
+    """
+    now = clock.now()
+    if state.attempt_number >= policy.attempts:
+        return True
+    if request.deadline is not None and now + state.upcoming_sleep >= request.deadline:
+        return True
+    return not isinstance(_error(state), errors.RateLimited) and not budget.take(now)
+
+
+def log_retry(request: ChatRequest, state: RetryCallState) -> None:
+    event(
+        logging.INFO,
+        "chat.retry",
+        model=request.model,
+        attempt=state.attempt_number,
+        kind=_error(state).kind,
+        wait_ms=round(state.upcoming_sleep * 1000),
+    )
 
 
 def _error(state: RetryCallState) -> ChatError:

@@ -44,10 +44,10 @@ class Settings(BaseSettings):
 
 def read_settings(env_file: str | None = ".env") -> Settings:
     """The settings in force. Raises ValueError that names every wrong variable."""
-    return read(Settings, env_file)
+    return load_settings(Settings, env_file)
 
 
-def read(kind: type[S], env_file: str | None) -> S:
+def load_settings(kind: type[S], env_file: str | None) -> S:
     """An instance of `kind` from the environment and the file. Raises ValueError like `read_settings`."""
     problems: list[str]
     try:

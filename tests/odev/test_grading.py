@@ -143,9 +143,13 @@ def test_time_in_which_other_programs_have_the_processor_does_not_count(tmp_path
     here = f"import os, time; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})\n"
     with ExitStack() as stack:
         for _ in range(5):
-            rival = subprocess.Popen([sys.executable, "-c", f"{here}while True: pass"])
-            stack.callback(rival.wait)
+            command = [sys.executable, "-c", f"{here}print(flush=True)\nwhile True: pass"]
+            rival = stack.enter_context(  # Linux shares a processor out to sessions
+                subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+            )
             stack.callback(rival.kill)
+            assert rival.stdout is not None
+            rival.stdout.readline()  # it runs
         work = [sys.executable, "-c", f"{here}while time.process_time() < 0.2: pass"]
         done = limited_process.run_limited(
             work, tmp_path, clean_environment(tmp_path, []), Limits(seconds=0.8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,6 +47,8 @@ class PlainClient:
             {"content-type": "application/json", "authorization": f"Bearer {self.api_key}"},
         )
         try:
+            if body.get("stream"):
+                return _events(urllib.request.urlopen(request, timeout=timeout))
             with urllib.request.urlopen(request, timeout=timeout) as answer:
                 text = answer.read().decode()
         except urllib.error.HTTPError as error:
@@ -54,6 +57,14 @@ class PlainClient:
             return json.loads(text, object_hook=lambda pairs: SimpleNamespace(**pairs))
         except ValueError:
             return text
+
+
+def _events(answer: Any) -> Iterator[object]:
+    with answer:
+        for line in answer:
+            data = line.decode().removeprefix("data:").strip()
+            if data and data != "[DONE]":
+                yield json.loads(data, object_hook=lambda pairs: SimpleNamespace(**pairs))
 
 
 def _sdk_error(error: urllib.error.HTTPError) -> openai.APIStatusError:

@@ -30,6 +30,7 @@ class Source(CachedKeys):
         dice: float = 0.5,
         longest_read: float = 30.0,
         ttl: float = 300.0,
+        refresh_interval: float = 5.0,
     ) -> None:
         self.answer: Exception | int = 1
         self.reads = 0
@@ -37,7 +38,7 @@ class Source(CachedKeys):
         self.gate.set()
         super().__init__(
             ttl=ttl,
-            refresh_interval=5.0,
+            refresh_interval=refresh_interval,
             longest_read=longest_read,
             clock=clock,
             random=lambda: dice,

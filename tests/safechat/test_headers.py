@@ -6,7 +6,7 @@ from email.utils import formatdate
 
 import pytest
 
-from safechat.headers import RateLimit, duration, rate_limit, retry_after, should_retry
+from safechat.headers import RateLimit, duration, rate_limit, retry_after, retry_after_in_body, should_retry
 
 NOW = 1_800_000_000.0
 
@@ -28,15 +28,89 @@ NOW = 1_800_000_000.0
         ({"retry-after": "nan"}, None),
         ({"retry-after": "inf"}, None),
         ({"retry-after": ""}, None),
+        ({"retry-after": f"{NOW + 20:.0f}"}, 20.0),
+        ({"retry-after": f"{1000 * (NOW + 20):.0f}"}, 20.0),
+        ({"retry-after-ms": f"{1000 * (NOW + 20):.0f}"}, 20.0),
+        ({"retry-after": f"{NOW - 20:.0f}"}, 0.0),
+        ({"retry-after": "86400"}, 86400.0),
     ],
 )
-def test_retry_after_in_its_three_forms(headers: dict[str, str], seconds: float | None) -> None:
+def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers, NOW) == seconds
 
 
-@pytest.mark.parametrize(("value", "said"), [("true", True), ("FALSE", False), ("", None), ("maybe", None)])
-def test_should_retry(value: str, said: bool | None) -> None:
-    assert should_retry({"x-should-retry": value}) is said
+def used_up(kind: str, remaining: str, reset: str) -> dict[str, str]:
+    return {f"x-ratelimit-remaining{kind}": remaining, f"x-ratelimit-reset{kind}": reset}
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        (used_up("-requests", "0", "20s"), 20.0),
+        (used_up("-tokens", "0", "1m2s"), 62.0),
+        (used_up("", "0", f"{1000 * (NOW + 7):.0f}"), 7.0),
+        ({**used_up("-requests", "0", "2s"), **used_up("-tokens", "0", "30s")}, 30.0),
+        ({**used_up("-requests", "0", "2s"), **used_up("-tokens", "150", "30s")}, 2.0),
+        (used_up("-requests", "3", "20s"), None),
+        (used_up("-requests", "0", "soon"), None),
+        ({**used_up("-requests", "0", "20s"), "retry-after": "3"}, 3.0),
+        ({**used_up("-requests", "0", "20s"), "retry-after": "soon"}, 20.0),
+    ],
+)
+def test_without_a_retry_after_the_reset_of_a_limit_that_is_used_up_is_the_wait(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    assert retry_after(headers, NOW) == seconds
+
+
+GEMINI = {
+    "code": 429,
+    "message": "You exceeded your current quota. Please retry in 38.5s.",
+    "status": "RESOURCE_EXHAUSTED",
+    "details": [
+        {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaValue": "15"}]},
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "38s"},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        (GEMINI, 38.0),
+        ([{"error": GEMINI}], 38.0),
+        ({"message": "Rate limit reached for m: Limit 3, Used 3. Please try again in 20s. Visit …"}, 20.0),
+        ("Please try again in 6m0s.", 360.0),
+        ("Please try again in 1.242s. See", 1.242),
+        ("try again in 20ms.", 0.02),
+        ("Please retry after 6 seconds. To increase", 6.0),
+        ("TRY AGAIN IN 2 MINUTES and 5 seconds", 120.0),
+        ("try again in 1 hour 30 min", 5400.0),
+        ("retry after 250 milliseconds", 0.25),
+        ("Please try again later.", None),
+        ("Please retry in a moment", None),
+        ({"error": {"message": None, "code": 429}}, None),
+        (None, None),
+        ("", None),
+        ({"retryDelay": "soon"}, None),
+    ],
+)
+def test_the_wait_that_a_body_names(body: object, seconds: float | None) -> None:
+    assert retry_after_in_body(body) == (pytest.approx(seconds) if seconds is not None else None)
+
+
+def test_a_body_that_nests_without_end_names_no_wait() -> None:
+    body: list[object] = ["try again in 5s"]
+    for _ in range(10_000):
+        body = [body]
+    assert retry_after_in_body(body) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("true", True), ("FALSE", False), ("", None), ("maybe", None)]
+)
+def test_should_retry(value: str, expected: bool | None) -> None:
+    assert should_retry({"x-should-retry": value}) is expected
 
 
 @pytest.mark.parametrize(
@@ -69,3 +143,8 @@ def test_rate_limits_are_read_by_kind() -> None:
     assert rate_limit(headers, "requests") == RateLimit(600, 12, 58.8)
     assert rate_limit(headers, "tokens") is None
     assert rate_limit({"x-ratelimit-limit-tokens": "0"}, "tokens") is None
+
+
+def test_a_reset_that_is_a_unix_time_is_compared_with_now() -> None:
+    headers = {"x-ratelimit-limit-tokens": "600", "x-ratelimit-reset-tokens": f"{NOW + 42:.0f}"}
+    assert rate_limit(headers, "tokens", NOW) == RateLimit(600, None, 42.0)

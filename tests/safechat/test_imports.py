@@ -18,6 +18,7 @@ ROWS = (
     ("layers",),
     ("keys",),
     ("fallback", "call", "limits", "retry", "deadline", "telemetry"),
+    ("guard", "retry_budget"),
     ("breaker",),
     ("log",),
     ("checks",),

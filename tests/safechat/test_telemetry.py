@@ -58,7 +58,7 @@ class Seen:
 
         first = reached(ScriptedHandler(*outcomes))
         others = [Target(reached(ScriptedHandler(fallback)), "b")] if fallback is not None else []
-        return self.telemetry.traced(Logged(Fallback(first, others, BreakerPolicy(failures=2))))
+        return self.telemetry.traced(Logged(Fallback(first, others, BreakerPolicy(failures=1))))
 
     def points(self, name: str = "") -> list[tuple[dict[str, Any], Any]]:
         """The data points of one metric, or of all: attributes, and the count of a histogram or the value

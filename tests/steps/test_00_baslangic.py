@@ -1,4 +1,4 @@
-"""Lesson 00 is graded by these: the check loop, on the smallest function of reply.py."""
+"""Lesson 00 is graded by these: the check loop, on the smallest function of the package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
     "`raise` satırı hâlâ duruyor: onu sil, yerine kendi kodunu yaz ve hücreyi yeniden çalıştır.",
 )
 def test_a_text_is_itself() -> None:
-    from safechat.call.reply import text_of
+    from safechat.call.fields import text_of
 
     assert text_of("Merhaba") == "Merhaba"
 
@@ -24,7 +24,7 @@ def test_a_text_is_itself() -> None:
     "olmalı. isinstance birden çok türe bakabilir.",
 )
 def test_a_number_becomes_a_text() -> None:
-    from safechat.call.reply import text_of
+    from safechat.call.fields import text_of
 
     assert text_of(429) == "429"
 
@@ -36,7 +36,7 @@ def test_a_number_becomes_a_text() -> None:
     'yazdırır; boş metin ise "model boş cevap verdi" demektir, o başka bir şey.',
 )
 def test_nothing_stays_nothing() -> None:
-    from safechat.call.reply import text_of
+    from safechat.call.fields import text_of
 
     assert text_of(None) is None
 
@@ -49,7 +49,7 @@ def test_nothing_stays_nothing() -> None:
 )
 @pytest.mark.parametrize(("value", "text"), [("", ""), (0, "0")])
 def test_what_is_empty_or_zero_is_kept(value: object, text: str) -> None:
-    from safechat.call.reply import text_of
+    from safechat.call.fields import text_of
 
     assert text_of(value) == text
 
@@ -62,7 +62,7 @@ def test_what_is_empty_or_zero_is_kept(value: object, text: str) -> None:
 )
 @pytest.mark.parametrize("value", [True, False])
 def test_a_bool_is_no_text(value: bool) -> None:
-    from safechat.call.reply import text_of
+    from safechat.call.fields import text_of
 
     assert text_of(value) is None
 
@@ -74,6 +74,6 @@ def test_a_bool_is_no_text(value: bool) -> None:
 )
 @pytest.mark.parametrize("value", [["Merhaba"], {"text": "Merhaba"}])
 def test_what_holds_a_text_is_none_itself(value: object) -> None:
-    from safechat.call.reply import text_of
+    from safechat.call.fields import text_of
 
     assert text_of(value) is None

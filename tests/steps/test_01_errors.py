@@ -20,22 +20,22 @@ from safechat.messages import ChatReply, ChatRequest
 # 1.1 errors.classify
 
 
-def classified(status: int, *, as_: type[ChatError], **said: Any) -> None:
-    """Fails with what was asked and what came, in words."""
+def classified(status: int, *, as_: type[ChatError], **words: Any) -> None:
+    """Fails with the question and the answer, in words."""
     from safechat.errors import classify
 
-    found = classify(status, **said)
+    error = classify(status, **words)
     asked = ", ".join(
-        [str(status), *(f"{name}={value!r}" for name, value in said.items() if value is not None)]
+        [str(status), *(f"{name}={value!r}" for name, value in words.items() if value is not None)]
     )
-    got = found.__name__ if isinstance(found, type) else repr(found)
-    assert found is as_, f"classify({asked}) → {got}; beklenen: {as_.__name__}"
+    got = error.__name__ if isinstance(error, type) else repr(error)
+    assert error is as_, f"classify({asked}) → {got}; beklenen: {as_.__name__}"
 
 
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="En kolay adım: durum kodunu _BY_STATUS tablosunda ara ve bulduğunu döndür. İstenen, sınıfın "
+    hint="En kolay adım: durum kodunu BY_STATUS tablosunda ara ve bulduğunu döndür. İstenen, sınıfın "
     "kendisi (RateLimited); nesnesi (RateLimited()) değil.",
 )
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_code_that_no_table_knows_changes_nothing() -> None:
     "1.1",
     points=6,
     hint="insufficient_quota da 429 ile gelir ama beklemekle hesaba para gelmez. code, durum kodundan "
-    "fazlasını söyler: önce _BY_CODE'a, sonra _BY_STATUS'a bak.",
+    "fazlasını söyler: önce BY_CODE'a, sonra BY_STATUS'a bak.",
 )
 def test_a_code_says_more_than_a_status() -> None:
     classified(429, code="insufficient_quota", as_=errors.QuotaExhausted)
@@ -121,7 +121,7 @@ def test_capital_letters_change_nothing(code: str) -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="5xx'te suç sunucuda: gövdede hangi code yazarsa yazsın sonuç ServerError. _BY_CODE yalnızca 4xx "
+    hint="5xx'te suç sunucuda: gövdede hangi code yazarsa yazsın sonuç ServerError. BY_CODE yalnızca 4xx "
     "için geçerli.",
 )
 def test_a_code_with_a_5xx_is_not_believed() -> None:
@@ -131,8 +131,8 @@ def test_a_code_with_a_5xx_is_not_believed() -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="Her sunucu code vermez; bazısı yalnızca bir cümle yazar. _BY_TEXT'teki üçlülere bak: durum kodu "
-    "tutuyorsa ve kalıp mesajda geçiyorsa (pattern.search) o sınıf.",
+    hint="Her sunucu code vermez; bazısı yalnızca bir cümle yazar. BY_TEXT'teki üçlülere bak: durum kodu "
+    "tutuyorsa ve sınama(mesaj) doğruysa o sınıf.",
 )
 @pytest.mark.parametrize(
     ("status", "message", "name"),
@@ -148,12 +148,26 @@ def test_a_server_without_codes_is_known_by_what_it_writes(status: int, message:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="Her 404 model yok demek değil: adres yanlışsa da 404 gelir. Kalıbı yalnızca kendi durum kodunda "
-    "ara, mesaj tutmuyorsa sonuç RequestRejected.",
+    hint="Her 404 model yok demek değil: adres yanlışsa da 404 gelir. Mesajı yalnızca satırın kendi durum "
+    "kodunda sına; tutmuyorsa sonuç RequestRejected.",
 )
 @pytest.mark.parametrize(("status", "message"), [(404, "Not Found"), (400, "The model is a required field.")])
 def test_a_text_counts_only_with_its_status(status: int, message: str) -> None:
     classified(status, message=message, as_=errors.RequestRejected)
+
+
+@pytest.mark.task(
+    "1.1",
+    points=6,
+    hint="Mesaj, durum kodundan fazlasını söyler: 429 çoğu zaman RateLimited ama isteğin kendisi sınırdan "
+    "büyükse beklemek işe yaramaz. Önce BY_TEXT'e, sonra BY_STATUS'a bak.",
+)
+def test_a_message_says_more_than_a_status() -> None:
+    message = "Request too large for gpt-5-mini on tokens per min (TPM): Limit 30000, Requested 61234."
+    words = {"code": "rate_limit_exceeded", "type": "tokens"}
+    classified(429, **words, message=message, as_=errors.RequestTooLarge)
+    message = "Rate limit reached on tokens per min (TPM): Limit 250000, Used 249800, Requested 546."
+    classified(429, **words, message=message, as_=errors.RateLimited)
 
 
 # 1.2 call.reply.read_reply
@@ -166,10 +180,10 @@ def completion(
     content: object = "Selam!", *, finish_reason: str = "stop", **message: object
 ) -> dict[str, Any]:
     """A chat completion, as the API gives it."""
-    said = {"role": "assistant", "content": content, **message}
+    answer = {"role": "assistant", "content": content, **message}
     return {
         "model": "gpt-5-mini-2025-08-07",
-        "choices": [{"index": 0, "message": said, "finish_reason": finish_reason}],
+        "choices": [{"index": 0, "message": answer, "finish_reason": finish_reason}],
         "usage": {
             "prompt_tokens": 9,
             "completion_tokens": 5,
@@ -186,7 +200,7 @@ def body(answer: object) -> bytes:
 @pytest.mark.task(
     "1.2",
     points=8,
-    hint="Önce her şeyin yolunda gittiği hâli yaz: _decoded gövdeyi açar, _first_choice ilk cevabı bulur, "
+    hint="Önce her şeyin yolunda gittiği hâli yaz: decode gövdeyi açar, first_choice ilk cevabı bulur, "
     "content_text mesajın metnini verir; metin ve finish_reason bir ChatReply olur. headers None gelebilir.",
 )
 @pytest.mark.parametrize("answer", [body(completion()), body(completion()).decode()], ids=["bytes", "str"])
@@ -215,7 +229,7 @@ def test_a_client_may_have_made_an_object_of_it() -> None:
     "1.2",
     points=8,
     hint="usage boş kaldı. Token sayıları (önbellekten gelenler, cached_tokens de) maliyetin ta kendisi: "
-    "_usage(field(completion, 'usage')) hepsini okur, ChatReply'a ver.",
+    "read_usage(field(completion, 'usage')) hepsini okur, ChatReply'a ver.",
 )
 def test_the_tokens_are_counted() -> None:
     from safechat.call.reply import read_reply
@@ -244,7 +258,7 @@ def test_the_model_is_the_one_that_answered() -> None:
     "1.2",
     points=8,
     hint="Gövde JSON değilse (proxy'nin HTML sayfası, yarım kalmış bir cevap) MalformedReply olmalı. "
-    "json.loads'ı kendin çağırma: _decoded bunu bilir.",
+    "json.loads'ı kendin çağırma: decode bunu bilir.",
 )
 @pytest.mark.parametrize(
     "answer", [b"<html><h1>Proxy</h1></html>", body(completion())[:60], b""], ids=["html", "half", "nothing"]
@@ -260,7 +274,7 @@ def test_what_is_not_json_is_malformed(answer: bytes) -> None:
     "1.2",
     points=8,
     hint="200 ile {'error': …} ya da boş bir choices listesi de gelebilir; choices[0] orada TypeError, "
-    "IndexError verir. _first_choice bunları MalformedReply'a çevirir.",
+    "IndexError verir. first_choice bunları MalformedReply'a çevirir.",
 )
 @pytest.mark.parametrize(
     "answer",
@@ -292,7 +306,7 @@ def test_an_answer_without_text_is_empty(content: str | None) -> None:
     "1.2",
     points=8,
     hint="Metinsiz ama tool_calls içeren bir cevap boş değildir: model bir araç çağırmak istiyor. "
-    "_tool_calls(message) ile oku; EmptyReply'dan önce ona da bak.",
+    "read_tool_calls(message) ile oku; EmptyReply'dan önce ona da bak.",
 )
 def test_a_tool_call_needs_no_text() -> None:
     from safechat.call.reply import read_reply
@@ -318,7 +332,8 @@ def test_an_answer_cut_at_the_limit_is_truncated() -> None:
 @pytest.mark.task(
     "1.2",
     points=8,
-    hint="Kesilen cevabın eldeki kısmı kayboldu: TruncatedReply'a partial_text olarak metni de ver.",
+    hint="Kesilen cevabın eldeki kısmı kayboldu: hatayı error_from ile kur ya da partial_text olarak metni "
+    "de ver.",
 )
 def test_what_there_is_of_a_cut_answer_is_kept() -> None:
     from safechat.call.reply import read_reply
@@ -371,10 +386,36 @@ def test_a_filtered_answer_is_none(content: str | None) -> None:
 @pytest.mark.task(
     "1.2",
     points=8,
+    hint="Her sunucu 'length' demez: kesilen cevaba max_tokens diyen de var. finish_reason'ı "
+    "known_finish_reason(kelime, model) ile oku, sonra karşılaştır.",
+)
+def test_other_servers_words_are_known() -> None:
+    from safechat.call.reply import read_reply
+
+    with pytest.raises(errors.TruncatedReply):
+        read_reply(body(completion("Sel", finish_reason="MAX_TOKENS")), REQUEST)
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="Sunucu cevabı kendisi yarıda kesmiş (BROKEN_OFF'taki kelimelerden biri); elindeki metin tam cevap "
+    "değil: BadReply at.",
+)
+def test_an_answer_that_the_server_broke_off_is_none() -> None:
+    from safechat.call.reply import read_reply
+
+    with pytest.raises(errors.BadReply):
+        read_reply(body(completion("Sel", finish_reason="error")), REQUEST)
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
     hint="Metin yok ama refusal alanı doluysa model cevap vermeyi reddetmiştir: EmptyReply değil "
     "RefusedReply. Modelin sözünü hatanın mesajına koy.",
 )
-def test_a_refusal_is_told_from_an_empty_answer() -> None:
+def test_a_refusal_is_no_empty_answer() -> None:
     from safechat.call.reply import read_reply
 
     with pytest.raises(errors.RefusedReply) as caught:
@@ -413,6 +454,24 @@ def test_the_headers_are_kept() -> None:
     assert read_reply(body(completion()), REQUEST).headers == {}
 
 
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="Cevap sayılmayan cevabın da parası ödenir: token sayıları hatada kayboldu. Hatayı error_from "
+    "ile kur ya da usage'ı kendin ver.",
+)
+@pytest.mark.parametrize(
+    "answer", [completion(""), completion("Sel", finish_reason="length")], ids=["empty", "cut"]
+)
+def test_the_tokens_of_an_answer_that_is_none_are_counted_too(answer: dict[str, Any]) -> None:
+    from safechat.call.reply import read_reply
+
+    with pytest.raises(ChatError) as caught:
+        read_reply(body(answer), REQUEST)
+    assert caught.value.usage is not None
+    assert caught.value.usage.total_tokens == 14
+
+
 # 1.3 call.layer.attempt
 
 Answer = tuple[object, Mapping[str, str]]
@@ -436,7 +495,7 @@ def read(answer: object, request: ChatRequest, headers: Mapping[str, str]) -> Ch
 
 
 def answers(seconds: float) -> Send:
-    """An API that answers after so many seconds, a piece every half second: no single wait is long."""
+    """An API that answers after `seconds`, a piece every half second: no single wait is long."""
 
     async def send(request: ChatRequest) -> Answer:
         for _ in range(round(seconds * 2)):
@@ -555,7 +614,7 @@ def test_an_error_of_the_sdk_is_raised_translated() -> None:
         OSError("connection reset"),
         KeyError("choices"),
     ],
-    ids=lambda each: type(each).__name__,
+    ids=lambda exception: type(exception).__name__,
 )
 def test_errors_outside_the_sdks_tree_are_translated(exception: Exception) -> None:
     failure, _ = outcome(fails(exception))
@@ -602,15 +661,15 @@ def test_what_reading_raises_is_translated(exception: Exception) -> None:
 def test_nothing_that_hangs_on_the_error_holds_the_key() -> None:
     failure, _ = outcome(fails(sdk_error()))
     assert isinstance(failure, ChatError), repr(failure)
-    assert not [each for each in reachable(failure) if isinstance(each, openai.OpenAIError)]
+    assert not [error for error in reachable(failure) if isinstance(error, openai.OpenAIError)]
 
 
 def reachable(error: BaseException) -> list[BaseException]:
-    """`error`, and all that hang on it."""
-    found = [error]
-    for each in found:
-        found += [next for next in (each.__cause__, each.__context__) if next and next not in found]
-    return found
+    """`error`, and all errors that hang on it."""
+    chain = [error]
+    for link in chain:
+        chain += [next for next in (link.__cause__, link.__context__) if next and next not in chain]
+    return chain
 
 
 @pytest.mark.task(

@@ -1,4 +1,4 @@
-#| odev 0.1 call.reply.text_of
+#| odev 0.1 call.fields.text_of
 # hint: bool
 def text_of(value: object) -> str | None:
     """`value` if it is a text or a number."""

@@ -5,15 +5,15 @@ def classify(
 ) -> type[ChatError]:
     """The class of the error that the API answered with.
 
-    `code` and `type` are those of the error body; a code says more than a status.
+    `code` and `type` are those of the error body. They say more than the message, and the message says
+    more than the status.
     """
     if code:
-        word = code
-        if 400 <= status < 500 and (named := _BY_CODE.get(word.lower())):
-            return named
-    if by_status := _BY_STATUS.get(status):
-        return by_status
-    for known_status, pattern, by_text in _BY_TEXT:
-        if status == known_status and pattern.search(message):
+        if 400 <= status < 500 and (by_code := BY_CODE.get(code.lower())):
+            return by_code
+    for known_status, matches, by_text in BY_TEXT:
+        if status == known_status and matches(message):
             return by_text
+    if by_status := BY_STATUS.get(status):
+        return by_status
     return ServerError if status >= 500 else RequestRejected

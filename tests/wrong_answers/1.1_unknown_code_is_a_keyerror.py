@@ -5,15 +5,16 @@ def classify(
 ) -> type[ChatError]:
     """The class of the error that the API answered with.
 
-    `code` and `type` are those of the error body; a code says more than a status.
+    `code` and `type` are those of the error body. They say more than the message, and the message says
+    more than the status.
     """
     if 400 <= status < 500:
         for word in (code, type):
             if word:
-                return _BY_CODE[word.lower()]
-    if by_status := _BY_STATUS.get(status):
-        return by_status
-    for known_status, pattern, by_text in _BY_TEXT:
-        if status == known_status and pattern.search(message):
+                return BY_CODE[word.lower()]
+    for known_status, matches, by_text in BY_TEXT:
+        if status == known_status and matches(message):
             return by_text
+    if by_status := BY_STATUS.get(status):
+        return by_status
     return ServerError if status >= 500 else RequestRejected

@@ -3,44 +3,33 @@
 def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str] | None = None) -> ChatReply:
     """The answer in `response`: bytes or str of JSON, a dict, or an object with the same attributes.
 
-    Raises MalformedReply, EmptyReply, TruncatedReply, RefusedReply or ContentFiltered.
+    Raises ContentFiltered, or BadReply and its subclasses.
     """
     headers = headers or {}
-    completion = _decoded(response, request)
+    completion = decode(response, request)
     model = text_of(field(completion, "model")) or request.model
     request_id = headers.get("x-request-id") or text_of(field(completion, "_request_id"))
-    choice = _first_choice(completion, model, request_id)
+    choice = first_choice(completion, model, request_id)
     message = field(choice, "message")
-    text = content_text(field(message, "content"))
-    finish_reason = text_of(field(choice, "finish_reason"))
-    tool_calls = _tool_calls(message)
-
-    if finish_reason == "content_filter":
-        raise ContentFiltered(
-            f"{model}: a content filter stopped the answer after {len(text)} characters",
-            status=200, code="content_filter", request_id=request_id, model=model,
-        )  # fmt: skip
-    if finish_reason == "length" and not request.allow_truncated:
-        raise TruncatedReply(
-            f"{model}: the answer was cut at the token limit after {len(text)} characters; "
-            "raise max_completion_tokens, or pass allow_truncated=True to take what there is",
-            code="length", request_id=request_id, model=model,
-        )  # fmt: skip
-    if not text.strip() and not tool_calls:
-        if refusal := text_of(field(message, "refusal")):
-            raise RefusedReply(
-                f"{model} declined: {refusal}", status=200, code="refusal", request_id=request_id, model=model
-            )
-        raise EmptyReply(
-            f"{model}: an answer without text (finish_reason {finish_reason!r})",
-            status=200, request_id=request_id, model=model,
-        )  # fmt: skip
-    return ChatReply(
-        text=text,
+    reply = ChatReply(
+        text=content_text(field(message, "content")),
         model=model,
-        finish_reason=finish_reason,
-        usage=_usage(field(completion, "usage")),
+        finish_reason=known_finish_reason(text_of(field(choice, "finish_reason")), model),
+        usage=read_usage(field(completion, "usage")),
         request_id=request_id,
-        tool_calls=tool_calls,
+        tool_calls=read_tool_calls(message),
         headers=headers,
     )
+    if reply.finish_reason == "content_filter":
+        raise error_from(reply, ContentFiltered, "a content filter stopped the answer", code="content_filter")
+    if reply.finish_reason in BROKEN_OFF:
+        raise error_from(reply, BadReply, "the server broke the answer off", code=reply.finish_reason)
+    if reply.finish_reason == "length" and not request.allow_truncated:
+        raise TruncatedReply(
+            "the answer was cut", status=200, request_id=request_id, model=model, usage=reply.usage
+        )
+    if not reply.text.strip() and not reply.tool_calls:
+        if refusal := text_of(field(message, "refusal")):
+            raise error_from(reply, RefusedReply, f"the model declined: {refusal}", code="refusal")
+        raise error_from(reply, EmptyReply, f"no text (finish_reason {reply.finish_reason!r})")
+    return reply

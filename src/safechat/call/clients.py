@@ -1,6 +1,6 @@
 """The openai SDK's clients: made, checked, copied for a loop, and given the key of each request.
 
-Not here: how they are called (sdk.py), where keys come from (keys.py).
+Not here: how they are called (endpoint.py), where keys come from (keys/).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def key_header(client: SDKClient) -> tuple[str, str]:
 
 
 def new_client(*, base_url: str | None, organization: str | None, project: str | None) -> openai.AsyncOpenAI:
-    """A client of the SDK, for a wrapper that is given none. Its key is that of each request."""
+    """A client of the SDK, for a wrapper that is given none. Each request brings its own key."""
     return openai.AsyncOpenAI(
         api_key=_current_key, base_url=base_url, organization=organization, project=project
     )
@@ -86,7 +86,11 @@ def has_own_pool(client: object) -> bool:
 
 
 def copied(client: SDKClient, keyed: bool) -> SDKClient:
-    """`client` without retries, and with connections of its own unless they were made by hand."""
+    """`client` without retries, and with connections of its own unless they were made by hand.
+
+    The key that it holds is remembered, for it to be taken out of every text.
+    """
+    remember(client.api_key)
     provider: Callable[[], Any] | None = getattr(client, "_api_key_provider", None)
     options: dict[str, Any] = {"max_retries": 0}
     own_pool = has_own_pool(client)
@@ -115,7 +119,9 @@ def _guarded(provider: Callable[[], str]) -> Callable[[], str]:
     def key() -> str:
         failure: KeyUnavailable
         try:
-            return _remembered(provider())
+            value = provider()
+            remember(value)
+            return value
         except ChatError:
             raise
         except Exception as exception:
@@ -129,18 +135,15 @@ def _guarded_async(provider: Callable[[], Awaitable[str]]) -> Callable[[], Await
     async def key() -> str:
         failure: KeyUnavailable
         try:
-            return _remembered(await provider())
+            value = await provider()
+            remember(value)
+            return value
         except ChatError:
             raise
         except Exception as exception:
             failure = _no_key(exception)
         raise failure
 
-    return key
-
-
-def _remembered(key: str) -> str:
-    remember(key)
     return key
 
 

@@ -3,8 +3,8 @@
 An SDK client with the SDK's own connection pool is called through a copy whose
 pool belongs to the running event loop, so it does not matter where it was used
 before. The SDK's own retries are off: retries multiply. A synchronous client
-runs in threads. Not here: the copy (sdk_clients.py), time limits, and what its exceptions
-mean (call.py).
+runs in threads. Not here: the copy (clients.py), time limits (layer.py), what its
+exceptions mean (translate.py).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def strict_schema(model: type[BaseModel]) -> Mapping[str, object]:
 class Endpoint:
     """A client of any kind: the SDK's, or an object with `.chat.completions.create`.
 
-    `keyed`: each request has a key of its own (keyed.py), not the client's.
+    With `keyed` each request brings its own key (keys/layer.py), in place of the client's.
     """
 
     def __init__(self, client: object, *, keyed: bool = False) -> None:
@@ -99,11 +99,12 @@ class Endpoint:
         """Where the client's requests go; None for one that is not the SDK's."""
         return str(self._client.base_url) if isinstance(self._client, SDKClient) else None
 
-    def keys(self) -> list[str]:
-        """The literal keys in use, for them to be taken out of texts."""
-        clients = (self._client, self._copy[1] if self._copy else None)
-        keys = [getattr(client, name, None) for client in clients for name in ("api_key", "_azure_ad_token")]
-        return [key for key in keys if isinstance(key, str)]
+    def remember_keys(self) -> None:
+        """Have the literal keys in use taken out of every text."""
+        for client in (self._client, self._copy[1] if self._copy else None):
+            for name in ("api_key", "_azure_ad_token"):
+                if isinstance(key := getattr(client, name, None), str):
+                    remember(key)
 
     async def aclose(self) -> None:
         """Close the connections that this object opened; those of the client it was given stay open."""
@@ -124,7 +125,6 @@ class Endpoint:
         loop = asyncio.get_running_loop()
         if self._copy is None or self._copy[0] is not loop:
             self._copy = (loop, copied(client, self._keyed))
-            remember(self._copy[1].api_key)
         return self._copy[1]
 
 

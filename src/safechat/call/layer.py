@@ -3,7 +3,8 @@
 It sets a true total time limit (the SDK's is per phase: a body that drips never
 ends, nor does a stream of keep-alives), and turns whatever goes wrong into a
 ChatError that holds nothing of the SDK. Not here: how the SDK is called
-(sdk.py), waiting, trying again, other models.
+(endpoint.py), which exception means which error (translate.py), waiting
+(limits/), trying again (retry.py), other models (fallback.py).
 """
 
 from __future__ import annotations
@@ -21,11 +22,9 @@ from safechat.call.chunks import Chunked
 from safechat.call.endpoint import Answer, Endpoint
 from safechat.call.parameters import ParameterMemory
 from safechat.call.reply import read_reply
-from safechat.call.schema import parsed, response_format
+from safechat.call.schema import parse_reply, response_format
 from safechat.call.translate import translate
-from safechat.errors import (
-    ChatError,
-)
+from safechat.errors import ChatError, ConnectionFailed, RequestTimedOut
 from safechat.messages import ChatReply, ChatRequest
 
 T = TypeVar("T")
@@ -34,8 +33,9 @@ T = TypeVar("T")
 class OpenAICall:
     """Sends a request through `client` and reads the answer, whole or, with `on_piece`, as a stream.
 
-    `client` is OpenAI, AsyncOpenAI, one of their Azure kin, or any object with
-    `.chat.completions.create`; a synchronous one runs in a thread. `keyed`: under Keyed.
+    `client` is OpenAI, AsyncOpenAI, one of their Azure subclasses, or any object with
+    `.chat.completions.create`; a synchronous one runs in a thread. With `keyed` the
+    layer Keyed gives each request its key.
     """
 
     def __init__(self, client: object, *, keyed: bool = False) -> None:
@@ -75,30 +75,40 @@ class OpenAICall:
 
     def _read(self, answer: object, request: ChatRequest, headers: Mapping[str, str]) -> ChatReply:
         reply = replace(read_reply(answer, request, headers), base_url=self.base_url)
-        return reply if request.parse is None else parsed(reply, request.parse)
+        return reply if request.parse is None else parse_reply(reply, request.parse)
 
     async def _streamed(self, request: ChatRequest) -> ChatReply:
-        """The clock runs while the next piece is awaited, and rests while the consumer takes one."""
-        loop = asyncio.get_running_loop()
         chunked = Chunked(request)
         try:
-            async with asyncio.timeout(request.timeout) as limit:
-                chunks, headers = await self._adapted(request, self._endpoint.stream)
-                async with aclosing(chunks):
-                    chunked.check_headers(headers)
-                    async for chunk in chunks:
-                        if not chunked.add(chunk):
-                            continue  # a keep-alive, or one in disguise: the clock runs on
-                        limit.reschedule(None)
-                        await chunked.deliver()
-                        limit.reschedule(loop.time() + request.timeout)
-            return self._read(chunked.completion(), request, headers)
+            await self._receive(chunked, request)
+            return self._read(chunked.completion(), request, chunked.headers)
         except Exception as exception:
             failure = self._translated(exception, request)
         raise chunked.final(failure).with_traceback(None)
 
+    async def _receive(self, chunked: Chunked, request: ChatRequest) -> None:
+        """Takes all chunks. The clock runs while the next one is awaited, and rests while the consumer takes
+        a piece. A connection that breaks after the finish_reason takes nothing of the answer away."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(request.timeout) as limit:
+                chunks, headers = await self._adapted(request, self._endpoint.stream)
+                async with aclosing(chunks):
+                    chunked.take_headers(headers)
+                    async for chunk in chunks:
+                        if not chunked.add(chunk):
+                            continue  # a keep-alive, or an empty chunk in its place: the clock runs on
+                        limit.reschedule(None)
+                        await chunked.deliver()
+                        limit.reschedule(loop.time() + request.timeout)
+        except Exception as exception:
+            failure = self._translated(exception, request)
+            if not (chunked.finished and isinstance(failure, ConnectionFailed | RequestTimedOut)):
+                raise
+
     async def _adapted(self, request: ChatRequest, send: Callable[[Mapping[str, object]], Awaitable[T]]) -> T:
-        """What `send` gives, once more without each parameter that the API says this model does not take."""
+        """What `send` gives. A parameter that the model refuses, and that the call can do without, is left
+        out, and the request is sent again."""
         while True:
             params = self._parameters.adapted(request.model, request.params)
             refused: ChatError
@@ -110,7 +120,8 @@ class OpenAICall:
                 raise refused
 
     def _translated(self, exception: Exception, request: ChatRequest) -> ChatError:
-        return translate(exception, request, self._endpoint.keys())
+        self._endpoint.remember_keys()  # they may have changed since the client was made
+        return translate(exception, request)
 
 
 async def attempt(

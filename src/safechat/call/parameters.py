@@ -2,8 +2,8 @@
 
 Reasoning models answer 400 to a `temperature`, and to `max_tokens` under its old
 name. Which models these are changes with every release, so there is no list
-here: the API says it, and is believed. Not here: parameters that change what is
-asked for (tools, response_format, stop): to drop one of those would be to lie.
+here: the API's own refusal counts. Never dropped: parameters that change what is
+asked for (tools, response_format, stop); the answer would be to another question.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _RENAMED = {"max_tokens": "max_completion_tokens"}
 
 
 class ParameterMemory:
-    """What each model has refused so far."""
+    """The parameters that each model has refused so far."""
 
     def __init__(self) -> None:
         self._refused: dict[str, set[str]] = {}

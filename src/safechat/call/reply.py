@@ -1,8 +1,10 @@
 """Reads what the API answered: a ChatReply, or the error that says why it is none.
 
 A 200 is not yet an answer. It may be a proxy's page, half a body, an error
-object, no choice, no text, a text cut at the limit, a refusal. Takes the body
-of the HTTP answer, or the object that a client made of it.
+object, no choice, no text, a text cut at the limit, a refusal. It takes the body
+of the HTTP answer, or the object that a client made of it. Not here: putting the
+chunks of a stream together (chunks.py), an error in place of an answer (error_body.py), answers
+that must fit a schema (schema.py).
 """
 
 from __future__ import annotations
@@ -11,7 +13,18 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 
-from safechat.errors import ContentFiltered, EmptyReply, MalformedReply, RefusedReply, TruncatedReply
+from safechat.call.error_body import broken_off, error_in_place_of_an_answer, holds_error
+from safechat.call.fields import field, text_of
+from safechat.call.finish_reasons import BROKEN_OFF, known_finish_reason
+from safechat.errors import (
+    BadReply,
+    ChatError,
+    ContentFiltered,
+    EmptyReply,
+    MalformedReply,
+    RefusedReply,
+    TruncatedReply,
+)
 from safechat.messages import ChatReply, ChatRequest
 from safechat.usage import Usage
 
@@ -19,50 +32,55 @@ from safechat.usage import Usage
 def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str] | None = None) -> ChatReply:
     """The answer in `response`: bytes or str of JSON, a dict, or an object with the same attributes.
 
-    Raises MalformedReply, EmptyReply, TruncatedReply, RefusedReply or ContentFiltered.
+    Raises ContentFiltered, or BadReply and its subclasses.
     """
     headers = headers or {}
-    completion = _decoded(response, request)
+    completion = decode(response, request)
     model = text_of(field(completion, "model")) or request.model
     request_id = headers.get("x-request-id") or text_of(field(completion, "_request_id"))
-    choice = _first_choice(completion, model, request_id)
+    choice = first_choice(completion, model, request_id)
     message = field(choice, "message")
-    text = content_text(field(message, "content"))
-    finish_reason = text_of(field(choice, "finish_reason"))
-    tool_calls = _tool_calls(message)
-
-    if finish_reason == "content_filter":
-        raise ContentFiltered(
-            f"{model}: a content filter stopped the answer after {len(text)} characters",
-            status=200, code="content_filter", request_id=request_id, model=model,
-        )  # fmt: skip
-    if finish_reason == "length" and not request.allow_truncated:
-        raise TruncatedReply(
-            f"{model}: the answer was cut at the token limit after {len(text)} characters; "
-            "raise max_completion_tokens, or pass allow_truncated=True to take what there is",
-            partial_text=text, code="length", request_id=request_id, model=model,
-        )  # fmt: skip
-    if not text.strip() and not tool_calls:
-        if refusal := text_of(field(message, "refusal")):
-            raise RefusedReply(
-                f"{model} declined: {refusal}", status=200, code="refusal", request_id=request_id, model=model
-            )
-        raise EmptyReply(
-            f"{model}: an answer without text (finish_reason {finish_reason!r})",
-            status=200, request_id=request_id, model=model,
-        )  # fmt: skip
-    return ChatReply(
-        text=text,
+    reply = ChatReply(
+        text=content_text(field(message, "content")),
         model=model,
-        finish_reason=finish_reason,
-        usage=_usage(field(completion, "usage")),
+        finish_reason=known_finish_reason(text_of(field(choice, "finish_reason")), model),
+        usage=read_usage(field(completion, "usage")),
         request_id=request_id,
-        tool_calls=tool_calls,
+        tool_calls=read_tool_calls(message),
         headers=headers,
+    )
+    if reply.finish_reason == "content_filter":
+        raise error_from(reply, ContentFiltered, "a content filter stopped the answer", code="content_filter")
+    if reply.finish_reason in BROKEN_OFF:
+        raise error_from(reply, BadReply, "the server broke the answer off", code=reply.finish_reason)
+    if reply.finish_reason == "length" and not request.allow_truncated:
+        what = "cut at the token limit: raise max_completion_tokens, or pass allow_truncated=True"
+        raise error_from(reply, TruncatedReply, what, code="length")
+    if not reply.text.strip() and not reply.tool_calls:
+        if refusal := text_of(field(message, "refusal")):
+            raise error_from(reply, RefusedReply, f"the model declined: {refusal}", code="refusal")
+        raise error_from(reply, EmptyReply, f"no text (finish_reason {reply.finish_reason!r})")
+    return reply
+
+
+def error_from(reply: ChatReply, error: type[ChatError], what: str, *, code: str | None = None) -> ChatError:
+    """The `error` for a `reply` that is no answer. It keeps what is known: the text so far, usage, ids."""
+    return error(
+        f"{reply.model}: {what}; {len(reply.text)} characters came",
+        status=200,
+        code=code,
+        request_id=reply.request_id,
+        model=reply.model,
+        usage=reply.usage,
+        partial_text=reply.text,
     )
 
 
-def _decoded(response: object, request: ChatRequest) -> object:
+def decode(response: object, request: ChatRequest) -> object:
+    """The JSON in a body; what is no body is an object that a client made of one, and stays as it is.
+
+    Raises MalformedReply.
+    """
     if not isinstance(response, bytes | bytearray | str):
         return response
     # Raised outside an except block: a JSONDecodeError on __context__ would hold the whole body.
@@ -76,21 +94,30 @@ def _decoded(response: object, request: ChatRequest) -> object:
     )
 
 
-def _first_choice(completion: object, model: str, request_id: str | None) -> object:
-    """The first choice that has a message; what stands in its place otherwise is told."""
+def first_choice(completion: object, model: str, request_id: str | None) -> object:
+    """The first of the completion's choices.
+
+    Raises MalformedReply where it is missing, or has no message; the error that stands in its place, or in
+    it, where one does.
+    """
     try:
         choice: object = field(completion, "choices")[0]  # type: ignore[index]
     except (TypeError, LookupError):
         choice = None
+    if (problem := field(choice, "error")) is not None:
+        text = content_text(field(field(choice, "message"), "content"))
+        usage = read_usage(field(completion, "usage"))
+        raise broken_off(problem, model, request_id, usage=usage, partial_text=text)
     if field(choice, "message") is not None:
         return choice
-    error = field(completion, "error")
-    if error is not None:
-        code, said = text_of(field(error, "code")), text_of(field(error, "message")) or repr(error)
-        message = f"{model}: a 200 that holds an error: {said}"
-    else:
-        code, message = None, f"{model}: a 200 that is no chat completion: {_outline(completion)}"
-    raise MalformedReply(message, status=200, code=code, request_id=request_id, model=model)
+    if holds_error(completion):
+        raise error_in_place_of_an_answer(completion, model, request_id)
+    raise MalformedReply(
+        f"{model}: a 200 that is no chat completion: {_outline(completion)}",
+        status=200,
+        request_id=request_id,
+        model=model,
+    )
 
 
 def _outline(completion: object) -> str:
@@ -100,13 +127,14 @@ def _outline(completion: object) -> str:
 
 
 def content_text(content: object) -> str:
-    """The text of a message; some servers give it in parts."""
+    """The text of a message's content, which some servers give in parts; without any, an empty text."""
     if isinstance(content, list | tuple):
         return "".join(text_of(field(part, "text")) or "" for part in content)
     return text_of(content) or ""
 
 
-def _tool_calls(message: object) -> tuple[Mapping[str, object], ...]:
+def read_tool_calls(message: object) -> tuple[Mapping[str, object], ...]:
+    """The tool calls of a message, as dicts; none is an empty tuple."""
     calls = field(message, "tool_calls")
     if not isinstance(calls, list | tuple):
         return ()
@@ -122,7 +150,8 @@ def _as_dict(call: object) -> Mapping[str, object]:
     }
 
 
-def _usage(usage: object) -> Usage | None:
+def read_usage(usage: object) -> Usage | None:
+    """The tokens that the answer counts; None where it counts none."""
     if usage is None:
         return None
     prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
@@ -138,15 +167,3 @@ def _usage(usage: object) -> Usage | None:
 def _count(usage: object, name: str) -> int:
     value = field(usage, name)
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-def field(value: object, name: str) -> object:
-    """`name` of a dict or of an object; None where there is none."""
-    if isinstance(value, Mapping):
-        return value.get(name)
-    return getattr(value, name, None)
-
-
-def text_of(value: object) -> str | None:
-    """`value` if it is a text or a number."""
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None

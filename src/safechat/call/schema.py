@@ -1,4 +1,7 @@
-"""Structured answers: the schema that goes with the request, and the check of what comes back."""
+"""Structured answers: the schema that goes with the request, and the check of what comes back.
+
+Not here: reading the answer itself (reply.py).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import replace
 from pydantic import BaseModel, ValidationError
 
 from safechat.call.endpoint import strict_schema
+from safechat.call.reply import error_from
 from safechat.errors import NO_FIT, MalformedReply
 from safechat.messages import ChatReply
 
@@ -21,8 +25,8 @@ def response_format(model: type[BaseModel]) -> Mapping[str, object]:
     return {"type": "json_schema", "json_schema": schema}
 
 
-def parsed(reply: ChatReply, model: type[BaseModel]) -> ChatReply:
-    """`reply` with its text as a `model`; one that calls a tool instead, as it is.
+def parse_reply(reply: ChatReply, model: type[BaseModel]) -> ChatReply:
+    """`reply` with its text as a `model` in `parsed`; a reply that calls a tool instead stays as it is.
 
     Raises MalformedReply that says which field is wrong.
     """
@@ -33,14 +37,8 @@ def parsed(reply: ChatReply, model: type[BaseModel]) -> ChatReply:
         return replace(reply, parsed=model.model_validate_json(reply.text))
     except ValidationError as error:
         problems = [
-            f"{'.'.join(map(str, each['loc'])) or 'the whole'}: {each['msg']}"
-            for each in error.errors(include_input=False, include_url=False)
+            f"{'.'.join(map(str, problem['loc'])) or 'the whole'}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
         ]
-    told = "; ".join(problems[:5])
-    raise MalformedReply(
-        f"{reply.model}: the answer is no {model.__name__}: {told}",
-        status=200,
-        code=NO_FIT,
-        request_id=reply.request_id,
-        model=reply.model,
-    )
+    what = f"the answer is no {model.__name__}: {'; '.join(problems[:5])}"
+    raise error_from(reply, MalformedReply, what, code=NO_FIT)

@@ -1,7 +1,7 @@
 """What goes wrong on the way to the API, as a ChatError that holds nothing of the SDK.
 
-The tables name the exceptions of the SDK, of httpx2 below it, and of a client that is not the SDK's.
-Not here: which class an HTTP status and an error body mean (errors.py).
+The table names the exceptions of the SDK, of httpx2 below it, and of a client that is not the SDK's.
+Not here: reading an error body (error_body.py), which class a status and its words mean (errors.py).
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from __future__ import annotations
 import http.client
 import json
 import re
-from collections.abc import Mapping, Sequence
+import socket
+import ssl
 
 import httpx2
 import openai
 
+from safechat.call.error_body import api_error, implied_status, read_error_body
 from safechat.errors import (
     AuthenticationFailed,
     ChatError,
     ConnectionFailed,
     MalformedReply,
     RequestTimedOut,
-    classify,
 )
-from safechat.headers import retry_after, should_retry
 from safechat.messages import ChatRequest
 from safechat.redact import redact
 
-# What is raised where no HTTP status says more. The first that fits counts.
+# For exceptions without an HTTP status. The first that fits counts.
 _EXCEPTIONS: tuple[tuple[type[Exception], type[ChatError]], ...] = (
     (openai.APIResponseValidationError, MalformedReply),
     (openai.APITimeoutError, RequestTimedOut),
@@ -40,23 +40,35 @@ _EXCEPTIONS: tuple[tuple[type[Exception], type[ChatError]], ...] = (
     (json.JSONDecodeError, MalformedReply),
 )
 
+# In these cases no connection was made, so no request was sent, and none can cost anything.
+_NEVER_CONNECTED = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    ConnectionRefusedError,
+    socket.gaierror,
+    ssl.SSLCertVerificationError,
+)
+
 _NO_KEY = re.compile(r"authentication method|missing credentials", re.I)
-_RATE_LIMIT = re.compile(r"rate_?limit|insufficient_quota", re.I)
 
 
-def translate(exception: Exception, request: ChatRequest, keys: Sequence[str]) -> ChatError:
-    """The ChatError that says what `exception` means. `keys` and all that looks like one are taken out of
-    its text. An AssertionError is raised as it is."""
+def translate(exception: Exception, request: ChatRequest) -> ChatError:
+    """The ChatError that says what `exception` means, with every key taken out of its text.
+
+    An AssertionError is raised as it is.
+    """
     model = request.model
     if isinstance(exception, AssertionError):
         raise exception  # a test's own words, such as respx's for a request that is not mocked
     if isinstance(exception, ChatError):
-        exception.args = (redact(str(exception), keys),)
+        exception.args = (redact(str(exception)),)
         return exception
     if isinstance(exception, openai.APIStatusError):
         headers = {name.lower(): value for name, value in exception.response.headers.items()}
-        return _api_error(exception, exception.status_code, headers, request, keys)
-    text = redact(_told(exception), keys)
+        return api_error(exception.body, exception.status_code, model, headers)
+    text = redact(_text(exception))
     if isinstance(exception, TypeError | openai.OpenAIError) and _NO_KEY.search(text):
         return AuthenticationFailed(f"{model}: the client has no API key", model=model)
     if "Illegal header value" in text:
@@ -74,44 +86,26 @@ def translate(exception: Exception, request: ChatRequest, keys: Sequence[str]) -
         if isinstance(exception, known):
             if error is RequestTimedOut:
                 text = f"no whole answer within {request.timeout:g} s"
-            return error(f"{model}: {text}", model=model)
+            return error(f"{model}: {text}", model=model, sent=not _never_connected(exception))
     if isinstance(exception, openai.APIError):  # an error event in a stream: it has no status
-        words = f"{exception.code} {exception.type}"
-        status = 429 if _RATE_LIMIT.search(words) else 400 if "invalid_request" in words else 500
-        return _api_error(exception, status, {}, request, keys)
+        status = implied_status(read_error_body(exception.body)) or 500
+        return api_error(exception.body, status, model, {})
     return ChatError(f"{model}: unexpected {text}", model=model)
 
 
-def _api_error(
-    exception: openai.APIError,
-    status: int,
-    headers: Mapping[str, str],
-    request: ChatRequest,
-    keys: Sequence[str],
-) -> ChatError:
-    """What the API says in an error body."""
-    said = exception.body.get("message") if isinstance(exception.body, dict) else exception.body
-    said = " ".join(str(said or "no reason given").split())
-    code, kind, param = (
-        redact(each, keys) if isinstance(each, str) else None
-        for each in (exception.code, exception.type, exception.param)
-    )
-    error = classify(status, code=code, type=kind, message=said)
-    word = code or kind
-    return error(
-        redact(f"{request.model}: {status}{f' {word}' if word else ''}: {said[:500]}", keys),
-        status=status,
-        code=code,
-        param=param,
-        request_id=headers.get("x-request-id"),
-        retry_after=retry_after(headers),
-        model=request.model,
-        retryable=should_retry(headers),
-    )
+def _never_connected(exception: BaseException) -> bool:
+    """Whether it was raised before there was a connection. The SDK keeps the first cause in `__cause__`,
+    urllib in `reason`."""
+    cause: object = exception
+    while isinstance(cause, BaseException):
+        if isinstance(cause, _NEVER_CONNECTED):
+            return True
+        cause = cause.__cause__ or getattr(cause, "reason", None)
+    return False
 
 
-def _told(exception: BaseException) -> str:
-    """What an exception says, with the cause that the SDK hides behind 'Connection error.'"""
-    told = f"{type(exception).__name__}: {exception}".rstrip(": ")
+def _text(exception: BaseException) -> str:
+    """The class and the text of an exception, with the cause that the SDK hides behind 'Connection error.'"""
+    text = f"{type(exception).__name__}: {exception}".rstrip(": ")
     cause = exception.__cause__
-    return f"{told} ({type(cause).__name__}: {cause})" if cause is not None else told
+    return f"{text} ({type(cause).__name__}: {cause})" if cause is not None else text

@@ -61,7 +61,7 @@ def ask(
         messages.insert(0, {"role": "system", "content": system})
     with ChatClientWrapper.from_env() as chat:
         reply = chat.generate(messages, model, temperature, timeout=timeout)
-    typer.echo(_as_json(_fields(reply)) if as_json else for_stream(reply.text, sys.stdout))
+    typer.echo(_as_json(_reply_as_dict(reply)) if as_json else for_stream(reply.text, sys.stdout))
 
 
 @app.command()
@@ -128,7 +128,7 @@ def _lines(file: Path) -> Iterator[str]:
         yield from lines
 
 
-def _fields(reply: ChatReply) -> dict[str, object]:
+def _reply_as_dict(reply: ChatReply) -> dict[str, object]:
     fields = asdict(reply)
     del fields["headers"], fields["base_url"]
     fields["cost_usd"] = reply.cost_usd

@@ -37,7 +37,7 @@ def summary_screen(summary: LogSummary) -> RenderableType:
     )
     if (cost := summary.costs.total()) is not None:
         figures.add_row("cost", f"${cost:,.4f}", "", "")
-    parts: list[RenderableType] = [_text(f"{summary.first or '–'} … {summary.last or '–'}", "dim"), figures]
+    parts: list[RenderableType] = [_plain(f"{summary.first or '–'} … {summary.last or '–'}", "dim"), figures]
     failed = [(outcome, count) for outcome, count in summary.outcomes.most_common(9) if outcome != "ok"]
     if failed:
         parts.append(_ranked("calls that failed", failed))
@@ -46,7 +46,7 @@ def summary_screen(summary: LogSummary) -> RenderableType:
     if summary.slowest:
         slow = Table("slowest calls", "ms", "model", box=None, header_style="bold")
         for latency_ms, call_id, model in sorted(summary.slowest, reverse=True):
-            slow.add_row(_text(call_id), f"{latency_ms:,.0f}", _text(model))
+            slow.add_row(_plain(call_id), f"{latency_ms:,.0f}", _plain(model))
         parts.append(slow)
     parts.append(Text(f"{summary.lines:,} lines, {summary.foreign:,} of them torn or foreign", "dim"))
     return Group(*parts)
@@ -59,18 +59,18 @@ def timeline_screen(timeline: Sequence[tuple[float, LogLine]]) -> RenderableType
         data = {name: value for name, value in line.items() if name not in _SHOWN_APART and value is not None}
         style = _STYLES.get(str(line.get("level")), "")
         words = ", ".join(f"{name} {value}" for name, value in data.items())
-        table.add_row(f"{seconds:.3f}", _text(line["event"], style), _text(words))
+        table.add_row(f"{seconds:.3f}", _plain(line["event"], style), _plain(words))
     return table
 
 
 def _ranked(title: str, rows: Sequence[tuple[str, int]]) -> Table:
     table = Table(title, "", box=None, header_style="bold")
     for name, count in rows:
-        table.add_row(_text(name), f"{count:,}")
+        table.add_row(_plain(name), f"{count:,}")
     return table
 
 
-def _text(text: object, style: str = "") -> Text:
+def _plain(text: object, style: str = "") -> Text:
     return Text(visible(str(text)), style)
 
 

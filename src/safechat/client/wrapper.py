@@ -20,6 +20,7 @@ from safechat.client.dispatch import Defaults, Dispatcher
 from safechat.client.map import Map, Progress
 from safechat.client.stream import AsyncChatStream, ChatStream
 from safechat.errors import ChatError, KeyUnavailable
+from safechat.fallback import TimeLimits
 from safechat.keys.env import EnvKeys
 from safechat.keys.source import KeySource, check_keys
 from safechat.keys.vault.keys import VaultKeys
@@ -39,12 +40,12 @@ class ChatClientWrapper:
     object with `.chat.completions.create`. It stays yours: closing the wrapper does
     not close it. `timeout` limits one attempt, `deadline` the whole call, both in
     seconds. `fallbacks` are models to ask when `model` cannot answer, or pairs of
-    another client and its model. `retry` says how often to try again, `limits` how
-    fast to call, `breaker` when to leave a failing model alone; limits that are not
-    set follow the API's headers. `keys` gives the API key in place of the client's
-    own (VaultKeys, EnvKeys); it is asked again when the API refuses a key, and its
-    login is given back at the end. One wrapper serves all threads and event loops
-    of a program, and a copy of it is the wrapper itself.
+    another client and its model; a part of the deadline is kept for them. `retry`
+    says how often to try again, `limits` how fast to call, `breaker` when to leave a
+    failing model alone; limits that are not set follow the API's headers. `keys` gives
+    the API key in place of the client's own (VaultKeys, EnvKeys); it is asked again when
+    the API refuses a key, and its login is given back at the end. One wrapper serves all
+    threads and event loops of a program, and a copy of it is the wrapper itself.
 
         with ChatClientWrapper(OpenAI()) as chat:
             print(chat.generate("Merhaba"))
@@ -70,7 +71,13 @@ class ChatClientWrapper:
             check_keys(keys)
             check_keyed(client)
         targets = check_fallbacks(client, fallbacks)
-        policies = Policies(retry or RetryPolicy(), limits or RateLimits(), breaker or BreakerPolicy(), keys)
+        policies = Policies(
+            retry or RetryPolicy(),
+            limits or RateLimits(),
+            breaker or BreakerPolicy(),
+            keys,
+            TimeLimits(timeout, deadline),
+        )
         clients = (client, *(other for other, _ in targets))
         self.dispatcher = Dispatcher(defaults, clients, lambda: Layers.build(client, targets, policies))
 

@@ -155,6 +155,8 @@ class CachedKeys(ABC):
                 self._finish(flight, VaultUnreachable(limit))
             if flight.failure is not None:
                 raise copy.copy(flight.failure)
+            if flight.refused:
+                not_version = None  # the source has no newer key than the one that was read just now
 
     def _key_and_flight(self, not_version: int | None) -> tuple[Key | None, Flight | None]:
         """The key to serve at once; or a read to wait for, with the key to serve if that takes long."""

@@ -51,7 +51,8 @@ async def get_key(keys: KeySource, request: ChatRequest, not_version: int | None
     """The key for this request. Raises KeyUnavailable, also where the source raises anything else."""
     failure: ChatError
     try:
-        return await keys.get(not_version)
+        with call_record() as record, record.wait():
+            return await keys.get(not_version)
     except ChatError as error:
         error.model, error.attempts = error.model or request.model, 0
         raise

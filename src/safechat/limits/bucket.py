@@ -1,11 +1,9 @@
-"""A rate limit: so much a minute, evenly, with a burst of a twentieth of a second.
+"""Bucket: a rate limit of so much a minute, evenly, with a burst of a twentieth of a second.
 
-The pacing is aiolimiter's leaky bucket; around it stands what that leaves open.
-It serves its smallest waiter first: so only one may wait here, the first in
-line (line.py). It refuses an amount over its size: a large one is taken in
-pieces. It takes nothing back: a difference is carried over to the next amount.
-It cannot tell how long a wait will be: that is reckoned here, so that a call
-whose deadline comes sooner fails at once.
+A leaky bucket: what is taken raises its level, the level sinks at the rate, and an amount may go as soon as
+the level is no higher than the size. So an amount above the size goes too, when enough has leaked; the rate
+may change while somebody waits; and what was reserved and not used is given back. aiolimiter does none of
+the three, and serves its smallest waiter first. Not here: whose turn it is (gate.py).
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from aiolimiter import AsyncLimiter
+from safechat.runtime import clock
 
 # Seconds' worth of the rate that may go at once. Long enough that a timer which fires
 # a little late loses nothing; short enough for servers that count by the second.
@@ -21,65 +19,53 @@ _BURST_SECONDS = 0.05
 
 
 class Bucket:
-    """`per_minute` units a minute. `spent` units count as taken already. For one event loop."""
+    """`per_minute` units a minute; `level` of them are taken. For one event loop, one waiter at a time."""
 
-    def __init__(self, per_minute: float, *, spent: float = 0.0) -> None:
-        self._set(per_minute)
-        self._waiting: asyncio.Timeout | None = None
-        self._missing = 0.0  # what the one who waits has not got yet; it is in _empty_at already
-        self._carried = spent  # above 0: owed by the next amount; below 0: paid for already
-        self._empty_at = 0.0  # when all that was taken will have leaked out
-
-    def _set(self, per_minute: float) -> None:
-        self.per_minute = per_minute
-        self._rate = per_minute / 60
-        self._size = 1 + self._rate * _BURST_SECONDS
-        self._limiter = AsyncLimiter(self._size, self._size / self._rate)
+    def __init__(self, per_minute: float, *, level: float = 0.0) -> None:
+        self._level, self._level_at, self._rate = level, clock.now(), 0.0
+        self._changed = asyncio.Event()
+        self.change(per_minute)
 
     def change(self, per_minute: float) -> None:
-        """Go on at another rate, also for who waits already. What was taken stays taken."""
-        now = asyncio.get_running_loop().time()
-        self._carried += max(0.0, self._level() - self._missing)
-        self._set(per_minute)
-        self._empty_at = now + self._missing / self._rate
-        if self._waiting is not None:
-            self._waiting.reschedule(0)
-            self._waiting = None  # one that expires already must not be told again
-
-    def wait_for(self, amount: float) -> float:
-        """Seconds until `amount` would be there, if nobody else took any."""
-        return max(0.0, self._level() + self._carried + amount - self._size) / self._rate
+        """Go on at another rate, also for the one who waits already. What was taken stays taken."""
+        self.settle(0)
+        self.per_minute, self._rate = per_minute, per_minute / 60
+        self._size = 1 + self._rate * _BURST_SECONDS
 
     async def take(self, amount: float) -> None:
         """Wait for `amount`. Cancelled, it keeps nothing."""
-        owed, self._carried = amount + self._carried, 0.0
-        if owed <= 0:
-            self._carried = owed
-            return
-        self._empty_at = max(self._empty_at, asyncio.get_running_loop().time()) + owed / self._rate
-        self._missing = owed
+        self.settle(amount)
         try:
-            while self._missing > 0:
-                piece = min(self._size, self._missing)
-                with suppress(TimeoutError):  # raised by `change`: then again, at the new rate
-                    async with asyncio.timeout(None) as self._waiting:
-                        await self._limiter.acquire(piece)
-                    self._missing -= piece
+            while (wait := self.wait_for(0)) > 0:
+                self._changed.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._changed.wait()
         except BaseException:
-            self._empty_at -= self._missing / self._rate
-            self._carried += self._missing - amount
-            self._missing = 0.0
+            self.settle(-amount)
             raise
-        finally:
-            self._waiting = None
 
-    def drain_burst(self) -> None:
-        """Let the next amount go as soon as it may, and all after it one by one."""
-        self._carried = max(self._carried, self._size - 1)
+    def wait_for(self, amount: float) -> float:
+        """Seconds until `amount` would be there, if nobody else took any."""
+        self._leak(clock.now())
+        missing = self._level + amount - self._size
+        return self._level_at - clock.now() + missing / self._rate if missing > 0 else 0.0
 
     def settle(self, difference: float) -> None:
         """`difference` more units were used than taken; below 0, fewer, and they are given back."""
-        self._carried += difference
+        self._leak(clock.now())
+        self._level += difference
+        self._changed.set()
 
-    def _level(self) -> float:
-        return max(0.0, self._empty_at - asyncio.get_running_loop().time()) * self._rate
+    def hold_until(self, when: float) -> None:
+        """From `when` on, amounts go one by one: what a burst would take counts as taken, beside the rest."""
+        held = self._level_at > clock.now()  # by a refusal before this one: a burst is taken once
+        self._leak(when)
+        if not held:
+            self._level = max(0.0, self._level) + self._size - 1
+
+    def _leak(self, until: float) -> None:
+        """The level as of `until`. Below 0 it is a credit for what was given back, and stays."""
+        if self._level > 0:
+            self._level = max(0.0, self._level - self._rate * max(0.0, until - self._level_at))
+        self._level_at = max(until, self._level_at)

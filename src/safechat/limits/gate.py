@@ -1,87 +1,117 @@
-"""A line for one quota: strictly first come, first served, and it can be closed for a while.
+"""Gate: a FIFO lock that can be closed until a given time.
 
-asyncio.Lock with two things more. While it is closed (the API asked everyone to
-wait) nobody is let in, and who would wait past his deadline is told at once. And
-a call that the API refused may go to the head of the line.
+While it is closed (the API asked everyone to wait) nobody is let in, and a waiter whose deadline comes
+earlier gets an error at once. Calls that the API has sent back go before all others, in their own order.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import math
+from bisect import insort
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from safechat.runtime import clock
+
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
+class Waiter:
+    """A call in line, and the moment at which it must be over."""
+
     turn: asyncio.Future[None]
-    deadline: float | None
+    deadline: float
 
 
 class Gate:
-    """One at a time is inside, between `enter` and `leave`. For one event loop."""
+    """One call at a time has the turn, between `enter` and `leave`. For one event loop.
+
+    `deadline` and `when` are moments on the loop's clock.
+    """
 
     def __init__(self) -> None:
-        self._inside = False
-        self._waiting: deque[_Waiting] = deque()
+        self._taken = False
+        self._sent_back: list[Waiter] = []
+        self._waiters: OrderedDict[Waiter, None] = OrderedDict()
         self._opens_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    async def enter(self, *, deadline: float | None = None, first: bool = False) -> None:
-        """Wait for the turn. `deadline` is on the loop's clock."""
-        loop = asyncio.get_running_loop()
-        if not self._inside and not self._waiting and loop.time() >= self._opens_at:
-            self._inside = True
+    async def enter(
+        self, *, deadline: float | None = None, sent_back: bool = False, gave_way: bool = False
+    ) -> None:
+        """Wait for the turn, behind all others. A call that the API has `sent_back` goes before them, and
+        among those the one whose deadline is the earliest. One that `gave_way` is the first of the others."""
+        if not self._taken and not self._has_waiters() and not self.closed_for():
+            self._taken = True
             return
-        waiting = _Waiting(loop.create_future(), deadline)
-        self._waiting.appendleft(waiting) if first else self._waiting.append(waiting)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter = Waiter(turn, math.inf if deadline is None else deadline)
+        if sent_back:
+            insort(self._sent_back, waiter, key=lambda waiter: waiter.deadline)
+        else:
+            self._waiters[waiter] = None
+            self._waiters.move_to_end(waiter, last=not gave_way)
         self._admit()
         try:
-            await waiting.turn
+            await turn
         except asyncio.CancelledError:
-            turn = waiting.turn
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.leave()  # the turn came at the same moment
-            elif waiting in self._waiting:
-                self._waiting.remove(waiting)
+            self._forget(waiter)
             raise
 
     def leave(self) -> None:
-        """The next one's turn."""
-        self._inside = False
+        """The turn is the next one's."""
+        self._taken = False
         self._admit()
 
+    @property
+    def has_sent_back(self) -> bool:
+        """Whether a call that the API has sent back waits for the turn."""
+        return bool(self._sent_back)
+
     async def opened(self) -> None:
-        """Wait until it is not closed; the turn does not change."""
+        """Wait until the gate is open, and keep the turn."""
         while (pause := self.closed_for()) > 0:  # noqa: ASYNC110 - it may be closed again meanwhile
             await asyncio.sleep(pause)
 
     def closed_for(self) -> float:
-        """Seconds until the line opens; 0 if it is open."""
-        return max(0.0, self._opens_at - asyncio.get_running_loop().time())
+        """Seconds until the gate opens; 0 if it is open."""
+        return max(0.0, self._opens_at - clock.now())
 
     def close_until(self, when: float, too_late: Callable[[float], Exception]) -> None:
-        """Let nobody in before `when`; who must be done by then gets `too_late(seconds)` raised."""
+        """Let nobody in before `when`. A waiter whose deadline comes earlier gets `too_late(seconds)`."""
         self._opens_at = max(self._opens_at, when)
-        for waiting in [each for each in self._waiting if each.deadline is not None and each.deadline < when]:
-            self._waiting.remove(waiting)
-            if not waiting.turn.done():
-                waiting.turn.set_exception(too_late(self.closed_for()))
+        for waiter in [*self._sent_back, *self._waiters]:
+            if waiter.deadline < when:
+                self._forget(waiter)
+                if not waiter.turn.done():
+                    waiter.turn.set_exception(too_late(self.closed_for()))
 
     def _admit(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._inside or not self._waiting:
+        if self._taken or not self._has_waiters():
             return
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._opens_at:
-            self._timer = loop.call_at(self._opens_at, self._admit)
+        if self.closed_for():
+            self._timer = asyncio.get_running_loop().call_at(self._opens_at, self._admit)
             return
-        while self._waiting:
-            waiting = self._waiting.popleft()
-            if not waiting.turn.done():
-                self._inside = True
-                waiting.turn.set_result(None)
+        while self._has_waiters():
+            turn = self._next().turn
+            if not turn.done():
+                self._taken = True
+                turn.set_result(None)
                 return
+
+    def _has_waiters(self) -> bool:
+        return bool(self._sent_back or self._waiters)
+
+    def _next(self) -> Waiter:
+        return self._sent_back.pop(0) if self._sent_back else self._waiters.popitem(last=False)[0]
+
+    def _forget(self, waiter: Waiter) -> None:
+        self._waiters.pop(waiter, None)
+        if waiter in self._sent_back:
+            self._sent_back.remove(waiter)

@@ -1,21 +1,23 @@
-"""Limited: waits until a call may go, so that the API never has to refuse it.
+"""Limited: the layer that waits until a call may go, so that the API never has to refuse it.
 
-Strictly first come, first served, for each model. A 429 stops all callers of that model until its
-Retry-After, not just the one who met it. Not here: what a model may use (quota.py), trying again (retry.py).
+Not here: what a model may use and whose turn it is (quota.py), trying again (retry.py).
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
+from dataclasses import replace
 
-from safechat import errors
-from safechat.limits.quota import Quota, RateLimits
-from safechat.limits.tokens import TokenEstimator
+from safechat.errors import ChatError, RateLimited
+from safechat.limits.quota import Quota, RateLimits, Reservation
+from safechat.limits.slots import Slots
+from safechat.limits.tokens import TokenEstimator, billed_tokens
 from safechat.log.events import UNLOGGED, event
+from safechat.log.record import call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
+from safechat.runtime import clock
 
-_TOLD_WAIT = 0.05  # seconds; shorter waits are no news
+_LOGGED_WAIT = 0.05  # seconds; shorter waits are not logged
 
 
 class Limited:
@@ -24,35 +26,55 @@ class Limited:
     def __init__(self, next: Handler, limits: RateLimits | None = None) -> None:
         self._next = next
         self._limits = limits or RateLimits()
-        self._slots = asyncio.Semaphore(self._limits.concurrency)
+        self._slots = Slots(self._limits.concurrency)
         self._estimator = TokenEstimator()
         self._quotas: dict[str, Quota] = {}
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The next handler's reply, in its turn.
 
-        Raises RequestTooLarge for more tokens than a minute allows, and at once
-        DeadlineExceeded, or errors.RateLimited while the API has everyone wait,
-        when the wait would outlast the call's deadline.
+        Raises RequestTooLarge for more tokens than a minute allows, and at once DeadlineExceeded, or
+        RateLimited while the API has everyone wait, when the wait would outlast the call's deadline.
         """
-        quota = self._quotas.get(request.model)
-        if quota is None:
-            quota = self._quotas[request.model] = Quota(self._limits, self._slots)
-        tokens = self._estimator.estimate(request)
-        asked = asyncio.get_running_loop().time()
-        reserved = await quota.enter(request, tokens)
-        waited = asyncio.get_running_loop().time() - asked
-        level = logging.INFO if waited >= _TOLD_WAIT else UNLOGGED
-        event(level, "chat.limited", model=request.model, wait_ms=round(waited * 1000))
-        used: float = 0  # a call that fails has used no tokens
-        try:
-            reply = await self._next(request)
-            used = reply.usage.total_tokens if reply.usage is not None else tokens
+        quota = self._quota(request.model)
+        came = clock.now()
+        with call_record() as record, record.wait():
+            reservation = await quota.reserve(request, self._estimator.estimate(request))
+        with reservation:
+            log_wait(request.model, clock.now() - came)
+            try:
+                reply = await self._next(self._watched(request, quota, reservation))
+            except ChatError as error:
+                reservation.settle(billed_tokens(error, reservation.tokens))
+                if isinstance(error, RateLimited):
+                    quota.refused(reservation, error)
+                raise
+            if reply.usage is not None:
+                reservation.settle(reply.usage.total_tokens)
             self._estimator.learn(request, reply)
-            quota.answered(reply.headers)
+            quota.answered(reservation, reply.headers)
             return reply
-        except errors.RateLimited as error:
-            quota.refused(error)
-            raise
-        finally:
-            quota.leave(reserved, used - tokens)
+
+    def _quota(self, model: str) -> Quota:
+        quota = self._quotas.get(model)
+        if quota is None:
+            quota = self._quotas[model] = Quota(model, self._limits, self._slots)
+        return quota
+
+    def _watched(self, request: ChatRequest, quota: Quota, reservation: Reservation) -> ChatRequest:
+        """A stream has its answer when it begins, and lends its slot while it waits for its consumer."""
+        on_piece = request.on_piece
+        if on_piece is None:
+            return request
+
+        async def deliver(piece: str) -> None:
+            await self._slots.lent_while(on_piece(piece))
+
+        begun = request.also_on_start(lambda headers: quota.answered(reservation, headers))
+        return replace(begun, on_piece=deliver)
+
+
+def log_wait(model: str, seconds: float) -> None:
+    """The event `chat.limited`; a wait that nobody would notice goes to the listeners only."""
+    level = logging.INFO if seconds >= _LOGGED_WAIT else UNLOGGED
+    event(level, "chat.limited", model=model, wait_ms=round(seconds * 1000))

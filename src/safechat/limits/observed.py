@@ -12,13 +12,17 @@ from __future__ import annotations
 import math
 
 from safechat.headers import RateLimit
+from safechat.limits.bucket import Bucket
 
-_ENOUGH = 4  # answers, and the factor by which their resets must differ, before …
-_SPREAD = 2.0  # … a rate above `limit` a minute is believed
+# A rate above `limit` a minute is believed after this many answers, when their resets differ by this factor.
+_ENOUGH_ANSWERS = 4
+_ENOUGH_SPREAD = 2.0
+
+_RATE_CHANGE = 0.005  # a limit that moves by less is the same limit
 
 
 class ObservedLimit:
-    """One quota of one model. `per_minute` is None until an answer has told a limit."""
+    """One quota of one model. `per_minute` is None until an answer has named a limit."""
 
     def __init__(self) -> None:
         self._begin(None)
@@ -29,19 +33,41 @@ class ObservedLimit:
         self._slowest, self._fastest = 0.0, math.inf  # bounds of the rate, in units a second
         self._shortest, self._longest = math.inf, 0.0  # resets seen, in seconds
 
-    def learn(self, said: RateLimit) -> None:
+    def learn(self, seen: RateLimit) -> None:
         """Take one answer's headers into account."""
-        if said.limit != self._limit:
-            self._begin(said.limit)
-        if said.remaining is None or not said.reset or said.remaining >= said.limit:
+        if seen.limit != self._limit:
+            self._begin(seen.limit)
+        if seen.remaining is None or not seen.reset or seen.remaining >= seen.limit:
             return
-        used = said.limit - said.remaining  # rounded up: `remaining` is rounded down
-        rounding = 0.0005 if said.reset < 1 else 0.0005 + 0.01 * said.reset
+        used = seen.limit - seen.remaining  # rounded up: `remaining` is rounded down
+        rounding = 0.0005 if seen.reset < 1 else 0.0005 + 0.01 * seen.reset
         self._answers += 1
-        self._slowest = max(self._slowest, (used - 1) / (said.reset + rounding))
-        self._fastest = min(self._fastest, used / max(said.reset - rounding, 1e-9))
-        self._shortest = min(self._shortest, said.reset)
-        self._longest = max(self._longest, said.reset)
+        self._slowest = max(self._slowest, (used - 1) / (seen.reset + rounding))
+        self._fastest = min(self._fastest, used / max(seen.reset - rounding, 1e-9))
+        self._shortest = min(self._shortest, seen.reset)
+        self._longest = max(self._longest, seen.reset)
         agree = self._slowest <= self._fastest
-        enough = self._answers >= _ENOUGH and self._longest >= _SPREAD * self._shortest
-        self.per_minute = max(said.limit, self._fastest * 60) if agree and enough else said.limit
+        enough = self._answers >= _ENOUGH_ANSWERS and self._longest >= _ENOUGH_SPREAD * self._shortest
+        self.per_minute = max(seen.limit, self._fastest * 60) if agree and enough else seen.limit
+
+
+class FollowedBucket:
+    """The bucket of `requests` or of `tokens`: at the rate set by hand, else at that of the headers.
+
+    `bucket` is None while no limit is known.
+    """
+
+    def __init__(self, kind: str, by_hand: float | None) -> None:
+        self.kind = kind
+        self.by_hand = by_hand is not None
+        self.bucket = None if by_hand is None else Bucket(by_hand)
+        self._observed = ObservedLimit()
+
+    def follow(self, seen: RateLimit, under_way: float) -> None:
+        """Follow one answer's headers. `under_way` units count as taken when the limit becomes known."""
+        self._observed.learn(seen)
+        per_minute = self._observed.per_minute or seen.limit
+        if self.bucket is None:
+            self.bucket = Bucket(per_minute, level=under_way)
+        elif not math.isclose(self.bucket.per_minute, per_minute, rel_tol=_RATE_CHANGE):
+            self.bucket.change(per_minute)

@@ -1,203 +1,205 @@
-"""RateLimited: waits until a call may go, so that the API never has to refuse it.
+"""Quota: what one model may use, and whose turn it is.
 
-Requests a minute, tokens a minute and calls at once, for each model, strictly
-first come, first served. Limits that were not set by hand follow the API's
-`x-ratelimit-*` headers. A 429 stops all callers of that model until its
-Retry-After, not just the one who met it. Not here: trying again (retry.py).
+Requests a minute, tokens a minute and calls at once, strictly first come, first served. Limits that were not
+set by hand follow the API's `x-ratelimit-*` headers. Not here: the pacing (bucket.py), the line (gate.py),
+the first calls (window.py), the pause after a 429 (pause.py), what the headers mean (observed.py).
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Self
 
-from safechat import errors
-from safechat.checks import check_count, check_rate
+from safechat.checks import check_count, check_rate, check_seconds
+from safechat.errors import RateLimited
 from safechat.headers import rate_limit
 from safechat.limits.bucket import Bucket
 from safechat.limits.gate import Gate
-from safechat.limits.observed import ObservedLimit
+from safechat.limits.observed import FollowedBucket
+from safechat.limits.pause import Pause
+from safechat.limits.refusal import too_large, too_late
+from safechat.limits.slots import Slots
+from safechat.limits.tokens import least_tokens
+from safechat.limits.window import Window
 from safechat.messages import ChatRequest
 from safechat.runtime import clock
-
-# So many calls of a model are under way at most until the first answer, which tells
-# what the API allows; of an API that never tells, each answer adds one, also after a 429.
-_FIRST_WINDOW = 8
-_WINDOW_AFTER_429 = 1
-
-_RATE_CHANGE = 0.005  # a limit that moves by less is the same limit
-_LONGEST_GUESSED_PAUSE = 30.0  # seconds, where a 429 names no Retry-After
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """What the API allows. None: what its headers say. `concurrency` is for all models together."""
+    """What the API allows. None: what its headers say. `concurrency` is for all models together, and counts
+    calls at once; a stream that waits for its consumer is not one. An API that wants a longer pause than
+    `longest_pause` seconds is asked again then, by one call."""
 
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     concurrency: int = 32
+    longest_pause: float = 120.0
 
     def __post_init__(self) -> None:
         for name in ("requests_per_minute", "tokens_per_minute"):
             if getattr(self, name) is not None:
                 check_rate(name, getattr(self, name))
         check_count("concurrency", self.concurrency)
+        check_seconds("longest_pause", self.longest_pause, finite=True)
+
+
+class Reservation:
+    """What a call holds while it is under way: `tokens` of the bucket, its place in the window, and a slot.
+
+    A context manager. At its end the place and the slot are given back, whatever happened. The tokens stay
+    taken, for what was sent may be billed, until `settle` says how many were used. `bucket` is None where no
+    limit of tokens is known.
+    """
+
+    def __init__(self, tokens: float, bucket: Bucket | None, window: Window, slots: Slots) -> None:
+        self.tokens = tokens
+        self.landed = False
+        self._bucket = bucket
+        self._window = window
+        self._slots = slots
+
+    def __enter__(self) -> Self:
+        self._window.enter(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.land()
+        self._slots.release()
+
+    def settle(self, used: float) -> None:
+        """The call used so many tokens: the difference to those it holds is taken, or given back."""
+        if self._bucket is not None:
+            self._bucket.settle(used - self.tokens)
+        self.tokens = used
+
+    def land(self) -> None:
+        """The answer has come, or a stream has begun: another call may have the place in the window."""
+        if not self.landed:
+            self.landed = True
+            self._window.leave(self)
 
 
 class Quota:
-    """What one model may use, and who waits for it."""
+    """What one model may use, and who waits for it. For one event loop."""
 
-    def __init__(self, limits: RateLimits, slots: asyncio.Semaphore) -> None:
-        self._limits = limits
+    def __init__(self, model: str, limits: RateLimits, slots: Slots) -> None:
+        by_hand = limits.requests_per_minute is not None or limits.tokens_per_minute is not None
+        self._window = Window(math.inf) if by_hand else Window()
+        self._requests = FollowedBucket("requests", limits.requests_per_minute)
+        self._tokens = FollowedBucket("tokens", limits.tokens_per_minute)
         self._slots = slots
         self._gate = Gate()
-        self._requests = _bucket(limits.requests_per_minute)
-        self._tokens = _bucket(limits.tokens_per_minute)
+        self._pause = Pause(model, self._gate, self._window, limits.longest_pause)
         self._waiting = 0  # calls in line, and the tokens that they want
         self._waiting_tokens = 0
-        self._observed = {"requests": ObservedLimit(), "tokens": ObservedLimit()}
-        self._under_way = 0
-        self._window: float = _FIRST_WINDOW
-        self._landed = asyncio.Event()
-        self._refusals = 0  # pauses since the last answer
 
-    async def enter(self, request: ChatRequest, tokens: int) -> Bucket | None:
-        """Wait for the turn and for room; then the call is under way until `leave`, which wants
-        the bucket that the tokens were reserved in."""
-        self._check(request, tokens)
+    async def reserve(self, request: ChatRequest, tokens: int) -> Reservation:
+        """Wait for the turn and for room. Raises at once what could never go, or not in time."""
+        tokens = self._admitted(request, tokens)
+        gave_way = False
+        while True:
+            with self._in_line(tokens):
+                await self._gate.enter(
+                    deadline=request.deadline, sent_back=request.attempt > 1, gave_way=gave_way
+                )
+            try:
+                reservation = await self._take(request, tokens)
+            finally:
+                self._gate.leave()
+            if reservation is not None:
+                return reservation
+            gave_way = True
+
+    def answered(self, call: Reservation, headers: Mapping[str, str]) -> None:
+        """The answer to `call` has come, or a stream has begun: follow what its headers say. Only once."""
+        if call.landed:
+            return
+        self._pause.answered()
+        for followed, under_way in ((self._requests, self._window.under_way), (self._tokens, 0)):
+            seen = None if followed.by_hand else rate_limit(headers, followed.kind)
+            if seen is None:
+                continue
+            if seen.remaining == 0 and seen.reset is not None:
+                # The bucket fills evenly until `reset`, so this is the time that one unit takes.
+                self._pause.begin(seen.reset / seen.limit)
+            followed.follow(seen, under_way)
+        if self._requests.bucket is not None:
+            self._window.open(call)
+        else:
+            self._window.answered(call)
+        call.land()
+
+    def refused(self, call: Reservation, error: RateLimited) -> None:
+        """A 429: nobody goes before the API's own moment, and then not all at once."""
+        if self._requests.bucket is not None:
+            self._window.open(call)
+        else:
+            self._window.refused(call)
+        self._pause.refused(error.retry_after)
+        if self._requests.bucket is not None:
+            self._requests.bucket.hold_until(clock.now() + self._pause.left())
+
+    async def _take(self, request: ChatRequest, tokens: int) -> Reservation | None:
+        """All that the call needs, in order; None, and nothing, where it has to give way to those that
+        the API has sent back. Cancelled, it gives back what it has."""
+        await self._window.room()
+        buckets = ((self._requests.bucket, 1), (self._tokens.bucket, tokens))
+        with ExitStack() as taken:
+            for bucket, amount in buckets:
+                if bucket is not None:
+                    await bucket.take(amount)
+                    taken.callback(bucket.settle, -amount)
+            await self._take_slot(request)
+            if self._gate.has_sent_back and request.attempt == 1:
+                self._slots.release()
+                return None
+            taken.pop_all()
+        return Reservation(tokens, buckets[1][0], self._window, self._slots)
+
+    async def _take_slot(self, request: ChatRequest) -> None:
+        """A slot while the gate is open: a 429 may close it while this call waits for the slot."""
+        while True:
+            self._pause.check(request)
+            await self._gate.opened()
+            await self._slots.acquire()
+            if not self._pause.left():
+                return
+            self._slots.release()
+
+    def _admitted(self, request: ChatRequest, tokens: int) -> int:
+        """The tokens to reserve, a minute's at most. Raises for what could never go, or not in time."""
+        if self._tokens.bucket is not None and tokens > self._tokens.bucket.per_minute:
+            per_minute = self._tokens.bucket.per_minute
+            if (least := least_tokens(request)) > per_minute:
+                raise too_large(request.model, least, per_minute)
+            tokens = int(per_minute)
+        self._pause.check(request)
+        if request.deadline is not None:
+            left = request.deadline - clock.now()
+            wait = self._wait(tokens, first=request.attempt > 1)
+            if wait > left:
+                raise too_late(request.model, wait, left)
+        return tokens
+
+    def _wait(self, tokens: int, *, first: bool) -> float:
+        """Seconds until a call that comes now has all that it needs, behind those in line or before them."""
+        calls_before, tokens_before = (0, 0) if first else (self._waiting, self._waiting_tokens)
+        requests, bucket = self._requests.bucket, self._tokens.bucket
+        return max(
+            requests.wait_for(calls_before + 1) if requests is not None else 0.0,
+            bucket.wait_for(tokens_before + tokens) if bucket is not None else 0.0,
+        )
+
+    @contextmanager
+    def _in_line(self, tokens: int) -> Iterator[None]:
         self._waiting += 1
         self._waiting_tokens += tokens
         try:
-            await self._gate.enter(deadline=request.deadline, first=request.attempt > 1)
+            yield
         finally:
             self._waiting -= 1
             self._waiting_tokens -= tokens
-        try:
-            reserved = await self._take(request, tokens)
-        finally:
-            self._gate.leave()
-        self._under_way += 1
-        return reserved
-
-    async def _take(self, request: ChatRequest, tokens: int) -> Bucket | None:
-        """The head of the line takes all that it needs, in order; cancelled, it gives back what it has."""
-        while self._under_way >= self._window:
-            self._landed.clear()
-            await self._landed.wait()
-        taken: list[tuple[Bucket, int]] = []
-        reserved = self._tokens
-        try:
-            for bucket, amount in ((self._requests, 1), (reserved, tokens)):
-                if bucket is not None:
-                    await bucket.take(amount)
-                    taken.append((bucket, amount))
-            while True:  # a 429 may close the line while this call waits for a slot
-                self._check_pause(request)
-                await self._gate.opened()
-                await self._slots.acquire()
-                if not self._gate.closed_for():
-                    return reserved
-                self._slots.release()
-        except BaseException:
-            for bucket, amount in taken:
-                bucket.settle(-amount)
-            raise
-
-    def leave(self, reserved: Bucket | None, token_difference: float) -> None:
-        """The call is over, and used so many tokens more than it had reserved."""
-        self._under_way -= 1
-        self._slots.release()
-        if reserved is not None:
-            reserved.settle(token_difference)
-        self._landed.set()
-
-    def answered(self, headers: Mapping[str, str]) -> None:
-        """Follow what the API says it allows, where nothing was set by hand."""
-        self._refusals = 0
-        if self._limits.requests_per_minute is None:
-            self._requests = self._followed(self._requests, headers, "requests", self._under_way)
-        self._window = math.inf if self._requests is not None else self._window + 1
-        if self._limits.tokens_per_minute is None:
-            self._tokens = self._followed(self._tokens, headers, "tokens", 0)
-
-    def refused(self, error: errors.RateLimited) -> None:
-        """A 429: nobody goes before the API's own moment, and then not all at once."""
-        if not self._gate.closed_for():
-            self._refusals += 1  # those that were on their way together count as one
-        pause = error.retry_after
-        if pause is None:
-            pause = min(_LONGEST_GUESSED_PAUSE, 0.5 * 2.0 ** min(self._refusals, 10))
-        if self._requests is not None:
-            self._requests.drain_burst()
-        else:
-            self._window = _WINDOW_AFTER_429
-        self._close(pause, error.model)
-
-    def _followed(
-        self, bucket: Bucket | None, headers: Mapping[str, str], kind: str, spent: float
-    ) -> Bucket | None:
-        said = rate_limit(headers, kind)
-        if said is None:
-            return bucket
-        if said.remaining == 0 and said.reset is not None:
-            # The bucket fills evenly until `reset`: so long does one unit take.
-            self._close(said.reset / said.limit, None)
-        observed = self._observed[kind]
-        observed.learn(said)
-        per_minute = observed.per_minute or said.limit
-        if bucket is None:
-            return Bucket(per_minute, spent=spent)
-        if not math.isclose(bucket.per_minute, per_minute, rel_tol=_RATE_CHANGE):
-            bucket.change(per_minute)
-        return bucket
-
-    def _close(self, pause: float, model: str | None) -> None:
-        def too_late(seconds: float) -> Exception:
-            return _paused(model, seconds)
-
-        self._gate.close_until(asyncio.get_running_loop().time() + clock.seconds(pause), too_late)
-
-    def _check(self, request: ChatRequest, tokens: int) -> None:
-        """Refuse at once what could never go, or not in time."""
-        if self._tokens is not None and tokens > self._tokens.per_minute:
-            raise errors.RequestTooLarge(
-                f"{request.model}: the request needs about {tokens} tokens and the limit is "
-                f"{self._tokens.per_minute:g} a minute: shorten it, or lower max_completion_tokens",
-                model=request.model,
-            )
-        self._check_pause(request)
-        if request.deadline is None:
-            return
-        left = request.deadline - asyncio.get_running_loop().time()
-        before = (self._waiting, self._waiting_tokens) if request.attempt == 1 else (0, 0)
-        wait = max(
-            self._requests.wait_for(before[0] + 1) if self._requests is not None else 0.0,
-            self._tokens.wait_for(before[1] + tokens) if self._tokens is not None else 0.0,
-        )
-        if wait > left:
-            raise errors.DeadlineExceeded(
-                f"{request.model}: the rate limit would have the call wait {wait:.1f} s, "
-                f"and its deadline is in {max(left, 0):.1f} s",
-                retry_after=wait,
-                model=request.model,
-            )
-
-    def _check_pause(self, request: ChatRequest) -> None:
-        pause = self._gate.closed_for()
-        if request.deadline is not None and pause > request.deadline - asyncio.get_running_loop().time():
-            raise _paused(request.model, pause)
-
-
-def _bucket(per_minute: float | None) -> Bucket | None:
-    return Bucket(per_minute) if per_minute is not None else None
-
-
-def _paused(model: str | None, seconds: float) -> errors.RateLimited:
-    return errors.RateLimited(
-        f"{model}: the API has all calls wait {seconds:.1f} s more, past this call's deadline",
-        status=429,
-        retry_after=seconds,
-        model=model,
-    )

@@ -1,8 +1,9 @@
-"""How many tokens a request will cost, before the API has counted them.
+"""How many tokens a request will cost, before the API has counted them, and what a failed one may have cost.
 
-From characters, by a ratio that is learned for each model from the usage in its
-replies: no tokenizer, no download. It starts cautious: Turkish is nearer to 2.5
-characters a token than to the 4 of English.
+The estimate is a line through what the API has counted before, for each model: tokens for each character of
+text, and a constant share, such as a system prompt that the server adds. No tokenizer, no download. It
+starts cautious: Turkish is nearer to 2.5 characters a token than to the 4 of English. Only requests that are
+all text teach the line: an image costs a thousand tokens and has no character.
 """
 
 from __future__ import annotations
@@ -10,23 +11,71 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from safechat.errors import ChatError, RateLimited
 from safechat.messages import ChatReply, ChatRequest
 
-_FIRST_TOKENS_PER_CHARACTER = 0.5
-_PER_MESSAGE = (
-    4  # role and separators: https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
-)
-_PER_PART = 800  # an image or another part that is no text, at a middling size
-_MEMORY = 0.98  # how much of what was learned counts after one more reply: the last 50 or so
+_FIRST_PER_CHARACTER = 0.5
+_LEAST_PER_CHARACTER, _MOST_PER_CHARACTER = 0.1, 1.2  # what any language and any tokenizer may come to
+_TELLING = 200  # characters; requests shorter, or more alike, than this leave the ratio nearly as it was
+
+# Role and separators: https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
+_PER_MESSAGE = 4
+_PER_PART = 800  # an image, or another part that is no text, of middling size
+_MEMORY = 0.98  # what was learned counts by this much less after each reply: the last 50 or so count
 
 _BUDGETS = ("max_completion_tokens", "max_tokens")
 _SENT_TOO = ("tools", "functions", "response_format")  # parameters that are part of the prompt
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A request's characters of text, the tokens that frame them, and the parts that are no text."""
+
+    characters: int
+    frame: int
+    parts: int
+
+
 @dataclass(slots=True)
-class _Learned:
-    characters: float = 0.0
-    tokens: float = 0.0
+class Line:
+    """tokens = constant + ratio × characters, by least squares, with a ratio in believable bounds."""
+
+    weight: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+    xx: float = 0.0
+    xy: float = 0.0
+
+    def learn(self, characters: float, tokens: float) -> None:
+        """One more point, and the older ones count a little less."""
+        self.weight = self.weight * _MEMORY + 1
+        self.x = self.x * _MEMORY + characters
+        self.y = self.y * _MEMORY + tokens
+        self.xx = self.xx * _MEMORY + characters * characters
+        self.xy = self.xy * _MEMORY + characters * tokens
+
+    def tokens(self, characters: float) -> float:
+        """The tokens of so many characters, by what was learned."""
+        if not self.weight:
+            return _FIRST_PER_CHARACTER * characters
+        ratio = _ratio(self.xy - self.x * self.y / self.weight, self.xx - self.x * self.x / self.weight)
+        constant = (self.y - ratio * self.x) / self.weight
+        if constant < 0:
+            ratio, constant = _ratio(self.xy, self.xx), 0.0
+        return constant + ratio * characters
+
+
+def _ratio(rise: float, spread: float) -> float:
+    """The slope `rise / spread`, drawn to the first guess where the spread is too small to tell."""
+    slope = (rise + _FIRST_PER_CHARACTER * _TELLING**2) / (spread + _TELLING**2)
+    return min(max(slope, _LEAST_PER_CHARACTER), _MOST_PER_CHARACTER)
+
+
+@dataclass(slots=True)
+class Model:
+    """What the replies of one model have taught."""
+
+    prompt: Line = field(default_factory=Line)
     replies: float = 0.0
     completion: float = 0.0
 
@@ -35,41 +84,55 @@ class _Learned:
 class TokenEstimator:
     """Estimates the tokens of a request, prompt and answer together."""
 
-    _models: dict[str, _Learned] = field(default_factory=dict)
+    _models: dict[str, Model] = field(default_factory=dict)
 
     def estimate(self, request: ChatRequest) -> int:
         """Tokens. The answer counts as its budget (`max_completion_tokens`), or as the model's usual one."""
-        learned = self._models.get(request.model)
-        characters, overhead = _measured(request)
-        ratio = _FIRST_TOKENS_PER_CHARACTER
-        if learned is not None and learned.characters:
-            ratio = learned.tokens / learned.characters
-        return max(1, round(characters * ratio + overhead + self._answer(request, learned)))
+        model = self._models.get(request.model) or Model()
+        size = measured(request)
+        prompt = model.prompt.tokens(size.characters) + size.frame + size.parts * _PER_PART
+        budget = answer_budget(request)
+        usual = model.completion / model.replies if model.replies else 0
+        return max(1, round(prompt + (usual if budget is None else budget)))
 
     def learn(self, request: ChatRequest, reply: ChatReply) -> None:
         """Take the reply's usage into account; without one, nothing is learned."""
         if reply.usage is None or not reply.usage.prompt_tokens:
             return
-        learned = self._models.setdefault(request.model, _Learned())
-        characters, overhead = _measured(request)
-        learned.characters = learned.characters * _MEMORY + characters
-        learned.tokens = learned.tokens * _MEMORY + max(0, reply.usage.prompt_tokens - overhead)
-        learned.replies = learned.replies * _MEMORY + 1
-        learned.completion = learned.completion * _MEMORY + reply.usage.completion_tokens
-
-    def _answer(self, request: ChatRequest, learned: _Learned | None) -> float:
-        for name in _BUDGETS:
-            budget = request.params.get(name)
-            if isinstance(budget, int):
-                return budget
-        return learned.completion / learned.replies if learned is not None else 0
+        model = self._models.setdefault(request.model, Model())
+        model.replies = model.replies * _MEMORY + 1
+        model.completion = model.completion * _MEMORY + reply.usage.completion_tokens
+        size = measured(request)
+        if not size.parts:
+            model.prompt.learn(size.characters, max(0, reply.usage.prompt_tokens - size.frame))
 
 
-def _measured(request: ChatRequest) -> tuple[int, int]:
-    """Characters of text, and the tokens that come on top of them."""
-    characters, overhead = 0, 3
+def least_tokens(request: ChatRequest) -> int:
+    """The fewest tokens that the request can cost, whatever the language and the tokenizer."""
+    size = measured(request)
+    return round(size.characters * _LEAST_PER_CHARACTER + size.frame + (answer_budget(request) or 0))
+
+
+def billed_tokens(error: ChatError, reserved: float) -> float:
+    """The tokens that a failed call has used, as far as one can know. What was sent and was not refused may
+    be billed, and counts as `reserved` where the answer did not say what it cost."""
+    if error.usage is not None:
+        return error.usage.total_tokens
+    refused = isinstance(error, RateLimited) or (error.status is not None and 400 <= error.status < 500)
+    return 0 if refused or not error.sent else reserved
+
+
+def answer_budget(request: ChatRequest) -> int | None:
+    """The most tokens that the answer may have, where the request says so."""
+    budgets = (request.params.get(name) for name in _BUDGETS)
+    return next((budget for budget in budgets if isinstance(budget, int)), None)
+
+
+def measured(request: ChatRequest) -> Size:
+    """How large the request is, before any model has counted it."""
+    characters, frame, parts = 0, 3, 0
     for message in request.messages:
-        overhead += _PER_MESSAGE
+        frame += _PER_MESSAGE
         content = message.get("content")
         if isinstance(content, str):
             characters += len(content)
@@ -79,10 +142,10 @@ def _measured(request: ChatRequest) -> tuple[int, int]:
                 if isinstance(text, str):
                     characters += len(text)
                 else:
-                    overhead += _PER_PART
+                    parts += 1
         if calls := message.get("tool_calls"):
             characters += len(str(calls))
     for name in _SENT_TOO:
         if name in request.params:
             characters += len(str(request.params[name]))
-    return characters, overhead
+    return Size(characters, frame, parts)

@@ -43,7 +43,7 @@ def wants_content() -> bool:
 def logged_prompt(messages: Iterable[Message]) -> str:
     """The texts of the messages, each after its role."""
     return logged_text(
-        "\n".join(f"{message.get('role')}: {_text(message.get('content'))}" for message in messages)
+        "\n".join(f"{message.get('role')}: {_text_in(message.get('content'))}" for message in messages)
     )
 
 
@@ -79,7 +79,7 @@ def _validators() -> tuple[Valid, Valid, Valid]:
     return iban.is_valid, lambda text: luhn.is_valid(re.sub(r"\D", "", text)), tckimlik.is_valid
 
 
-def _text(content: object) -> str:
+def _text_in(content: object) -> str:
     if isinstance(content, list | tuple):
         return " ".join(part.get("text", "[…]") if isinstance(part, dict) else "[…]" for part in content)
     return content if isinstance(content, str) else ""

@@ -37,7 +37,7 @@ class JsonLines(JsonFormatter):
             "event": record.message,
         }
         log_data |= _extras(record)
-        log_data |= _fields(message_dict)
+        log_data |= _without_first_names(message_dict)
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         return {redacted_name(name): redacted(value) for name, value in log_data.items()}
@@ -59,9 +59,11 @@ class TextLines(logging.Formatter):
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:
     """The fields of a record that are not logging's own."""
-    return _fields({name: value for name, value in vars(record).items() if name not in OWN_FIELDS})
+    return _without_first_names(
+        {name: value for name, value in vars(record).items() if name not in OWN_FIELDS}
+    )
 
 
-def _fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _without_first_names(fields: Mapping[str, Any]) -> dict[str, Any]:
     """`fields` under names that no line begins with: `time` becomes `time_`."""
     return {f"{name}_" if name in FIRST_FIELDS else name: value for name, value in fields.items()}

@@ -1,20 +1,23 @@
 """CallRecord: what a call gathers on its way through the layers, and `chat.attempt_failed`.
 
 The request is frozen, and the layers do not know each other. So what one layer finds out and another
-needs lives here, once: the requests that failed. Not here: what is written of the whole call (layer.py).
+needs lives here, once: the requests that failed, and the time in which none was under way. Not here: what
+is written of the whole call (layer.py).
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
 from safechat.errors import ChatError
 from safechat.log.events import event
 from safechat.messages import ChatReply, ChatRequest
+from safechat.runtime import clock
 from safechat.usage import Usage
 
 
@@ -25,6 +28,12 @@ class CallRecord:
     failures: list[ChatError] = field(default_factory=list)
     requests: int = 0
     usage: Usage = field(default_factory=Usage)
+    waited: float = 0.0  # seconds
+    waiting: bool = False
+
+    def wait(self) -> Wait:
+        """A `with` block in which no request is under way: the call waits for its turn, or for a key."""
+        return Wait(self)
 
     def add(self, error: ChatError) -> None:
         """Note a failure, once. From now on its `attempts` counts all requests of the call so far."""
@@ -58,22 +67,41 @@ class CallRecord:
         return replace(reply, attempts=self.requests + 1) if self.requests else reply
 
 
+class Wait:
+    """Adds the seconds of its block to `waited`. Where the wait was cut off, `waiting` stays true."""
+
+    __slots__ = ("_began", "_record")
+
+    def __init__(self, record: CallRecord) -> None:
+        self._record = record
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = clock.now()
+        self._record.waiting = True
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._record.waited += clock.now() - self._began
+        self._record.waiting = kind is not None and issubclass(kind, asyncio.CancelledError)
+
+
 _record: ContextVar[CallRecord | None] = ContextVar("safechat_call_record", default=None)
 
 
-@contextmanager
-def call_record(*, new: bool = False) -> Iterator[CallRecord]:
+def call_record(*, new: bool = False) -> AbstractContextManager[CallRecord]:
     """The record of the call that is under way here. Where there is none, or with `new`, one begins.
 
     So a layer also works alone, outside the wrapper.
     """
     current = None if new else _record.get()
-    if current is not None:
-        yield current
-        return
-    begun = CallRecord()
-    token = _record.set(begun)
+    return _begun() if current is None else nullcontext(current)
+
+
+@contextmanager
+def _begun() -> Iterator[CallRecord]:
+    record = CallRecord()
+    token = _record.set(record)
     try:
-        yield begun
+        yield record
     finally:
         _record.reset(token)

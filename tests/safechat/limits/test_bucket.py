@@ -56,17 +56,17 @@ def test_a_cancelled_wait_owes_nothing_even_after_a_change() -> None:
 
 def test_one_who_was_refused_and_cancelled_at_once_lets_nobody_else_in() -> None:
     async def main() -> None:
-        line = Gate()
-        await line.enter()
-        refused = asyncio.create_task(line.enter(deadline=now() + 1))
+        gate = Gate()
+        await gate.enter()
+        refused = asyncio.create_task(gate.enter(deadline=now() + 1))
         await asyncio.sleep(0)
-        line.close_until(now() + 5, lambda seconds: LookupError(seconds))
+        gate.close_until(now() + 5, lambda seconds: LookupError(seconds))
         refused.cancel()
         await asyncio.gather(refused, return_exceptions=True)
-        other = asyncio.create_task(line.enter())
+        other = asyncio.create_task(gate.enter())
         await asyncio.sleep(10)
         assert not other.done(), "the first one is still inside"
-        line.leave()
+        gate.leave()
         await other
 
     run(main())

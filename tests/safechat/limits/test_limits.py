@@ -4,66 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from safechat import (
-    ChatReply,
-    ChatRequest,
-    DeadlineExceeded,
-    RateLimits,
-    RequestTooLarge,
-    ServerError,
-    Usage,
-    errors,
-)
-from safechat.limits.layer import Limited
+from limited_apis import Server, gathered, headers, limited, of_tokens, request
+from safechat import ChatReply, ChatRequest, DeadlineExceeded, RateLimits, RequestTooLarge, Usage, errors
+from safechat.fallback import Fallback, Target
 from virtual_time import now, run
-
-
-def request(text: str = "Merhaba", model: str = "m", **fields: Any) -> ChatRequest:
-    return ChatRequest(messages=({"role": "user", "content": text},), model=model, **fields)
-
-
-def of_tokens(tokens: int, **fields: Any) -> ChatRequest:
-    """A request that is estimated at `tokens`, and whose reply (see Server) says the same."""
-    return request("x" * 2 * (tokens - 7), **fields)
-
-
-class Server:
-    """A handler that answers after `seconds`, and remembers when each call came."""
-
-    def __init__(self, seconds: float = 0.0, **reply: Any) -> None:
-        self.seconds = seconds
-        self.reply = reply
-        self.arrivals: list[float] = []
-        self.texts: list[str] = []
-        self.under_way = self.most = 0
-
-    async def __call__(self, request: ChatRequest) -> ChatReply:
-        self.arrivals.append(now())
-        text = request.messages[0]["content"]
-        assert isinstance(text, str)
-        self.texts.append(text)
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
-        try:
-            await asyncio.sleep(self.seconds)
-        finally:
-            self.under_way -= 1
-        prompt = len(text) // 2 + 7
-        fields: dict[str, Any] = {"usage": Usage(prompt, 0, prompt), **self.reply}
-        return ChatReply(text="tamam", model=request.model, **fields)
-
-    def most_in(self, seconds: float) -> int:
-        """The most calls that came within any such span."""
-        return max(sum(start <= each < start + seconds for each in self.arrivals) for start in self.arrivals)
-
-
-def limited(server: Callable[[ChatRequest], Any], **limits: Any) -> Limited:
-    return Limited(server, RateLimits(**limits))
 
 
 def test_no_second_holds_more_than_twice_its_share_and_the_quota_is_used() -> None:
@@ -81,7 +29,7 @@ def test_no_second_holds_more_than_twice_its_share_and_the_quota_is_used() -> No
 
     run(main())
     assert server.most_in(1.0) <= 2 * 20
-    within = sum(each < server.arrivals[0] + 100 for each in server.arrivals)
+    within = sum(arrival < server.arrivals[0] + 100 for arrival in server.arrivals)
     assert 2000 * 0.99 <= within <= 2000 + 40
 
 
@@ -181,19 +129,34 @@ def test_what_was_reserved_and_not_used_is_given_back() -> None:
     assert server.arrivals[-1] - server.arrivals[0] <= 100 * 10 / 100 + 2
 
 
-def test_more_tokens_than_a_minute_allows_is_refused_at_once() -> None:
+def test_what_could_never_go_is_refused_at_once_and_another_model_may_take_it() -> None:
     server = Server()
 
     async def main() -> None:
         layer = limited(server, tokens_per_minute=1000)
-        with pytest.raises(RequestTooLarge, match="about 1001 tokens and the limit is 1000 a minute"):
-            await layer(of_tokens(1001))
+        with pytest.raises(RequestTooLarge, match="at least 1007 tokens and the limit is 1000") as caught:
+            await layer(request("x" * 10_000))
+        assert caught.value.falls_back
+        assert not caught.value.sent
+        assert caught.value.attempts == 0
         with pytest.raises(RequestTooLarge):
             await layer(request(params={"max_completion_tokens": 5000}))
-        await layer(of_tokens(1000))
 
     run(main())
-    assert len(server.arrivals) == 1
+    assert server.arrivals == []
+
+
+def test_what_may_be_too_large_waits_its_turn() -> None:
+    """By the first guess it is over the limit; in English it is not. It takes a whole minute's tokens."""
+    server = Server(usage=Usage(600, 100, 700))
+
+    async def main() -> None:
+        layer = limited(server, tokens_per_minute=1000)
+        started = now()
+        await layer(request("x" * 2400))
+        assert now() - started == pytest.approx(60, rel=0.01)
+
+    run(main())
 
 
 def test_a_wait_past_the_deadline_fails_at_once() -> None:
@@ -209,11 +172,27 @@ def test_a_wait_past_the_deadline_fails_at_once() -> None:
             await layer(request(deadline=now() + 4))
         assert now() == pytest.approx(asked, abs=1e-3)
         assert caught.value.retry_after == pytest.approx(6, abs=0.1)
+        assert (caught.value.sent, caught.value.attempts) == (False, 0)
         await layer(request(deadline=now() + 7))
         await asyncio.gather(*waiting)
 
     run(main())
     assert len(server.arrivals) == 7
+
+
+def test_a_wait_past_the_deadline_is_spent_at_another_model() -> None:
+    server = Server()
+
+    async def main() -> None:
+        layer = limited(server, requests_per_minute=6)
+        chat = Fallback(layer, [Target(layer, "another")])
+        started = now()
+        await chat(request(deadline=now() + 5))
+        reply = await chat(request(deadline=now() + 5))
+        assert (reply.model, reply.attempts) == ("another", 1)
+        assert now() - started < 0.01
+
+    run(main())
 
 
 def test_a_call_cancelled_in_line_gives_back_its_place_and_its_room() -> None:
@@ -234,181 +213,6 @@ def test_a_call_cancelled_in_line_gives_back_its_place_and_its_room() -> None:
     run(main())
 
 
-def test_a_cancelled_call_gives_back_its_slot_and_its_tokens() -> None:
-    server = Server(seconds=100)
-
-    async def main() -> None:
-        layer = limited(server, tokens_per_minute=6000, concurrency=1)
-        call = asyncio.create_task(layer(of_tokens(5900)))
-        await asyncio.sleep(90)
-        assert server.arrivals
-        call.cancel()
-        await asyncio.gather(call, return_exceptions=True)
-        server.seconds = 0
-        started = now()
-        await layer(of_tokens(3000))
-        assert now() - started < 1
-
-    run(main())
-
-
-def test_a_failed_call_gives_back_its_slot_and_its_tokens() -> None:
-    async def failing(_: ChatRequest) -> ChatReply:
-        raise ServerError("oops", status=500)
-
-    async def main() -> None:
-        layer = limited(failing, tokens_per_minute=6000, concurrency=1)
-        for _ in range(3):
-            with pytest.raises(ServerError):
-                await layer(of_tokens(100))
-        started = now()
-        with pytest.raises(ServerError):
-            await layer(of_tokens(100))
-        assert now() - started < 1
-
-    run(main())
-
-
-class Refusing(Server):
-    """Answers 429 to the calls whose numbers it is given, with a Retry-After."""
-
-    def __init__(self, refused: dict[int, float | None], **options: Any) -> None:
-        super().__init__(**options)
-        self.refused = refused
-
-    async def __call__(self, request: ChatRequest) -> ChatReply:
-        number = len(self.arrivals)
-        reply = await super().__call__(request)
-        if number in self.refused:
-            raise errors.RateLimited("429", status=429, retry_after=self.refused[number], model=request.model)
-        return reply
-
-
-async def gathered(layer: Limited, *requests: ChatRequest) -> list[object]:
-    return await asyncio.gather(*(layer(each) for each in requests), return_exceptions=True)
-
-
-def test_a_429_stops_every_caller_of_the_model_until_its_retry_after() -> None:
-    server = Refusing({0: 5.0})
-
-    async def main() -> float:
-        layer = limited(server, requests_per_minute=6000)
-        started = now()
-        await gathered(layer, *(request() for _ in range(50)))
-        return started
-
-    started = run(main())
-    after = [each - started for each in server.arrivals[1:]]
-    assert min(after[8:]) >= 5.0 - 1e-3, "beyond those that were on their way already"
-
-
-def test_callers_of_another_model_go_on() -> None:
-    server = Refusing({0: 5.0})
-
-    async def main() -> None:
-        layer = limited(server, requests_per_minute=6000)
-        await gathered(layer, request())
-        started = now()
-        await layer(request(model="another"))
-        assert now() == pytest.approx(started, abs=1e-3)
-
-    run(main())
-
-
-@pytest.mark.parametrize("limits", [{"requests_per_minute": 600}, {}])
-def test_after_the_pause_calls_start_spread_out(limits: dict[str, float]) -> None:
-    server = Refusing({0: 5.0}, seconds=0.1)
-
-    async def main() -> float:
-        layer = limited(server, **limits)
-        await gathered(layer, request())
-        started = now()
-        await gathered(layer, *(request() for _ in range(30)))
-        return started
-
-    started = run(main())
-    assert server.arrivals[1] - started == pytest.approx(5.0)
-    at_once = sum(abs(each - server.arrivals[1]) < 1e-3 for each in server.arrivals)
-    assert at_once <= 2
-
-
-def test_the_refused_call_goes_first_when_the_line_opens() -> None:
-    server = Refusing({0: 5.0})
-
-    async def main() -> None:
-        layer = limited(server, requests_per_minute=60)
-        await gathered(layer, request("refused"))
-        others = [asyncio.create_task(layer(request(f"other {number}"))) for number in range(5)]
-        await asyncio.sleep(1)
-        again = asyncio.create_task(layer(request("refused", attempt=2)))
-        await asyncio.gather(again, *others)
-
-    run(main())
-    assert server.texts[:3] == ["refused", "refused", "other 0"]
-
-
-def test_a_pause_past_the_deadline_fails_those_who_wait_and_those_who_come() -> None:
-    server = Refusing({1: 100.0})
-
-    async def main() -> None:
-        layer = limited(server, requests_per_minute=60)
-        await layer(request())
-        calls = [asyncio.create_task(layer(request(deadline=now() + 30))) for _ in range(4)]
-        started = now()
-        outcomes = await asyncio.gather(*calls, return_exceptions=True)
-        assert all(isinstance(outcome, errors.RateLimited) for outcome in outcomes)
-        assert now() - started < 2, "at once, when the 429 came"
-        with pytest.raises(errors.RateLimited, match="past this call's deadline") as caught:
-            await layer(request(deadline=now() + 30))
-        assert caught.value.retry_after == pytest.approx(100, abs=2)
-
-    run(main())
-
-
-def test_a_429_without_a_retry_after_pauses_longer_each_time() -> None:
-    server = Refusing({0: None, 1: None, 2: None})
-
-    async def main() -> None:
-        layer = limited(server, requests_per_minute=6000)
-        for _ in range(4):
-            await gathered(layer, request())
-
-    run(main())
-    gaps = [b - a for a, b in zip(server.arrivals, server.arrivals[1:], strict=False)]
-    assert gaps == pytest.approx([1, 2, 4], abs=1e-3)
-
-
-def test_429s_that_come_together_are_one_pause_and_never_overflow() -> None:
-    server = Refusing(dict.fromkeys(range(2000)), seconds=0.1)
-
-    async def main() -> None:
-        layer = limited(server)
-        started = now()
-        await gathered(layer, *(request() for _ in range(8)))
-        await gathered(layer, request())
-        assert now() - started < 3
-        for _ in range(1500):
-            (outcome,) = await gathered(layer, request())
-            assert isinstance(outcome, errors.RateLimited)
-
-    run(main())
-
-
-def test_a_retry_is_not_told_to_wait_behind_those_it_goes_before() -> None:
-    server = Server()
-
-    async def main() -> None:
-        layer = limited(server, requests_per_minute=60)
-        waiting = [asyncio.create_task(layer(request())) for _ in range(40)]
-        await asyncio.sleep(0.5)
-        await layer(request(attempt=2, deadline=now() + 10))
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-
-    run(main())
-
-
 def test_tokens_that_were_never_reserved_are_not_given_back() -> None:
     server = Server(seconds=1, headers={"x-ratelimit-limit-tokens": "6000"}, usage=Usage(10, 0, 10))
 
@@ -420,14 +224,6 @@ def test_tokens_that_were_never_reserved_are_not_given_back() -> None:
         assert now() - started > 30
 
     run(main())
-
-
-def headers(limit: int, remaining: int = 100, reset: str = "1s", kind: str = "requests") -> dict[str, str]:
-    return {
-        f"x-ratelimit-limit-{kind}": str(limit),
-        f"x-ratelimit-remaining-{kind}": str(remaining),
-        f"x-ratelimit-reset-{kind}": reset,
-    }
 
 
 def test_limits_follow_the_headers_when_none_is_set() -> None:
@@ -457,17 +253,19 @@ def test_limits_follow_the_headers_when_they_change() -> None:
 
 
 def test_who_waits_already_goes_on_at_the_new_rate() -> None:
-    server = Server(headers=headers(6))
+    async def server(request: ChatRequest) -> ChatReply:
+        slow = request.messages[0]["content"] == "slow"
+        await asyncio.sleep(2 if slow else 0)
+        return ChatReply("tamam", "m", headers=headers(600 if slow else 6))
 
     async def main() -> None:
         layer = limited(server)
-        await layer(request())
-        waiting = asyncio.create_task(layer(request()))
-        await asyncio.sleep(1)
-        layer._quotas["m"].answered(headers(600))
         started = now()
-        await waiting
-        assert now() - started < 1
+        slow = asyncio.create_task(layer(request("slow")))
+        await layer(request())
+        await layer(request())
+        assert now() - started == pytest.approx(2, abs=0.3)
+        await slow
 
     run(main())
 
@@ -483,16 +281,16 @@ def test_a_limit_that_is_no_minutes_is_told_by_its_reset() -> None:
             raise errors.RateLimited("429", status=429, retry_after=(1 - level) / 100, model=request.model)
         level -= 1
         arrivals.append(now())
-        said = headers(10, int(level), f"{(10 - level) * 10:.0f}ms")
+        seen = headers(10, int(level), f"{(10 - level) * 10:.0f}ms")
         await asyncio.sleep(0.02)
-        return ChatReply("tamam", "m", headers=said)
+        return ChatReply("tamam", "m", headers=seen)
 
     arrivals: list[float] = []
 
     async def main() -> None:
         layer = limited(server, concurrency=100)
         outcomes = await gathered(layer, *(request() for _ in range(1000)))
-        assert sum(isinstance(each, ChatReply) for each in outcomes) >= 995
+        assert sum(isinstance(outcome, ChatReply) for outcome in outcomes) >= 995
 
     run(main())
     assert arrivals[-1] - arrivals[0] == pytest.approx(10, rel=0.05)
@@ -506,7 +304,7 @@ def test_token_limits_follow_the_headers_too() -> None:
         await layer(of_tokens(50))
         await gathered(layer, *(of_tokens(50) for _ in range(40)))
         with pytest.raises(RequestTooLarge):
-            await layer(of_tokens(6001))
+            await layer(request("x" * 60_000))
 
     run(main())
     assert server.arrivals[-1] - server.arrivals[0] == pytest.approx(20, rel=0.1)
@@ -567,7 +365,7 @@ def test_cancelling_at_any_moment_leaves_nothing_held() -> None:
             if number % 3:
                 call.cancel()
         outcomes = Counter(
-            type(each).__name__ for each in await asyncio.gather(*calls, return_exceptions=True)
+            type(outcome).__name__ for outcome in await asyncio.gather(*calls, return_exceptions=True)
         )
         assert outcomes["ChatReply"] >= 40
         server.most = 0

@@ -1,1 +1,4 @@
-"""Keys from HashiCorp Vault or OpenBao. Only api.py and errors.py need hvac."""
+"""Keys from HashiCorp Vault or OpenBao.
+
+Only api.py, errors.py and login.py need hvac. keys.py imports them at the first read.
+"""

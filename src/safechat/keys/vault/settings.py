@@ -10,7 +10,7 @@ import os
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from safechat.settings import read
+from safechat.settings import load_settings
 
 _SECRET_IDS = {
     "secret_id": "VAULT_SECRET_ID",
@@ -43,7 +43,7 @@ def read_vault_settings(env_file: str | None = ".env") -> VaultSettings:
 
     Exactly one way to a secret_id must be set.
     """
-    settings = read(VaultSettings, env_file)
+    settings = load_settings(VaultSettings, env_file)
     if any(os.environ.get(name) for name in _SECRET_IDS.values()):  # the environment wins over the file
         for field, name in _SECRET_IDS.items():
             if not os.environ.get(name):

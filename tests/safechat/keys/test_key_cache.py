@@ -279,6 +279,14 @@ async def test_a_refused_key_that_is_the_newest_is_not_read_again_for_a_while(
     assert (await keys.get(not_version=1)).version == 2
 
 
+async def test_without_a_refresh_interval_a_refused_key_is_read_once_for_each_call(clock: Clock) -> None:
+    keys = Source(clock, refresh_interval=0.0)
+    await keys.get()
+    for reads in (2, 3):
+        assert (await keys.get(not_version=1)).version == 1
+        assert keys.reads == reads
+
+
 async def test_whatever_else_a_source_raises_is_a_key_unavailable_without_secrets(keys: Source) -> None:
     keys.answer = RuntimeError("Bearer abcdefghijklmnop")
     with pytest.raises(KeyUnavailable) as caught:

@@ -1,0 +1,58 @@
+"""Pause: after a 429 all calls of the model wait, not just the one that met it.
+
+The API says how long; where it does not, each pause is twice as long as the one before. Some APIs name an
+hour for a limit of a minute. So a pause has a longest time: then one call goes alone, and its answer decides
+for the others. Not here: the waiting (gate.py), the call that goes alone (window.py).
+"""
+
+from __future__ import annotations
+
+from safechat.limits.gate import Gate
+from safechat.limits.refusal import paused
+from safechat.limits.window import Window
+from safechat.messages import ChatRequest
+from safechat.runtime import clock
+
+_LONGEST_GUESS = 30.0  # seconds
+
+
+def guessed_pause(pauses: int) -> float:
+    """Seconds to wait after a 429 that names no wait: 1, 2, 4, … for one pause after another."""
+    return min(_LONGEST_GUESS, 0.5 * 2.0 ** min(pauses, 10))
+
+
+class Pause:
+    """The pauses of one model, each of `longest` seconds at most."""
+
+    def __init__(self, model: str, gate: Gate, window: Window, longest: float) -> None:
+        self._model = model
+        self._gate = gate
+        self._window = window
+        self._longest = longest
+        self._pauses = 0  # since the last answer
+
+    def answered(self) -> None:
+        """The API takes calls again."""
+        self._pauses = 0
+
+    def refused(self, asked: float | None) -> None:
+        """A 429 that asked for a wait of so many seconds, or named none."""
+        if not self._gate.closed_for():
+            self._pauses += 1  # those of calls that were under way together count as one
+        self.begin(guessed_pause(self._pauses) if asked is None else asked)
+
+    def begin(self, asked: float) -> None:
+        """Nobody goes for `asked` seconds, or only one call goes after the longest time."""
+        if asked > self._longest:
+            self._window.probe()
+        until = clock.now() + clock.seconds(min(asked, self._longest))
+        self._gate.close_until(until, lambda seconds: paused(self._model, seconds))
+
+    def left(self) -> float:
+        """Seconds until it is over; 0 where there is none."""
+        return self._gate.closed_for()
+
+    def check(self, request: ChatRequest) -> None:
+        """Raise RateLimited for a call whose deadline comes before the end of the pause."""
+        if request.deadline is not None and self.left() > request.deadline - clock.now():
+            raise paused(request.model, self.left())
