@@ -25,12 +25,14 @@ from safechat.runtime.process import begin_anew_after_fork, stop_at_exit
 T = TypeVar("T")
 A = TypeVar("A")
 
+_LONGEST_START = 30.0  # seconds; under gevent a thread may never get its turn
+
 
 class Resident(Protocol):
     """What lives in the loop."""
 
     async def aclose(self) -> None:
-        """The loop's last act."""
+        """Called in the loop, before it ends."""
 
 
 R = TypeVar("R", bound=Resident)
@@ -123,6 +125,8 @@ class _Running(Generic[R]):
         async def serve() -> None:
             self._loop = asyncio.get_running_loop()
             resident = build()
+            if not started.set_running_or_notify_cancel():
+                return  # nobody waits for it any more
             async with BlockingPortal() as portal:
                 started.set_result((portal, resident))
                 await self._stop.wait()
@@ -140,7 +144,14 @@ class _Running(Generic[R]):
         # A context of its own: the loop must not live in that of its first caller.
         self.thread = threading.Thread(target=Context().run, args=(run,), name="safechat-loop", daemon=True)
         self.thread.start()
-        self.portal, self.resident = started.result()
+        try:
+            self.portal, self.resident = started.result(_LONGEST_START)
+        except TimeoutError:
+            if not started.cancel():
+                raise
+            raise RuntimeError(
+                f"the client's event loop did not start within {_LONGEST_START:g} s: its thread does not run"
+            ) from None
 
     def stop(self, wait: bool) -> None:
         try:
@@ -157,8 +168,7 @@ def check_asyncio(what: str) -> None:
         asyncio.get_running_loop()
     except RuntimeError:
         raise RuntimeError(
-            f"{what} needs an event loop of asyncio, and none is running here; "
-            "generate_async and stream_async also work under trio"
+            f"{what} needs an event loop of asyncio, and none is running here; elsewhere use generate_async"
         ) from None
 
 
