@@ -62,7 +62,7 @@ class Guarded:
                     self._decide(permit.failed)
                 raise
             except asyncio.CancelledError:
-                if not hurried and ran_out(request, permit, record.waited - waited, record.waiting):
+                if not hurried and ran_out(request, permit, record.waited - waited):
                     self._decide(permit.failed)
                 raise
             self._decide(permit.answered)
@@ -109,12 +109,12 @@ def is_sick(error: ChatError, request: ChatRequest, timeout: float) -> bool:
     return isinstance(error, _SICK) and error.code != NO_FIT
 
 
-def ran_out(request: ChatRequest, permit: Permit, waited: float, waiting: bool) -> bool:
+def ran_out(request: ChatRequest, permit: Permit, waited: float) -> bool:
     """Whether a call that was cut off had its time run out while the model was silent.
 
-    Not when its answer had begun, nor when it spent most of the time waiting for its turn or for a key.
+    Not when its answer had begun, nor when it `waited` most of these seconds, for its turn or for a key.
     """
     now = clock.now()
-    if request.deadline is None or now < request.deadline or permit.answering or waiting:
+    if request.deadline is None or now < request.deadline or permit.answering:
         return False
     return waited <= (now - permit.began) / 2

@@ -2,9 +2,9 @@
 
 A token bucket of BURST, filled with RATE a second. Prints its port. A refused
 request gets the true wait as `retry-after-ms`; with --costs it costs quota too.
-With --headers every answer tells limit (a minute's, as OpenAI's does; with
+With --headers every answer names limit (a minute's, as OpenAI's does; with
 --limit-is-burst that of the bucket), remaining and reset.
-`GET /stats` says what was seen.
+`GET /stats` counts the requests so far.
 """
 
 from __future__ import annotations

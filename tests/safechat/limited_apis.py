@@ -52,14 +52,14 @@ class Server:
         text = request.messages[0]["content"]
         assert isinstance(text, str)
         self.texts.append(text)
+        prompt = len(text) // 2 + 7
+        fields: dict[str, Any] = {"usage": Usage(prompt, 0, prompt), **self.reply}
         self.under_way += 1
         self.most = max(self.most, self.under_way)
         try:
             await self.work(request)
         finally:
             self.under_way -= 1
-        prompt = len(text) // 2 + 7
-        fields: dict[str, Any] = {"usage": Usage(prompt, 0, prompt), **self.reply}
         return ChatReply(text="tamam", model=request.model, **fields)
 
     async def work(self, request: ChatRequest) -> None:
@@ -100,13 +100,14 @@ class Streaming(Refusing):
     async def work(self, request: ChatRequest) -> None:
         if len(self.arrivals) - 1 in self.refused:
             return
+        seen, gap = self.reply.get("headers", {}), (self.seconds - self.first) / self.pieces
         await asyncio.sleep(self.first)
         if request.on_start is not None:
-            request.on_start(self.reply.get("headers", {}))
+            request.on_start(seen)
         for _ in range(self.pieces):
             if request.on_piece is not None:
                 await request.on_piece("x")
-            await asyncio.sleep((self.seconds - self.first) / self.pieces)
+            await asyncio.sleep(gap)
 
 
 async def read(_: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 import safechat
 from clients import KEY, KINDS, make_client, once
 from safechat import ChatError, ConnectionFailed, KeyUnavailable, TruncatedReply
+from safechat.usage import Usage
 from wire import http, wire
 
 
@@ -28,7 +29,7 @@ CLASSES = [cls for cls in every_class() if cls.__module__ == ChatError.__module_
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_every_error_survives_pickling_and_copying(cls: type[ChatError]) -> None:
-    error = cls("ne oldu: 429")
+    error = cls("ne oldu: 429", usage=Usage(9, 5, 14), partial_text="Mer", sent=False, falls_back=True)
     error.attempts, error.retry_after, error.request_id, error.retryable = 3, 1.5, "req_1", True
     for other in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert type(other) is cls

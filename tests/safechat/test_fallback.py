@@ -1,14 +1,13 @@
-"""Fallback, alone and in the wrapper."""
+"""Fallback, alone and in the wrapper: who is asked next, and for how long."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from typing import Any
 
 import pytest
 
-from fakes import AsyncFake
+from handlers import Streaming, after, hangs, layer, request, stream, waits
 from safechat import (
     AuthenticationFailed,
     BreakerPolicy,
@@ -16,47 +15,24 @@ from safechat import (
     ChatError,
     ChatReply,
     ChatRequest,
-    CircuitOpen,
     ContentFiltered,
     ContextTooLong,
     DeadlineExceeded,
-    EmptyReply,
-    MalformedReply,
     ModelUnavailable,
     PermissionDenied,
     QuotaExhausted,
     RateLimited,
     RequestRejected,
-    RequestTimedOut,
     RetryPolicy,
     ServerError,
 )
 from safechat.deadline import Deadline
-from safechat.errors import NO_FIT
-from safechat.fallback import Fallback, Target, TimeLimits, turn_ends
-from safechat.layers import Layers, Policies
+from safechat.fallback import Fallback, Target, turn_ends
 from safechat.log.record import call_record
 from safechat.messages import Handler
 from safechat.retry import Retried
 from safechat.testing import ScriptedClient, ScriptedHandler
 from virtual_time import now, run
-
-
-def request(**fields: Any) -> ChatRequest:
-    return ChatRequest(messages=({"role": "user", "content": "Merhaba"},), model="first", **fields)
-
-
-def stream(**fields: Any) -> ChatRequest:
-    async def on_piece(_: str) -> None:
-        pass
-
-    return request(on_piece=on_piece, **fields)
-
-
-def layer(*handlers: Handler, breaker: BreakerPolicy | None = None) -> Fallback:
-    first, *others = handlers
-    names = ["second", "third", "fourth"]
-    return Fallback(first, [Target(other, name) for other, name in zip(others, names, strict=False)], breaker)
 
 
 @pytest.mark.parametrize(
@@ -144,21 +120,6 @@ def test_where_a_turn_ends(deadline: float, timeout: float, others: int, ends: f
     assert turn_ends(100, 100 + deadline, timeout, others) == pytest.approx(100 + ends)
 
 
-async def hangs(_: ChatRequest) -> ChatReply:
-    await asyncio.sleep(10_000)
-    raise AssertionError
-
-
-def after(seconds: float) -> Handler:
-    """A healthy handler that takes so many seconds."""
-
-    async def answers(request: ChatRequest) -> ChatReply:
-        await asyncio.sleep(seconds)
-        return ChatReply("ok", request.model)
-
-    return answers
-
-
 def test_a_model_that_hangs_leaves_time_for_the_next() -> None:
     async def main() -> None:
         started = now()
@@ -169,18 +130,25 @@ def test_a_model_that_hangs_leaves_time_for_the_next() -> None:
     run(main())
 
 
+async def fails_and_hangs(request: ChatRequest) -> ChatReply:
+    if request.attempt == 1:
+        raise ServerError("503", model="first")
+    return await hangs(request)
+
+
 def test_a_request_that_was_left_is_logged_and_kept(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
-        call = Deadline(layer(hangs, ScriptedHandler(ServerError("503", model="second"))))
+        first = Retried(fails_and_hangs, RetryPolicy(base=0.001))
+        call = Deadline(layer(first, ScriptedHandler(ServerError("503", model="second"))))
         with pytest.raises(ServerError) as caught:
             await call(request(deadline=now() + 3))
-        (left,) = caught.value.failures
+        _, left = caught.value.failures
         assert str(left) == "first: no answer within 2 s, its share of the call's deadline"
-        assert (left.kind, left.attempts) == ("deadline_exceeded", 1)
+        assert (left.kind, left.attempts, caught.value.attempts) == ("deadline_exceeded", 2, 3)
 
     run(main())
     failed = [record for record in caplog.records if record.getMessage() == "chat.attempt_failed"]
-    assert [(record.model, record.attempt) for record in failed] == [("first", 1)]  # type: ignore[attr-defined]
+    assert [record.attempt for record in failed] == [1, 2]  # type: ignore[attr-defined]
 
 
 def test_the_last_model_and_the_only_one_have_all_the_time() -> None:
@@ -220,27 +188,6 @@ def test_no_time_is_kept_for_a_model_whose_circuit_is_open() -> None:
     run(main())
 
 
-def test_an_api_that_hangs_opens_its_circuit() -> None:
-    asked = 0
-
-    async def counted(request: ChatRequest) -> ChatReply:
-        nonlocal asked
-        asked += 1
-        return await hangs(request)
-
-    async def main() -> None:
-        call = Deadline(layer(counted))
-        outcomes = []
-        for _ in range(15):
-            with pytest.raises(ChatError) as caught:
-                await call(request(timeout=10.0, deadline=now() + 1))
-            outcomes.append(caught.type)
-        assert outcomes == [DeadlineExceeded] * 5 + [CircuitOpen] * 10
-
-    run(main())
-    assert asked == 5
-
-
 def test_an_api_that_hangs_opens_its_circuit_and_the_fallback_answers_all_calls() -> None:
     async def main() -> None:
         call = Deadline(layer(hangs, after(0.1)))
@@ -254,38 +201,23 @@ def test_an_api_that_hangs_opens_its_circuit_and_the_fallback_answers_all_calls(
     run(main())
 
 
-def test_time_that_ran_out_before_a_request_was_under_way_does_not_open_the_circuit() -> None:
-    async def waits(_: ChatRequest) -> ChatReply:
-        with call_record() as record, record.wait():
-            await asyncio.sleep(1000)
-        raise AssertionError
+async def refuses_its_turn(request: ChatRequest) -> ChatReply:
+    with call_record() as record, record.wait():
+        raise DeadlineExceeded("40 s to wait", model="first", attempts=0, falls_back=True, sent=False)
 
-    async def waits_long(request: ChatRequest) -> ChatReply:
-        with call_record() as record, record.wait():
-            await asyncio.sleep(0.9)
-        return await hangs(request)
 
+@pytest.mark.parametrize("first", [waits, refuses_its_turn])
+def test_only_requests_that_were_under_way_are_counted_and_logged(
+    first: Handler, caplog: pytest.LogCaptureFixture
+) -> None:
     async def main() -> None:
-        for handler in (waits, waits_long):
-            call = Deadline(layer(handler, breaker=BreakerPolicy(failures=1)))
-            for _ in range(3):
-                with pytest.raises(DeadlineExceeded):
-                    await call(request(deadline=now() + 1))
+        with pytest.raises(DeadlineExceeded) as caught:
+            await Deadline(layer(first, hangs))(request(deadline=now() + 3))
+        (waited,) = caught.value.failures
+        assert (waited.attempts, waited.sent, caught.value.attempts) == (0, False, 1)
 
     run(main())
-
-
-def test_cancelled_calls_do_not_open_the_circuit() -> None:
-    async def main() -> None:
-        handler = Deadline(layer(hangs, breaker=BreakerPolicy(failures=1)))
-        for _ in range(3):
-            call = asyncio.create_task(handler(request(deadline=now() + 3)))
-            await asyncio.sleep(2)
-            call.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await call
-
-    run(main())
+    assert "chat.attempt_failed" not in caplog.messages
 
 
 def test_a_model_that_is_listed_twice_is_asked_once() -> None:
@@ -319,235 +251,12 @@ def test_a_dead_first_model_costs_few_requests_and_is_used_again_when_it_recover
     run(main())
 
 
-def test_while_open_a_model_without_a_fallback_fails_at_once() -> None:
-    handler = ScriptedHandler(ServerError("503", model="first"))
-
-    async def main() -> None:
-        fallback = layer(handler, breaker=BreakerPolicy(failures=2))
-        for _ in range(2):
-            with pytest.raises(ServerError):
-                await fallback(request())
-        with pytest.raises(CircuitOpen, match=r"left alone for 15\.0 s more") as caught:
-            await fallback(request())
-        assert caught.value.retry_after == pytest.approx(15, abs=0.1)
-        assert caught.value.attempts == 0
-
-    run(main())
-    assert len(handler.requests) == 2
-
-
-def test_wrong_requests_never_open_the_circuit() -> None:
-    handler = ScriptedHandler(*[RequestRejected("400")] * 20, "ok")
-
-    async def main() -> None:
-        fallback = layer(handler, breaker=BreakerPolicy(failures=3))
-        for _ in range(20):
-            with pytest.raises(RequestRejected):
-                await fallback(request())
-        assert (await fallback(request())).text == "ok"
-
-    run(main())
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        EmptyReply("no text"),
-        MalformedReply("no fit", code=NO_FIT),
-        RateLimited("429"),
-        ContentFiltered("400"),
-    ],
-    ids=lambda error: error.kind,
-)
-def test_what_is_one_callers_own_never_opens_the_circuit(error: ChatError) -> None:
-    async def main() -> None:
-        fallback = layer(ScriptedHandler(error), breaker=BreakerPolicy(failures=1))
-        for _ in range(3):
-            with pytest.raises(type(error)):
-                await fallback(request())
-
-    run(main())
-
-
-def test_only_a_timeout_of_the_wrappers_own_length_opens_the_circuit() -> None:
-    async def main() -> None:
-        handler = ScriptedHandler(RequestTimedOut("slow"))
-        fallback = Fallback(handler, breaker=BreakerPolicy(failures=2), time_limits=TimeLimits(timeout=10))
-        for _ in range(5):
-            with pytest.raises(RequestTimedOut):
-                await fallback(request(timeout=0.05))
-        for _ in range(2):
-            with pytest.raises(RequestTimedOut):
-                await fallback(request(timeout=10.0))
-        with pytest.raises(CircuitOpen):
-            await fallback(request(timeout=10.0))
-
-    run(main())
-
-
-def test_only_a_deadline_of_the_wrappers_own_length_opens_the_circuit() -> None:
-    async def main() -> None:
-        call = Deadline(
-            Fallback(hangs, breaker=BreakerPolicy(failures=2), time_limits=TimeLimits(deadline=3))
-        )
-        for _ in range(5):
-            with pytest.raises(DeadlineExceeded):
-                await call(request(deadline=now() + 0.05))
-        for _ in range(2):
-            with pytest.raises(DeadlineExceeded):
-                await call(request(deadline=now() + 3))
-        with pytest.raises(CircuitOpen):
-            await call(request(deadline=now() + 3))
-
-    run(main())
-
-
-def test_a_call_counts_once_however_many_requests_it_made() -> None:
-    async def main() -> None:
-        dead = ScriptedHandler(ServerError("503"))
-        fallback = layer(Retried(dead, RetryPolicy(attempts=3)), breaker=BreakerPolicy(failures=2))
-        for _ in range(2):
-            with pytest.raises(ServerError):
-                await fallback(request())
-        with pytest.raises(CircuitOpen):
-            await fallback(request())
-        assert len(dead.requests) == 6
-
-    run(main())
-
-
-class Streaming:
-    """A handler whose streams begin after `silence` and end `length` later, in seconds."""
-
-    def __init__(self, silence: float, length: float) -> None:
-        self.silence = silence
-        self.length = length
-
-    async def __call__(self, request: ChatRequest) -> ChatReply:
-        await asyncio.sleep(self.silence)
-        if request.on_start is not None:
-            request.on_start({})
-            await asyncio.sleep(self.length)
-        return ChatReply("ok", request.model)
-
-
 def test_a_stream_that_has_begun_is_not_left_for_another_model() -> None:
     async def main() -> None:
         call = Deadline(layer(Streaming(1.9, 1), after(0)))
         assert (await call(stream(deadline=now() + 3))).model == "first"
         call = Deadline(layer(Streaming(2.1, 1), after(0)))
         assert (await call(stream(deadline=now() + 3))).model == "second"
-
-    run(main())
-
-
-def test_a_stream_that_has_begun_and_is_read_slowly_does_not_open_the_circuit() -> None:
-    async def main() -> None:
-        call = Deadline(layer(Streaming(0.1, 100), breaker=BreakerPolicy(failures=1)))
-        for _ in range(3):
-            with pytest.raises(DeadlineExceeded):
-                await call(stream(deadline=now() + 3))
-
-    run(main())
-
-
-def test_the_first_piece_of_a_stream_that_is_the_probe_lets_all_others_in() -> None:
-    async def main() -> None:
-        handlers: list[Handler] = [ScriptedHandler(ServerError("503")), Streaming(1, 100)]
-
-        async def handler(request: ChatRequest) -> ChatReply:
-            return await handlers[0](request)
-
-        fallback = layer(handler, breaker=BreakerPolicy(failures=1, cooldown=5))
-        with pytest.raises(ServerError):
-            await fallback(request())
-        del handlers[0]
-        await asyncio.sleep(5)
-        probe = asyncio.create_task(fallback(stream()))
-        await asyncio.sleep(0.5)
-        with pytest.raises(CircuitOpen) as caught:
-            await fallback(request())
-        assert caught.value.retry_after == 5
-        await asyncio.sleep(0.6)
-        assert (await fallback(request())).text == "ok"
-        assert not probe.done()
-        await probe
-
-    run(main())
-
-
-def test_a_cancelled_probe_makes_room_for_another() -> None:
-    async def main() -> None:
-        outcomes: list[object] = [ServerError("503", model="first"), "hang", "ok"]
-
-        async def handler(_: ChatRequest) -> ChatReply:
-            outcome = outcomes.pop(0)
-            if isinstance(outcome, Exception):
-                raise outcome
-            if outcome == "hang":
-                await asyncio.sleep(1000)
-            return ChatReply("ok", "first")
-
-        fallback = layer(handler, breaker=BreakerPolicy(failures=1, cooldown=5))
-        with pytest.raises(ServerError):
-            await fallback(request())
-        await asyncio.sleep(6)
-        probe = asyncio.create_task(fallback(request()))
-        await asyncio.sleep(0.1)
-        with pytest.raises(CircuitOpen):
-            await fallback(request())
-        probe.cancel()
-        await asyncio.gather(probe, return_exceptions=True)
-        assert (await fallback(request())).text == "ok"
-
-    run(main())
-
-
-async def outcomes(
-    layers: Layers, calls: int, deadline: float, at_once: int = 1, **fields: Any
-) -> Counter[str]:
-    """How the calls end: with `ok`, or with an error of this kind."""
-    kinds: Counter[str] = Counter()
-    numbers = iter(range(calls))
-
-    async def caller() -> None:
-        for _ in numbers:
-            try:
-                await layers.answer(request(**fields), deadline)
-                kinds["ok"] += 1
-            except ChatError as error:
-                kinds[error.kind] += 1
-
-    await asyncio.gather(*(caller() for _ in range(at_once)))
-    return kinds
-
-
-@pytest.mark.parametrize("seconds", [0.0, 0.1, 10.0])
-def test_200_calls_to_an_api_that_is_down_make_at_most_100_requests(seconds: float) -> None:
-    client = AsyncFake(seconds, fails=lambda _: ServerError("503", status=503))
-    kinds = run(outcomes(Layers.build(client, (), Policies()), 200, 60, at_once=50))
-    assert sum(kinds.values()) == 200
-    assert kinds["circuit_open"] > 100
-    assert len(client.prompts) <= 100
-
-
-def test_one_callers_short_time_limits_do_not_shut_the_others_out() -> None:
-    async def main() -> None:
-        layers = Layers.build(AsyncFake(2), (), Policies(time_limits=TimeLimits(10, 60)))
-        assert await outcomes(layers, 10, 60, timeout=0.05) == {"timed_out": 10}
-        assert await outcomes(layers, 10, 1) == {"deadline_exceeded": 10}
-        assert await outcomes(layers, 2, 60) == {"ok": 2}
-
-    run(main())
-
-
-def test_a_client_that_hangs_costs_no_call_its_answer() -> None:
-    async def main() -> None:
-        first = AsyncFake(10_000)
-        policies = Policies(time_limits=TimeLimits(timeout=10, deadline=1.5))
-        layers = Layers.build(first, [(AsyncFake(0.1), "second")], policies)
-        assert await outcomes(layers, 15, 1.5) == {"ok": 15}
-        assert len(first.prompts) == 5
 
     run(main())
 

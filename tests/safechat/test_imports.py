@@ -24,7 +24,8 @@ ROWS = (
     ("checks",),
     ("messages",),
     ("errors",),
-    ("usage", "runtime", "redact", "headers", "cost", "settings"),
+    ("redact", "headers", "cost", "settings"),
+    ("usage", "runtime"),
 )
 RANKS = {room: rank for rank, row in enumerate(ROWS) for room in row}
 TOP = ("safechat", "safechat.testing")  # the way in, and what tests of other programs use: above all rooms

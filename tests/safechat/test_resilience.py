@@ -48,8 +48,14 @@ def server(running: LLMockServer) -> LLMockServer:
 def chat(request: pytest.FixtureRequest, server: LLMockServer) -> Iterator[ChatClientWrapper]:
     kind = openai.AsyncOpenAI if request.param == "async" else openai.OpenAI
     client = kind(base_url=server.base_url(), api_key="sk-test-0123456789")
-    with ChatClientWrapper(client, timeout=1, retry=RetryPolicy(base=0.2)) as wrapper:
+    with ChatClientWrapper(client, timeout=20, retry=RetryPolicy(base=0.2)) as wrapper:
         yield wrapper
+
+
+def time_limit(behavior: Behavior) -> float:
+    """A second where the API is slow on purpose; else more than an answer takes on a busy machine."""
+    is_slow = isinstance(behavior, Delay) or (isinstance(behavior, StreamFault) and behavior.kind == "stall")
+    return 1.0 if is_slow else 20.0
 
 
 def verdict(server: LLMockServer) -> Verdict:
@@ -67,7 +73,7 @@ def verdict(server: LLMockServer) -> Verdict:
 )
 def test_a_whole_answer_survives(server: LLMockServer, chat: ChatClientWrapper, behavior: Behavior) -> None:
     server.state.scenarios.add(behavior)
-    reply = chat.generate("Merhaba")
+    reply = chat.generate("Merhaba", timeout=time_limit(behavior))
     assert reply.attempts == (behavior.times or 0) + 1
     verdict(server).assert_ok(strict=True)
 
@@ -88,7 +94,7 @@ def test_a_stream_survives(server: LLMockServer, chat: ChatClientWrapper, behavi
     # A server that has said everything before the client hangs up cannot see that it did.
     server.state.stream_chaos = StreamChaos(chunk_delay_ms=100)
     server.state.scenarios.add(behavior)
-    stream = chat.stream("Merhaba")
+    stream = chat.stream("Merhaba", timeout=time_limit(behavior))
     text = "".join(stream)
     assert text == stream.reply.text != ""
     verdict(server).assert_ok(strict=True)

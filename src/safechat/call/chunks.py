@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from safechat.call.error_body import (
     broken_off,
     error_in_place_of_an_answer,
+    error_within,
     implied_status,
     read_error_body,
 )
@@ -138,9 +139,9 @@ class Chunked:
         model = self._model or self._request.model
         request_id = self.headers.get("x-request-id")
         choices = field(chunk, "choices")
-        if field(chunk, "error") is not None or (not isinstance(choices, list | tuple) and _is_error(chunk)):
+        if error_within(chunk) is not None or (not isinstance(choices, list | tuple) and _is_error(chunk)):
             raise error_in_place_of_an_answer(chunk, model, request_id)
-        if (problem := field(_first(choices), "error")) is not None:
+        if (problem := error_within(_first(choices))) is not None:
             text = "".join(self._texts)
             raise broken_off(problem, model, request_id, usage=read_usage(self._usage), partial_text=text)
 

@@ -38,7 +38,7 @@ def read_error_body(body: object) -> ErrorBody:
         return read_error_body(body[0]) if body else ErrorBody()
     if isinstance(body, str):
         return ErrorBody(message=_one_line(body))
-    if (inner := field(body, "error")) is not None:
+    if (inner := error_within(body)) is not None:
         return read_error_body(inner)
     code = text_of(field(body, "code"))
     return ErrorBody(
@@ -50,11 +50,19 @@ def read_error_body(body: object) -> ErrorBody:
     )
 
 
+def error_within(value: object) -> object:
+    """The error that `value` holds as its `error`; None where there is none, or nothing that reads as one."""
+    error = field(value, "error")
+    if isinstance(error, str | Mapping | list | tuple):
+        return error or None
+    return error if any(text_of(field(error, name)) for name in ("message", "code")) else None
+
+
 def holds_error(body: object) -> bool:
     """Whether what came in place of an answer is an error body, in any form."""
     if isinstance(body, str):
         return False
-    return field(body, "error") is not None or bool(read_error_body(body).message)
+    return error_within(body) is not None or bool(read_error_body(body).message)
 
 
 def implied_status(body: ErrorBody) -> int | None:

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 
-from safechat.call.error_body import broken_off, error_in_place_of_an_answer, holds_error
+from safechat.call.error_body import broken_off, error_in_place_of_an_answer, error_within, holds_error
 from safechat.call.fields import field, text_of
 from safechat.call.finish_reasons import BROKEN_OFF, known_finish_reason
 from safechat.errors import (
@@ -104,7 +104,7 @@ def first_choice(completion: object, model: str, request_id: str | None) -> obje
         choice: object = field(completion, "choices")[0]  # type: ignore[index]
     except (TypeError, LookupError):
         choice = None
-    if (problem := field(choice, "error")) is not None:
+    if (problem := error_within(choice)) is not None:
         text = content_text(field(field(choice, "message"), "content"))
         usage = read_usage(field(completion, "usage"))
         raise broken_off(problem, model, request_id, usage=usage, partial_text=text)

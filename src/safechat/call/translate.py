@@ -70,11 +70,12 @@ def translate(exception: Exception, request: ChatRequest) -> ChatError:
         return api_error(exception.body, exception.status_code, model, headers)
     text = redact(_text(exception))
     if isinstance(exception, TypeError | openai.OpenAIError) and _NO_KEY.search(text):
-        return AuthenticationFailed(f"{model}: the client has no API key", model=model)
+        return AuthenticationFailed(f"{model}: the client has no API key", model=model, sent=False)
     if "Illegal header value" in text:
         return AuthenticationFailed(
             f"{model}: the client's API key holds a character that no header can carry; a line break?",
             model=model,
+            sent=False,
         )
     if isinstance(exception, RuntimeError) and "loop" in text:
         return ConnectionFailed(

@@ -39,6 +39,7 @@ class Map:
         dispatcher: Dispatcher,
         make_call: MakeCall,
         prompts: Iterable[Messages] | AsyncIterable[Messages],
+        *,
         workers: int,
         progress: Progress | None,
         raise_on_error: bool,

@@ -20,9 +20,11 @@ from safechat.client.dispatch import Call, Dispatcher
 from safechat.errors import ChatError
 from safechat.layers import Layers
 from safechat.messages import ChatReply
+from safechat.runtime import clock
 from safechat.runtime.loop import Outcome, contained
 
 _MOST_WAITING = 64  # pieces
+_LONGEST_WAITING = 0.25  # seconds; a consumer who lets a piece wait longer is busy with something else
 
 
 class _Pipe:
@@ -31,6 +33,7 @@ class _Pipe:
     def __init__(self, call: Call) -> None:
         self._call = call
         self._pieces: deque[str] = deque()
+        self._waiting_since = 0.0  # since when the first of the pieces is there
         self._moved = asyncio.Event()
         self._task: asyncio.Task[Outcome[ChatReply]] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -75,11 +78,17 @@ class _Pipe:
         return await contained(lambda layers: self._call.stream(layers, self._put), layers)
 
     async def _put(self, piece: str) -> None:
-        while len(self._pieces) >= _MOST_WAITING:
+        """Waits for the consumer when enough has been read ahead, so that the call knows of it."""
+        while self._pieces and not self._reads_ahead():
             self._moved.clear()
             await self._moved.wait()
+        if not self._pieces:
+            self._waiting_since = clock.now()
         self._pieces.append(piece)
         self._moved.set()
+
+    def _reads_ahead(self) -> bool:
+        return len(self._pieces) < _MOST_WAITING and clock.now() - self._waiting_since < _LONGEST_WAITING
 
 
 class _Stream:

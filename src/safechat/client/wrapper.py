@@ -7,6 +7,7 @@ Not here: the layers and their order (layers.py).
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Self
 
 import anyio
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 from safechat.breaker import BreakerPolicy
 from safechat.call.clients import check_keyed, new_client
 from safechat.checks import check_client, check_fallbacks
-from safechat.client.dispatch import Call, Defaults, Dispatcher
+from safechat.client.dispatch import Defaults, Dispatcher
 from safechat.client.map import Map, Progress
 from safechat.client.stream import AsyncChatStream, ChatStream
 from safechat.errors import ChatError, KeyUnavailable
@@ -241,26 +242,31 @@ class ChatClientWrapper:
     ) -> Iterator[ChatReply | ChatError]:
         """The answers to many prompts, in their order, by `workers` calls at once.
 
-        Takes from `prompts` only as fast as answers are taken from it. A call that
-        fails is its ChatError as a value (`raise_on_error` raises it); a prompt
-        that is wrong is a RequestRejected. `progress(done, total)` is called after
-        each item. `params` are those of `generate`.
+        An answer comes as soon as it is there and it is its turn. `prompts` is pulled
+        at most `2 * workers` ahead of the answers, in a thread of its own with the
+        caller's context variables, so what belongs to one thread (a sqlite3
+        connection) is opened inside the generator. What `prompts` raises is raised
+        after the answers to the prompts before.
+
+        A call that fails is its ChatError as a value (`raise_on_error` raises it); a
+        prompt that is wrong is a RequestRejected. `progress(done, total)` is called
+        after each item. The other arguments are those of `generate`; a `deadline` is
+        that of one call, from its start.
         """
-
-        def call(prompt: Messages) -> Call:
-            return self.dispatcher.call(
-                prompt,
-                model,
-                temperature,
-                timeout=timeout,
-                deadline=deadline,
-                allow_truncated=allow_truncated,
-                parse=parse,
-                strict_streams=strict_streams,
-                params=params,
-            )
-
-        return Map(self.dispatcher, call, prompts, workers, progress, raise_on_error).run()
+        call = partial(
+            self.dispatcher.call,
+            model=model,
+            temperature=temperature,
+            timeout=timeout,
+            deadline=deadline,
+            allow_truncated=allow_truncated,
+            parse=parse,
+            strict_streams=strict_streams,
+            params=params,
+        )
+        return Map(
+            self.dispatcher, call, prompts, workers=workers, progress=progress, raise_on_error=raise_on_error
+        ).run()
 
     def map_async(
         self,
@@ -278,22 +284,21 @@ class ChatClientWrapper:
         strict_streams: bool | None = None,
         **params: object,
     ) -> AsyncIterator[ChatReply | ChatError]:
-        """`map` for an event loop."""
-
-        def call(prompt: Messages) -> Call:
-            return self.dispatcher.call(
-                prompt,
-                model,
-                temperature,
-                timeout=timeout,
-                deadline=deadline,
-                allow_truncated=allow_truncated,
-                parse=parse,
-                strict_streams=strict_streams,
-                params=params,
-            )
-
-        return Map(self.dispatcher, call, prompts, workers, progress, raise_on_error).run_async()
+        """`map` for an event loop of asyncio; an asynchronous iterable is pulled in that loop."""
+        call = partial(
+            self.dispatcher.call,
+            model=model,
+            temperature=temperature,
+            timeout=timeout,
+            deadline=deadline,
+            allow_truncated=allow_truncated,
+            parse=parse,
+            strict_streams=strict_streams,
+            params=params,
+        )
+        return Map(
+            self.dispatcher, call, prompts, workers=workers, progress=progress, raise_on_error=raise_on_error
+        ).run_async()
 
     def close(self) -> None:
         """Cancel what is under way, close the wrapper's connections, end its loop; `client` stays open."""
@@ -330,7 +335,7 @@ class ChatClientWrapper:
 
 
 def _options(settings: Settings) -> dict[str, Any]:
-    """What the settings say of a wrapper, by the names of its arguments."""
+    """The arguments of a wrapper that the settings give, by name."""
     given = settings.model_dump(exclude_none=True)
     options: dict[str, Any] = {
         name: given[name] for name in ("model", "timeout", "deadline") if name in given

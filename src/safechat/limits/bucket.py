@@ -18,19 +18,52 @@ from safechat.runtime import clock
 _BURST_SECONDS = 0.05
 
 
+class Level:
+    """How much of a bucket is taken. Below 0 it is a credit for what was given back, which does not leak.
+
+    A pure state: every method is given the time.
+    """
+
+    def __init__(self, units: float, at: float) -> None:
+        self.units, self.at = units, at
+        self.rate = self.size = 0.0
+
+    def leak(self, until: float) -> None:
+        """The level as of `until`."""
+        if until > self.at:
+            if self.units > 0:
+                self.units = max(0.0, self.units - self.rate * (until - self.at))
+            self.at = until
+
+    def wait_for(self, amount: float, now: float) -> float:
+        """Seconds until the bucket holds no more than its size, with `amount`."""
+        self.leak(now)
+        missing = self.units + amount - self.size
+        return self.at - now + missing / self.rate if missing > 0 else 0.0
+
+    def hold(self, until: float, now: float) -> None:
+        """Nothing leaks before `until`, and what a burst would take counts as taken, beside the rest."""
+        if self.at > now:  # held already, by a refusal before this one: a burst is taken once
+            self.at = max(until, self.at)
+        else:
+            self.leak(until)
+            self.units = max(0.0, self.units) + self.size - 1
+
+
 class Bucket:
     """`per_minute` units a minute; `level` of them are taken. For one event loop, one waiter at a time."""
 
     def __init__(self, per_minute: float, *, level: float = 0.0) -> None:
-        self._level, self._level_at, self._rate = level, clock.now(), 0.0
+        self._level = Level(level, clock.now())
         self._changed = asyncio.Event()
         self.change(per_minute)
 
     def change(self, per_minute: float) -> None:
         """Go on at another rate, also for the one who waits already. What was taken stays taken."""
         self.settle(0)
-        self.per_minute, self._rate = per_minute, per_minute / 60
-        self._size = 1 + self._rate * _BURST_SECONDS
+        self.per_minute = per_minute
+        self._level.rate = per_minute / 60
+        self._level.size = 1 + self._level.rate * _BURST_SECONDS
 
     async def take(self, amount: float) -> None:
         """Wait for `amount`. Cancelled, it keeps nothing."""
@@ -47,25 +80,14 @@ class Bucket:
 
     def wait_for(self, amount: float) -> float:
         """Seconds until `amount` would be there, if nobody else took any."""
-        self._leak(clock.now())
-        missing = self._level + amount - self._size
-        return self._level_at - clock.now() + missing / self._rate if missing > 0 else 0.0
+        return self._level.wait_for(amount, clock.now())
 
     def settle(self, difference: float) -> None:
         """`difference` more units were used than taken; below 0, fewer, and they are given back."""
-        self._leak(clock.now())
-        self._level += difference
+        self._level.leak(clock.now())
+        self._level.units += difference
         self._changed.set()
 
     def hold_until(self, when: float) -> None:
-        """From `when` on, amounts go one by one: what a burst would take counts as taken, beside the rest."""
-        held = self._level_at > clock.now()  # by a refusal before this one: a burst is taken once
-        self._leak(when)
-        if not held:
-            self._level = max(0.0, self._level) + self._size - 1
-
-    def _leak(self, until: float) -> None:
-        """The level as of `until`. Below 0 it is a credit for what was given back, and stays."""
-        if self._level > 0:
-            self._level = max(0.0, self._level - self._rate * max(0.0, until - self._level_at))
-        self._level_at = max(until, self._level_at)
+        """From `when` on, amounts go one by one, without a burst before the first."""
+        self._level.hold(when, clock.now())

@@ -9,8 +9,7 @@ import logging
 from dataclasses import replace
 
 from safechat.errors import ChatError, RateLimited
-from safechat.limits.quota import Quota, RateLimits, Reservation
-from safechat.limits.slots import Slots
+from safechat.limits.quota import Quota, Quotas, RateLimits, Reservation
 from safechat.limits.tokens import TokenEstimator, billed_tokens
 from safechat.log.events import UNLOGGED, event
 from safechat.log.record import call_record
@@ -25,10 +24,8 @@ class Limited:
 
     def __init__(self, next: Handler, limits: RateLimits | None = None) -> None:
         self._next = next
-        self._limits = limits or RateLimits()
-        self._slots = Slots(self._limits.concurrency)
+        self._quotas = Quotas(limits or RateLimits())
         self._estimator = TokenEstimator()
-        self._quotas: dict[str, Quota] = {}
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The next handler's reply, in its turn.
@@ -36,14 +33,14 @@ class Limited:
         Raises RequestTooLarge for more tokens than a minute allows, and at once DeadlineExceeded, or
         RateLimited while the API has everyone wait, when the wait would outlast the call's deadline.
         """
-        quota = self._quota(request.model)
+        quota = self._quotas.of(request.model)
         came = clock.now()
         with call_record() as record, record.wait():
             reservation = await quota.reserve(request, self._estimator.estimate(request))
         with reservation:
             log_wait(request.model, clock.now() - came)
             try:
-                reply = await self._next(self._watched(request, quota, reservation))
+                reply = await self._next(watched(request, quota, reservation))
             except ChatError as error:
                 reservation.settle(billed_tokens(error, reservation.tokens))
                 if isinstance(error, RateLimited):
@@ -55,23 +52,21 @@ class Limited:
             quota.answered(reservation, reply.headers)
             return reply
 
-    def _quota(self, model: str) -> Quota:
-        quota = self._quotas.get(model)
-        if quota is None:
-            quota = self._quotas[model] = Quota(model, self._limits, self._slots)
-        return quota
 
-    def _watched(self, request: ChatRequest, quota: Quota, reservation: Reservation) -> ChatRequest:
-        """A stream has its answer when it begins, and lends its slot while it waits for its consumer."""
-        on_piece = request.on_piece
-        if on_piece is None:
-            return request
+def watched(request: ChatRequest, quota: Quota, reservation: Reservation) -> ChatRequest:
+    """A request whose stream is known to have begun, and lends its slot while it waits for its consumer.
 
-        async def deliver(piece: str) -> None:
-            await self._slots.lent_while(on_piece(piece))
+    One that is not streamed stays as it is.
+    """
+    on_piece = request.on_piece
+    if on_piece is None:
+        return request
 
-        begun = request.also_on_start(lambda headers: quota.answered(reservation, headers))
-        return replace(begun, on_piece=deliver)
+    async def deliver(piece: str) -> None:
+        await reservation.slots.lent_while(on_piece(piece))
+
+    begun = request.also_on_start(lambda headers: quota.answered(reservation, headers))
+    return replace(begun, on_piece=deliver)
 
 
 def log_wait(model: str, seconds: float) -> None:

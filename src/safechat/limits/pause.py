@@ -36,10 +36,10 @@ class Pause:
         self._pauses = 0
 
     def refused(self, asked: float | None) -> None:
-        """A 429 that asked for a wait of so many seconds, or named none."""
+        """A 429 that asked for a wait of so many seconds. None at all, or 0, is no help: it is guessed."""
         if not self._gate.closed_for():
             self._pauses += 1  # those of calls that were under way together count as one
-        self.begin(guessed_pause(self._pauses) if asked is None else asked)
+        self.begin(asked or guessed_pause(self._pauses))
 
     def begin(self, asked: float) -> None:
         """Nobody goes for `asked` seconds, or only one call goes after the longest time."""

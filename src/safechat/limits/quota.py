@@ -8,8 +8,8 @@ the first calls (window.py), the pause after a 429 (pause.py), what the headers 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
@@ -57,10 +57,10 @@ class Reservation:
 
     def __init__(self, tokens: float, bucket: Bucket | None, window: Window, slots: Slots) -> None:
         self.tokens = tokens
+        self.slots = slots
         self.landed = False
         self._bucket = bucket
         self._window = window
-        self._slots = slots
 
     def __enter__(self) -> Self:
         self._window.enter(self)
@@ -68,7 +68,7 @@ class Reservation:
 
     def __exit__(self, *_: object) -> None:
         self.land()
-        self._slots.release()
+        self.slots.release()
 
     def settle(self, used: float) -> None:
         """The call used so many tokens: the difference to those it holds is taken, or given back."""
@@ -81,6 +81,22 @@ class Reservation:
         if not self.landed:
             self.landed = True
             self._window.leave(self)
+
+
+class Quotas:
+    """The quota of each model, and the slots of all of them together."""
+
+    def __init__(self, limits: RateLimits) -> None:
+        self._limits = limits
+        self._slots = Slots(limits.concurrency)
+        self._quotas: dict[str, Quota] = {}
+
+    def of(self, model: str) -> Quota:
+        """The one quota of this model."""
+        quota = self._quotas.get(model)
+        if quota is None:
+            quota = self._quotas[model] = Quota(model, self._limits, self._slots)
+        return quota
 
 
 class Quota:
@@ -102,10 +118,7 @@ class Quota:
         tokens = self._admitted(request, tokens)
         gave_way = False
         while True:
-            with self._in_line(tokens):
-                await self._gate.enter(
-                    deadline=request.deadline, sent_back=request.attempt > 1, gave_way=gave_way
-                )
+            await self._turn(request, tokens, gave_way=gave_way)
             try:
                 reservation = await self._take(request, tokens)
             finally:
@@ -162,13 +175,12 @@ class Quota:
 
     async def _take_slot(self, request: ChatRequest) -> None:
         """A slot while the gate is open: a 429 may close it while this call waits for the slot."""
-        while True:
+        await self._slots.acquire()
+        while self._pause.left():
+            self._slots.release()
             self._pause.check(request)
             await self._gate.opened()
             await self._slots.acquire()
-            if not self._pause.left():
-                return
-            self._slots.release()
 
     def _admitted(self, request: ChatRequest, tokens: int) -> int:
         """The tokens to reserve, a minute's at most. Raises for what could never go, or not in time."""
@@ -194,12 +206,13 @@ class Quota:
             bucket.wait_for(tokens_before + tokens) if bucket is not None else 0.0,
         )
 
-    @contextmanager
-    def _in_line(self, tokens: int) -> Iterator[None]:
+    async def _turn(self, request: ChatRequest, tokens: int, *, gave_way: bool) -> None:
         self._waiting += 1
         self._waiting_tokens += tokens
         try:
-            yield
+            await self._gate.enter(
+                deadline=request.deadline, sent_back=request.attempt > 1, gave_way=gave_way
+            )
         finally:
             self._waiting -= 1
             self._waiting_tokens -= tokens

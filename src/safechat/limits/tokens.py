@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from safechat.errors import ChatError, RateLimited
 from safechat.messages import ChatReply, ChatRequest
@@ -27,8 +28,7 @@ _BUDGETS = ("max_completion_tokens", "max_tokens")
 _SENT_TOO = ("tools", "functions", "response_format")  # parameters that are part of the prompt
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(NamedTuple):
     """A request's characters of text, the tokens that frame them, and the parts that are no text."""
 
     characters: int
@@ -124,8 +124,10 @@ def billed_tokens(error: ChatError, reserved: float) -> float:
 
 def answer_budget(request: ChatRequest) -> int | None:
     """The most tokens that the answer may have, where the request says so."""
-    budgets = (request.params.get(name) for name in _BUDGETS)
-    return next((budget for budget in budgets if isinstance(budget, int)), None)
+    for name in _BUDGETS:
+        if isinstance(budget := request.params.get(name), int):
+            return budget
+    return None
 
 
 def measured(request: ChatRequest) -> Size:

@@ -27,12 +27,14 @@ from safechat.runtime.process import begin_anew_after_fork, stop_at_exit
 T = TypeVar("T")
 A = TypeVar("A")
 
+_LONGEST_START = 30.0  # seconds; under gevent a thread may never get its turn
+
 
 class Resident(Protocol):
     """What lives in the loop."""
 
     async def aclose(self) -> None:
-        """The loop's last act."""
+        """Called in the loop, before it ends."""
 
 
 R = TypeVar("R", bound=Resident)
@@ -152,6 +154,8 @@ class _Running(Generic[R]):
             self.loop = asyncio.get_running_loop()
             resident = build()
             self.inbox = inbox_here()
+            if not started.set_running_or_notify_cancel():
+                return  # nobody waits for it any more
             async with BlockingPortal() as portal:
                 started.set_result((portal, resident))
                 await self._stop.wait()
@@ -170,7 +174,14 @@ class _Running(Generic[R]):
         # A context of its own: the loop must not live in that of its first caller.
         self.thread = threading.Thread(target=Context().run, args=(run,), name="safechat-loop", daemon=True)
         self.thread.start()
-        self.portal, self.resident = started.result()
+        try:
+            self.portal, self.resident = started.result(_LONGEST_START)
+        except TimeoutError:
+            if not started.cancel():
+                raise
+            raise RuntimeError(
+                f"the client's event loop did not start within {_LONGEST_START:g} s: its thread does not run"
+            ) from None
 
     async def _end_visits(self) -> None:
         self.inbox.close()
@@ -238,8 +249,7 @@ def check_asyncio(what: str) -> None:
         asyncio.get_running_loop()
     except RuntimeError:
         raise RuntimeError(
-            f"{what} needs an event loop of asyncio, and none is running here; "
-            "generate_async and stream_async also work under trio"
+            f"{what} needs an event loop of asyncio, and none is running here; elsewhere use generate_async"
         ) from None
 
 

@@ -1,9 +1,9 @@
 """Runs a blocking function in a daemon thread, from an event loop.
 
-Not anyio.to_thread: its threads are not daemons, and a program whose loop runs
-in the background would wait for them at its end, for ever. As many run at once
-as calls are under way (limits.py), and beside them those that a client which
-ignores its time limit has kept after their call was over.
+anyio.to_thread would not do: its threads are not daemons, and a program whose
+loop runs in the background would wait for them at its end, for ever. Not here:
+how many run at once. As many do as calls are under way (limits/), and those
+whose client ignores its time limit after its call is over.
 """
 
 from __future__ import annotations

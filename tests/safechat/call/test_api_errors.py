@@ -200,6 +200,17 @@ def test_a_host_that_does_not_exist_was_sent_nothing(kind: str, monkeypatch: pyt
     assert not caught.value.sent
 
 
+@pytest.mark.parametrize("kind", ["async", "sync"])
+def test_a_key_that_no_header_can_carry_was_not_sent(kind: str) -> None:
+    with wire(lambda peer: peer.say(http(b"{}"))) as server:
+        client = make_client(kind, server.base_url)
+        client.api_key = "sk-with-a-line\n-break"  # type: ignore[attr-defined]
+        with once(client) as chat, pytest.raises(AuthenticationFailed) as caught:
+            chat.generate("Merhaba")
+    assert not caught.value.sent
+    assert server.requests == []
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("script", [lambda peer: peer.reset(), lambda peer: peer.pause(30)])
 def test_a_request_that_found_its_server_was_sent(kind: str, script: Callable[[Peer], None]) -> None:

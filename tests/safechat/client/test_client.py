@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import AsyncMock, MagicMock, patch
 
@@ -203,7 +204,7 @@ def test_closing_closes_our_connections_and_not_the_callers_client(server: Wire)
 def test_a_wrapper_that_is_dropped_leaves_no_thread(server: Wire) -> None:
     chat = ChatClientWrapper(make_client("async", server.base_url))
     chat.generate("Merhaba")
-    (thread,) = (each for each in threading.enumerate() if each.name == "safechat-loop")
+    (thread,) = (thread for thread in threading.enumerate() if thread.name == "safechat-loop")
     del chat
     gc.collect()
     thread.join(60)
@@ -405,3 +406,12 @@ def test_import_is_light() -> None:
     heavy = ("hvac", "typer", "rich", "opentelemetry", "pytest", "odev", "llmock")
     printed = run_python(f"import sys, safechat; print([name for name in {heavy!r} if name in sys.modules])")
     assert printed == "[]\n"
+
+
+def test_many_calls_cancelled_ones_and_streams_left_half_way_leave_nothing_behind() -> None:
+    """The whole of it, twenty times as long, is `python tests/benchmarks/soak.py`."""
+    soak = Path(__file__).parents[2] / "benchmarks" / "soak.py"
+    done = subprocess.run(
+        [sys.executable, soak, "5"], capture_output=True, text=True, timeout=100, env=environment()
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

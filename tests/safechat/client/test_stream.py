@@ -251,10 +251,8 @@ async def test_cancelling_the_consumer_hangs_up() -> None:
 
 
 def test_closing_from_another_thread_gives_a_waiting_reader_an_error_of_ours() -> None:
-    with (
-        wire(says(ROLE, chunk("Mer"), 60.0)) as server,
-        ChatClientWrapper(client_of("async", server)) as chat,
-    ):
+    script = says(ROLE, chunk("Mer"), *repeated(b": ping\n\n", 0.02, 2000))
+    with wire(script) as server, ChatClientWrapper(client_of("async", server)) as chat:
         stream = chat.stream("Merhaba")
         assert next(stream) == "Mer"
         with ThreadPoolExecutor(1) as pool:
@@ -402,7 +400,7 @@ def test_wrong_input_raises_before_anything_is_sent() -> None:
 
 
 def open_sockets() -> int:
-    return len([each for each in os.listdir("/proc/self/fd") if _is_socket(each)])
+    return len([number for number in os.listdir("/proc/self/fd") if _is_socket(number)])
 
 
 def _is_socket(descriptor: str) -> bool:

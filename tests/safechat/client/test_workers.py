@@ -29,7 +29,7 @@ async def test_the_lowest_number_is_next_and_within_one_the_first_come() -> None
     assert [queue.get() for _ in range(5)] == ["a", "b", "c", "e", None]
 
 
-async def test_put_waits_for_room_and_does_not_when_told_not_to() -> None:
+async def test_put_waits_for_room_or_without_waiting_raises() -> None:
     queue = await filled(1, "a")
     with pytest.raises(QueueFull, match="holds its 1 calls"):
         await queue.put("b", wait=False)
@@ -174,5 +174,27 @@ def test_stop_ends_all_jobs_that_wait_or_run() -> None:
         await asyncio.sleep(0)
         assert all(made.future.cancelled() for made in jobs)
         assert workers.stats().cancelled == 50
+
+    run(main())
+
+
+def test_stop_lets_the_loop_get_to_its_other_work() -> None:
+    async def main() -> None:
+        workers = Workers(2000, 1)
+        await workers.start(Layers(takes_30_seconds, ()))
+        for _ in range(2000):
+            await workers.put(job())
+        passes = 0
+
+        async def count_passes() -> None:
+            nonlocal passes
+            while True:
+                passes += 1
+                await asyncio.sleep(0)
+
+        counting = asyncio.create_task(count_passes())
+        await workers.stop()
+        counting.cancel()
+        assert passes >= 2000 / 200
 
     run(main())

@@ -54,6 +54,22 @@ def test_a_cancelled_wait_owes_nothing_even_after_a_change() -> None:
     run(main())
 
 
+def test_refusals_that_come_together_hold_a_bucket_once() -> None:
+    async def main() -> None:
+        bucket = Bucket(6000)
+        started = now()
+        for wait in (0.5, 1.0, 1.0, 0.7):
+            bucket.hold_until(started + wait)
+        await asyncio.sleep(1)
+        arrivals = []
+        for _ in range(3):
+            await bucket.take(1)
+            arrivals.append(now() - started)
+        assert arrivals == pytest.approx([1.0, 1.01, 1.02], abs=1e-3)
+
+    run(main())
+
+
 def test_one_who_was_refused_and_cancelled_at_once_lets_nobody_else_in() -> None:
     async def main() -> None:
         gate = Gate()

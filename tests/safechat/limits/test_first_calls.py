@@ -72,18 +72,20 @@ def test_the_headers_of_a_stream_are_read_when_it_begins() -> None:
 
 def test_the_headers_of_a_stream_are_read_once() -> None:
     """At its end they are old: the limit that another answer has named meanwhile stays."""
-    server = Streaming({}, first=0.1, seconds=10, headers=headers(6))
+    server = Streaming({}, first=0.1, seconds=10, headers=headers(60))
 
-    async def main() -> float:
+    async def main() -> None:
         layer = limited(server)
         old = asyncio.create_task(layer(stream()))
         await asyncio.sleep(1)
-        server.reply = {"headers": headers(6000)}
+        server.reply, server.seconds = {"headers": headers(6000)}, 1
         await layer(stream())
         await old
-        return await seconds_for(layer, *(stream() for _ in range(20)))
+        server.first, server.seconds = 5, 6
+        await seconds_for(layer, *(stream() for _ in range(20)))
 
-    assert run(main()) < 10.5
+    run(main())
+    assert server.arrivals[-1] - server.arrivals[2] < 1
 
 
 def test_streams_go_side_by_side_after_a_429_without_limit_headers() -> None:
@@ -125,6 +127,24 @@ def test_the_window_is_halved_by_a_429_and_grows_by_one_a_round() -> None:
 
     run(main())
     assert rounds == [4, 5, 6, 7], "eight refusals at once halve it once"
+
+
+def test_after_the_refusal_of_a_single_call_the_window_grows_fast_to_half_of_what_it_was() -> None:
+    server = Refusing({0: 1.0}, seconds=1)
+    rounds: list[int] = []
+
+    async def main() -> None:
+        layer = limited(server)
+        await gathered(layer, request())
+        calls = asyncio.gather(*(layer(request()) for _ in range(20)))
+        await asyncio.sleep(1.5)
+        for _ in range(5):
+            rounds.append(server.under_way)
+            await asyncio.sleep(1)
+        await calls
+
+    run(main())
+    assert rounds == [1, 2, 4, 5, 6]
 
 
 def test_an_api_that_refuses_now_and_then_starves_nobody() -> None:

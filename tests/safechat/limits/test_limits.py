@@ -238,6 +238,19 @@ def test_limits_follow_the_headers_when_none_is_set() -> None:
     assert server.arrivals[-1] - server.arrivals[0] == pytest.approx(10, rel=0.1)
 
 
+def test_when_nothing_remains_nobody_goes_until_one_unit_is_back() -> None:
+    server = Server(headers=headers(60, remaining=0, reset="10m0s"))
+
+    async def main() -> float:
+        layer = limited(server)
+        await layer(request())
+        started = now()
+        await layer(request())
+        return now() - started
+
+    assert run(main()) == pytest.approx(10, abs=0.1)
+
+
 def test_limits_follow_the_headers_when_they_change() -> None:
     server = Server(headers=headers(6000))
 

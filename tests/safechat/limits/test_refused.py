@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -116,7 +117,7 @@ def test_a_call_that_has_the_turn_gives_way_to_those_sent_back() -> None:
     server = Refusing({0: 5.0}, seconds=0.1)
 
     async def main() -> None:
-        layer = limited(server, requests_per_minute=60)
+        layer = limited(server, requests_per_minute=60, concurrency=1)
         refused = asyncio.create_task(layer(request("refused")))
         await asyncio.sleep(0.01)
         others = [asyncio.create_task(layer(request(f"other {number}"))) for number in range(3)]
@@ -131,18 +132,19 @@ def test_a_call_that_has_the_turn_gives_way_to_those_sent_back() -> None:
 def test_a_call_that_gives_way_gives_back_what_it_had_taken() -> None:
     server = Refusing({0: 1.0}, seconds=0.1)
 
-    async def main() -> float:
+    async def main() -> None:
         layer = limited(server, requests_per_minute=60)
         refused = asyncio.create_task(layer(request("refused")))
         await asyncio.sleep(0.01)
         other = asyncio.create_task(layer(request("other")))
         await asyncio.gather(refused, return_exceptions=True)
         await layer(request("refused", attempt=2))
-        started = now()
         await other
-        return now() - started
 
-    assert run(main()) == pytest.approx(1, abs=0.2)
+    run(main())
+    assert [arrival - server.arrivals[0] for arrival in server.arrivals] == pytest.approx(
+        [0, 1.1, 2], abs=0.1
+    )
 
 
 @pytest.mark.parametrize("asked", [3600.0, 86400.0, 1_800_000_000.0])
@@ -161,6 +163,24 @@ def test_a_pause_is_capped_and_then_one_call_goes_alone(asked: float) -> None:
     assert probe - started == pytest.approx(2 + 120, abs=0.1)
     assert min(others) >= probe + 2
     assert max(others) < probe + 3, "its answer lets them all go"
+
+
+def test_the_probe_does_not_wait_for_calls_from_before_the_pause() -> None:
+    """They may have no answer for long; seven of eight were not refused."""
+    server = Refusing({}, seconds=500)
+
+    async def main() -> None:
+        layer = limited(server)
+        before = [asyncio.create_task(layer(request())) for _ in range(7)]
+        await asyncio.sleep(1)
+        server.refused, server.seconds = {7: 86400.0}, 0
+        await gathered(layer, request())
+        started = now()
+        await layer(request())
+        assert now() - started == pytest.approx(120, abs=0.1)
+        await asyncio.gather(*before)
+
+    run(main())
 
 
 def test_the_longest_pause_is_the_callers_to_choose() -> None:
@@ -269,8 +289,9 @@ def test_a_pause_past_the_deadline_fails_those_who_wait_and_those_who_come() -> 
     run(main())
 
 
-def test_a_429_without_a_retry_after_pauses_longer_each_time() -> None:
-    server = Refusing({0: None, 1: None, 2: None})
+@pytest.mark.parametrize("asked", [None, 0.0])
+def test_a_429_that_names_no_wait_pauses_longer_each_time(asked: float | None) -> None:
+    server = Refusing(dict.fromkeys(range(3), asked))
 
     async def main() -> None:
         layer = limited(server, requests_per_minute=6000)
@@ -278,8 +299,21 @@ def test_a_429_without_a_retry_after_pauses_longer_each_time() -> None:
             await gathered(layer, request())
 
     run(main())
-    gaps = [b - a for a, b in zip(server.arrivals, server.arrivals[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(server.arrivals)]
     assert gaps == pytest.approx([1, 2, 4], abs=1e-3)
+
+
+def test_an_answer_ends_the_growth_of_the_pauses() -> None:
+    server = Refusing(dict.fromkeys((0, 2, 4)))
+
+    async def main() -> None:
+        layer = limited(server, requests_per_minute=6000)
+        for _ in range(6):
+            await gathered(layer, request())
+
+    run(main())
+    gaps = [after - before for before, after in pairwise(server.arrivals)]
+    assert [gaps[0], gaps[2], gaps[4]] == pytest.approx([1, 1, 1], abs=0.02)
 
 
 def test_429s_that_come_together_are_one_pause_and_never_overflow() -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
-from limited_apis import Server, Streaming, gathered, limited, read, request
+from limited_apis import Streaming, gathered, limited, read, request
+from safechat import ChatClientWrapper, RateLimits
 from virtual_time import now, run
+from wire import completion
 
 
 def test_a_call_inside_the_loop_over_the_only_stream_does_not_wait_for_it() -> None:
@@ -78,11 +82,39 @@ def test_a_slot_that_was_lent_is_not_missing_and_not_there_twice() -> None:
             if number % 3 == 0:
                 stream.cancel()
         await asyncio.gather(*streams, return_exceptions=True)
-        plain = Server(seconds=1)
-        layer._next = plain
+        server.most, server.first, server.seconds = 0, 0, 1
         started = now()
         await gathered(layer, *(request() for _ in range(9)))
-        assert plain.most == 3
+        assert server.most == 3
         assert now() - started < 3.1
 
     run(main())
+
+
+class EndlessStreams:
+    """A client whose streams bring a piece every 50 ms and never end."""
+
+    def __init__(self) -> None:
+        self.pieces = 0
+        self.chat = SimpleNamespace(completions=SimpleNamespace(create=self.create))
+
+    async def create(self, *, stream: bool = False, **_: object) -> object:
+        return self.chunks() if stream else completion("tamam")
+
+    async def chunks(self) -> AsyncIterator[object]:
+        while True:
+            self.pieces += 1
+            delta = SimpleNamespace(content="x")
+            yield SimpleNamespace(
+                choices=[SimpleNamespace(index=0, delta=delta, finish_reason=None)], usage=None
+            )
+            await asyncio.sleep(0.05)
+
+
+def test_a_wrapper_with_one_slot_answers_in_the_loop_over_its_stream() -> None:
+    """The loop of the wrapper is on the real clock: what is counted are the pieces that came meanwhile."""
+    client = EndlessStreams()
+    with ChatClientWrapper(client, limits=RateLimits(concurrency=1)) as chat, chat.stream("Say") as stream:
+        next(stream)
+        assert chat.generate("Merhaba").text == "tamam"
+        assert client.pieces < 64, "it did not wait until the stream could read no further ahead"

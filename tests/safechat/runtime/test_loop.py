@@ -56,6 +56,19 @@ def test_a_thread_that_cannot_start_is_an_error_at_once_and_the_next_call_tries_
     loop.close()
 
 
+def test_a_thread_that_never_gets_its_turn_is_an_error_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = OwnLoop(Resident)
+    ends = threading.Event()
+    with monkeypatch.context() as broken:
+        broken.setattr("safechat.runtime.loop._LONGEST_START", 0.05)
+        broken.setattr(anyio, "run", lambda _: ends.wait())
+        with pytest.raises(RuntimeError, match=r"did not start within 0\.05 s"):
+            loop.run(loop_of)
+    ends.set()
+    assert loop.run(loop_of).is_running()
+    loop.close()
+
+
 def test_a_resident_that_cannot_be_built_is_an_error_and_the_next_call_tries_again() -> None:
     outcomes: list[Callable[[], Resident]] = [failing(LookupError("no client")), Resident]
     loop = OwnLoop(lambda: outcomes.pop(0)())
