@@ -18,7 +18,6 @@ from contextvars import Context, copy_context
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import anyio
-import sniffio
 from anyio.from_thread import BlockingPortal
 
 from safechat.runtime.inbox import inbox_here
@@ -76,7 +75,7 @@ class OwnLoop(Generic[R]):
         running = self._started()
         if self.is_current():
             return await function(running.resident)
-        if sniffio.current_async_library() != "asyncio":
+        if not runs_asyncio():
             return await self._run_elsewhere(running, function)
         inbox = inbox_here()
         future: asyncio.Future[Outcome[T]] = asyncio.get_running_loop().create_future()
@@ -243,14 +242,21 @@ def _closed() -> RuntimeError:
     return RuntimeError("the client was closed while the call was under way")
 
 
-def check_asyncio(what: str) -> None:
-    """Raise RuntimeError where no event loop of asyncio runs (under trio, say); `what` needs one."""
+def runs_asyncio() -> bool:
+    """Whether an event loop of asyncio runs in this thread; not so under trio."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
+        return False
+    return True
+
+
+def check_asyncio(what: str) -> None:
+    """Raise RuntimeError where no event loop of asyncio runs; `what` needs one."""
+    if not runs_asyncio():
         raise RuntimeError(
             f"{what} needs an event loop of asyncio, and none is running here; elsewhere use generate_async"
-        ) from None
+        )
 
 
 class Outcome(Generic[T]):
