@@ -5,6 +5,7 @@ that fills much faster. But everywhere `reset` is how long what was used takes t
 come back, so each answer puts bounds on one rate. Where the bounds of answer
 after answer agree, that is the rate; where they contradict each other (a window
 that starts anew each minute, a `reset` of something else), `limit` is believed.
+Not here: reading the headers (headers.py), the pacing (bucket.py).
 """
 
 from __future__ import annotations

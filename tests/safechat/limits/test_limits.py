@@ -283,7 +283,7 @@ def test_who_waits_already_goes_on_at_the_new_rate() -> None:
     run(main())
 
 
-def test_a_limit_that_is_no_minutes_is_told_by_its_reset() -> None:
+def test_a_limit_that_is_no_minutes_is_known_by_its_reset() -> None:
     """A bucket of 10 that fills with 100 a second, and calls its size the limit."""
     level, updated = 10.0, 1000.0
 
