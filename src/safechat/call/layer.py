@@ -139,7 +139,7 @@ async def attempt(
     """
 
     async def answered() -> ChatReply:
-        """In a frame of its own: an answer may quote the key, and this frame is in the traceback below."""
+        """In its own frame: an answer may quote the key, and this frame is in the traceback below."""
         answer, headers = await send(request)
         return read(answer, request, headers)
 

@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 
+import httpx2
 import openai
 import pytest
 
@@ -111,8 +112,6 @@ def test_without_the_price_list_there_is_no_cost(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_reply_of_the_sdk_knows_its_address() -> None:
-    import httpx2
-
     transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=completion()))
     client = openai.AsyncOpenAI(api_key=KEY, http_client=httpx2.AsyncClient(transport=transport))
     with ChatClientWrapper(client) as chat:
