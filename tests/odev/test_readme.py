@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
 @pytest.mark.parametrize("source", examples())
 def test_an_example_runs(source: str, server: Wire) -> None:
     given = {name: getattr(safechat, name) for name in safechat.__all__}
-    with safechat.ChatClientWrapper(openai.OpenAI()) as chat:
+    with ExitStack() as logs, safechat.ChatClientWrapper(openai.OpenAI()) as chat:
+        given["configure_logging"] = lambda path: logs.enter_context(safechat.configure_logging(path))
         given |= {"chat": chat, "prompts": ["a", "b"], "Bill": Bill, "Fatura": Bill}
         given |= {"OpenAI": openai.OpenAI, "AsyncOpenAI": openai.AsyncOpenAI, "other_client": openai.OpenAI()}
         given |= {"role_id": "role", "token": "s.of-the-readme-000000000000"}
