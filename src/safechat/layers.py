@@ -95,7 +95,7 @@ class Layers:
 
     @classmethod
     def build(cls, client: object, fallbacks: Sequence[tuple[object, str]], policies: Policies) -> Self:
-        """For the client, and for each other one among the fallbacks."""
+        """For the client, and for every other client among the fallbacks."""
         telemetry = _telemetry()
         calls: dict[int, OpenAICall] = {}
         handlers: dict[int, Handler] = {}
