@@ -86,7 +86,7 @@ def has_own_pool(client: object) -> bool:
 
 
 def copied(client: SDKClient, keyed: bool) -> SDKClient:
-    """`client` without retries, and with its own connections unless they were made by hand.
+    """`client` without retries, and with connections of its own unless they were made by hand.
 
     The key that it holds is remembered, for it to be taken out of every text.
     """

@@ -27,7 +27,7 @@ from safechat.call.clients import SDKClient, copied, has_own_pool, key_header, k
 from safechat.redact import remember
 from safechat.runtime.threads import in_thread
 
-Arguments = Mapping[str, Any]  # those of `create`; the API, not a type, says which values it takes
+Arguments = Mapping[str, object]
 Answer = tuple[object, Mapping[str, str]]  # the body, or the object made of it; the HTTP headers
 
 
@@ -88,7 +88,7 @@ class Endpoint:
             return _Chunks(stream, stream.close), _lowered(stream.response.headers)
         if isinstance(client, openai.OpenAI):
             blocking: Any = await in_thread(
-                lambda: client.chat.completions.create(**arguments),
+                lambda: client.chat.completions.create(**cast(Any, arguments)),
                 unwanted=lambda stream: stream.close(),
             )
             return _ThreadChunks(blocking, blocking.close), _lowered(blocking.response.headers)
@@ -160,8 +160,8 @@ async def _sent(client: openai.AsyncOpenAI, arguments: Arguments) -> httpx2.Resp
     """The HTTP answer to one request. By `client.post`, the SDK's documented way for raw requests, which
     skips a walk over all messages; by `create` where a tracing library has wrapped that."""
     if not _is_the_sdks(client.chat.completions.create):
-        raw = await client.chat.completions.with_raw_response.create(**arguments)
-        return raw.http_response
+        raw = await client.chat.completions.with_raw_response.create(**cast(Any, arguments))
+        return cast(httpx2.Response, raw.http_response)
     body, options = _request(arguments)
     return await client.post(_PATH, cast_to=httpx2.Response, body=body, options=options)
 
@@ -169,7 +169,7 @@ async def _sent(client: openai.AsyncOpenAI, arguments: Arguments) -> httpx2.Resp
 async def _opened(client: openai.AsyncOpenAI, arguments: Arguments) -> openai.AsyncStream[Any]:
     """The stream that answers one request, in the same way. Its chunks are the decoded JSON."""
     if not _is_the_sdks(client.chat.completions.create):
-        stream = await client.chat.completions.create(**arguments)
+        stream = await client.chat.completions.create(**cast(Any, arguments))
         return cast("openai.AsyncStream[Any]", stream)
     body, options = _request(arguments)
     return await client.post(
@@ -195,12 +195,12 @@ def _request(arguments: Arguments) -> tuple[dict[str, object], RequestOptions]:
         if option is None:
             body[name] = value
         elif value is not None or option == "timeout":
-            options[option] = value
+            options[option] = cast(Any, value)
     return body, options
 
 
-async def _called(client: Any, arguments: Arguments) -> object:
-    create = client.chat.completions.create
+async def _called(client: object, arguments: Arguments) -> object:
+    create = cast(Any, client).chat.completions.create
     if inspect.iscoroutinefunction(create) or asyncio.iscoroutinefunction(create):
         answer = create(**arguments)
     else:
@@ -211,7 +211,7 @@ async def _called(client: Any, arguments: Arguments) -> object:
 def _read_whole(client: openai.OpenAI, arguments: Arguments, expires: float) -> Answer:
     """The body, read piece by piece, so that a body that drips does not hold the thread for ever."""
     create = client.chat.completions.with_streaming_response.create
-    with create(**arguments) as response:
+    with create(**cast(Any, arguments)) as response:
         pieces: list[bytes] = []
         for piece in response.iter_bytes():
             pieces.append(piece)

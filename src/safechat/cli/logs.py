@@ -91,7 +91,7 @@ class LogSummary:
             case "chat.fallback":
                 self.fallbacks += 1
             case "chat.limited":
-                self.waited_ms += _finite(line.get("wait_ms"))
+                self.waited_ms += _number(line.get("wait_ms"))
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as plain values, for JSON."""
@@ -123,12 +123,12 @@ class LogSummary:
         outcome = str(line.get("outcome"))
         self.outcomes[outcome] += 1
         self.answered += outcome == "ok"
-        latency = _finite(line.get("latency_ms"))
+        latency = _number(line.get("latency_ms"))
         self.latencies.add(latency)
         for name in ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"):
-            self.tokens[name] += int(_finite(line.get(name)))
+            self.tokens[name] += int(_number(line.get(name)))
         counted = (
-            int(_finite(line.get(name))) for name in ("prompt_tokens", "completion_tokens", "cached_tokens")
+            int(_number(line.get(name))) for name in ("prompt_tokens", "completion_tokens", "cached_tokens")
         )
         self.costs.add(str(line.get("host")), str(line.get("answered_by")), *counted)
         slow = (latency, str(line.get("call_id")), str(line.get("model")))
@@ -180,7 +180,7 @@ def follow_lines(path: Path, *, every: float = 0.5) -> Iterator[str | None]:
     file: TextIO | None = None
     part = ""
     while True:
-        file = file or _open_if_there(path)
+        file = file or _opened(path)
         piece = file.readline() if file is not None else ""
         if piece.endswith("\n"):
             yield part + piece
@@ -195,7 +195,7 @@ def follow_lines(path: Path, *, every: float = 0.5) -> Iterator[str | None]:
         time.sleep(every)
 
 
-def _open_if_there(path: Path) -> TextIO | None:
+def _opened(path: Path) -> TextIO | None:
     try:
         return path.open(encoding="utf-8", errors="replace")
     except FileNotFoundError:
@@ -209,5 +209,5 @@ def _was_replaced(file: TextIO, path: Path) -> bool:
         return False
 
 
-def _finite(value: object) -> float:
+def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
