@@ -40,7 +40,7 @@ def deadline_exceeded(request: ChatRequest, seconds: float, record: CallRecord) 
     failures = tuple(record.failures)
     before = f"; before that: {failures[-1]}" if failures else ""
     error = DeadlineExceeded(
-        f"{request.model}: the call did not finish within its deadline of {seconds:.3g} s{before}",
+        f"{request.model}: the call did not finish within its deadline of {round(seconds, 2):.3g} s{before}",
         model=request.model,
         attempts=record.requests + (0 if record.waiting else 1),
     )

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Protocol, cast
+from types import FunctionType, MethodType
+from typing import Any, Literal, Protocol, cast
 
 import httpx2
 import openai
+from openai._types import RequestOptions
 from pydantic import BaseModel
 
 from safechat.call.clients import SDKClient, copied, has_own_pool, key_header, key_in_use
@@ -39,6 +42,15 @@ class ChunkStream(Protocol):
 Chunks = tuple[ChunkStream, Mapping[str, str]]
 
 _END = object()
+_PATH = "/chat/completions"
+_SDK_FOLDER = os.path.dirname(openai.__file__)
+_FIRST = ("model", "stream", "service_tier", "messages")  # of the body; then by name
+_OPTIONS: dict[str, Literal["headers", "params", "extra_json", "timeout"]] = {
+    "extra_headers": "headers",
+    "extra_query": "params",
+    "extra_body": "extra_json",
+    "timeout": "timeout",
+}
 
 
 def strict_schema(model: type[BaseModel]) -> Mapping[str, object]:
@@ -61,8 +73,8 @@ class Endpoint:
         """One request, one answer. A thread that nobody waits for any more ends after `seconds`."""
         client = self._here()
         if isinstance(client, openai.AsyncOpenAI):
-            response = await client.chat.completions.with_raw_response.create(**cast(Any, arguments))
-            return response.http_response.content, _lowered(response.http_response.headers)
+            response = await _sent(client, arguments)
+            return response.content, _lowered(response.headers)
         if isinstance(client, openai.OpenAI):
             expires = time.monotonic() + seconds
             return await in_thread(lambda: _read_whole(client, arguments, expires))
@@ -72,7 +84,7 @@ class Endpoint:
         """One request, its answer in chunks. Closing the iterator closes the connection."""
         client = self._here()
         if isinstance(client, openai.AsyncOpenAI):
-            stream: Any = await client.chat.completions.create(**cast(Any, arguments))
+            stream = await _opened(client, arguments)
             return _Chunks(stream, stream.close), _lowered(stream.response.headers)
         if isinstance(client, openai.OpenAI):
             blocking: Any = await in_thread(
@@ -144,6 +156,49 @@ class _Plain:
         return self._create(**{**arguments, "extra_headers": headers})
 
 
+async def _sent(client: openai.AsyncOpenAI, arguments: Arguments) -> httpx2.Response:
+    """The HTTP answer to one request. By `client.post`, the SDK's documented way for raw requests, which
+    skips a walk over all messages; by `create` where a tracing library has wrapped that."""
+    if not _is_the_sdks(client.chat.completions.create):
+        raw = await client.chat.completions.with_raw_response.create(**cast(Any, arguments))
+        return cast(httpx2.Response, raw.http_response)
+    body, options = _request(arguments)
+    return await client.post(_PATH, cast_to=httpx2.Response, body=body, options=options)
+
+
+async def _opened(client: openai.AsyncOpenAI, arguments: Arguments) -> openai.AsyncStream[Any]:
+    """The stream that answers one request, in the same way. Its chunks are the decoded JSON."""
+    if not _is_the_sdks(client.chat.completions.create):
+        stream = await client.chat.completions.create(**cast(Any, arguments))
+        return cast("openai.AsyncStream[Any]", stream)
+    body, options = _request(arguments)
+    return await client.post(
+        _PATH, cast_to=object, body=body, options=options, stream=True, stream_cls=openai.AsyncStream[object]
+    )
+
+
+def _is_the_sdks(create: Callable[..., object]) -> bool:
+    """Whether nothing has been wrapped around the SDK's own method, on the class or on the instance."""
+    if type(create) is not MethodType or type(create.__func__) is not FunctionType:
+        return False  # wrapt's objects pass for both
+    return create.__func__.__code__.co_filename.startswith(_SDK_FOLDER)
+
+
+def _request(arguments: Arguments) -> tuple[dict[str, object], RequestOptions]:
+    """The arguments of `create` as those of `post`: the body, in the order in which `create` writes it,
+    and what is not part of it."""
+    body: dict[str, object] = {name: arguments[name] for name in _FIRST if name in arguments}
+    options: RequestOptions = {"security": {"bearer_auth": True}}
+    for name in sorted(arguments.keys() - body.keys()):
+        value = arguments[name]
+        option = _OPTIONS.get(name)
+        if option is None:
+            body[name] = value
+        elif value is not None or option == "timeout":
+            options[option] = cast(Any, value)
+    return body, options
+
+
 async def _called(client: object, arguments: Arguments) -> object:
     create = cast(Any, client).chat.completions.create
     if inspect.iscoroutinefunction(create) or asyncio.iscoroutinefunction(create):
@@ -203,4 +258,4 @@ class _ThreadChunks:
 
 
 def _lowered(headers: httpx2.Headers) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers.raw}

@@ -28,7 +28,7 @@ _LONGEST_WAITING = 0.25  # seconds; a consumer who lets a piece wait longer is b
 
 
 class _Pipe:
-    """Lives in the wrapper's loop."""
+    """A call under way, and its pieces that wait to be taken. For the wrapper's loop, all but `abandon`."""
 
     def __init__(self, call: Call) -> None:
         self._call = call

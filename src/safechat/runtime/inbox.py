@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+_here = threading.local()
 _MOST_AT_ONCE = 200  # things; then the loop gets to its other work
 
 
@@ -25,17 +26,36 @@ class Inbox(Generic[T]):
         self._handle = handle
         self._things: deque[T] = deque()
         self._is_awake = False
+        self._is_closed = False
 
-    def put(self, thing: T) -> None:
-        """From any thread. Nothing happens where the loop has ended."""
+    def put(self, thing: T) -> bool:
+        """From any thread. False where the loop has ended, or the inbox is closed: it is not handled."""
         self._things.append(thing)
-        self._wake()
+        return self._taken_back(thing) if self._is_closed else self._wake()
 
-    def _wake(self) -> None:
+    def close(self) -> None:
+        """Handle all that is there, now, and nothing that comes later. In the loop."""
+        self._is_closed = True
+        while self._things:
+            self._handle(self._things.popleft())
+
+    def _taken_back(self, thing: T) -> bool:
+        """What came while `close` was at work has been handled by it, or is still there."""
+        try:
+            self._things.remove(thing)
+        except ValueError:
+            return True
+        return False
+
+    def _wake(self) -> bool:
         if not self._is_awake:
             self._is_awake = True
-            with suppress(RuntimeError):  # the loop has ended, and all that was in it
+            try:
                 self._loop.call_soon_threadsafe(self._work)
+            except RuntimeError:  # the loop has ended, and all that was in it
+                self._is_awake = False
+                return False
+        return True
 
     def _work(self) -> None:
         self._is_awake = False  # first, so that what comes from now on wakes the loop again
@@ -43,3 +63,16 @@ class Inbox(Generic[T]):
             self._handle(self._things.popleft())
         if self._things:
             self._wake()
+
+
+def inbox_here() -> Inbox[Callable[[], object]]:
+    """That of the event loop that runs in this thread. It calls what it gets."""
+    loop = asyncio.get_running_loop()
+    if getattr(_here, "loop", None) is not loop:
+        _here.loop, _here.inbox = loop, Inbox(loop, _call)
+    inbox: Inbox[Callable[[], object]] = _here.inbox
+    return inbox
+
+
+def _call(step: Callable[[], object]) -> None:
+    step()

@@ -14,12 +14,13 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
-from contextvars import Context
-from typing import Generic, Protocol, TypeVar, cast
+from contextvars import Context, copy_context
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import anyio
 from anyio.from_thread import BlockingPortal
 
+from safechat.runtime.inbox import inbox_here
 from safechat.runtime.process import begin_anew_after_fork, stop_at_exit
 
 T = TypeVar("T")
@@ -61,13 +62,12 @@ class OwnLoop(Generic[R]):
                 "this would wait for itself: it was called in the wrapper's own event loop; "
                 "use the async method there"
             )
-        future: Future[Outcome[T]] = running.portal.start_task_soon(contained, function, running.resident)
+        future: Future[Outcome[T]] = Future()
+        visit = Visit(running, function, future.set_result)
         try:
             return future.result().value()
-        except CancelledError:
-            raise RuntimeError("the client was closed while the call was under way") from None
         except BaseException:
-            future.cancel()
+            visit.cancel()
             raise
 
     async def run_async(self, function: Callable[[R], Awaitable[T]]) -> T:
@@ -75,11 +75,37 @@ class OwnLoop(Generic[R]):
         running = self._started()
         if self.is_current():
             return await function(running.resident)
+        if not runs_asyncio():
+            return await self._run_elsewhere(running, function)
+        inbox = inbox_here()
+        future: asyncio.Future[Outcome[T]] = asyncio.get_running_loop().create_future()
+        ended = asyncio.Event()
+
+        def arrive(outcome: Outcome[T]) -> None:
+            ended.set()
+            if not future.done():
+                future.set_result(outcome)
+
+        def return_with(outcome: Outcome[T]) -> None:
+            inbox.put(lambda: arrive(outcome))
+
+        visit = Visit(running, function, return_with)
+        try:
+            outcome = await future
+        except asyncio.CancelledError:
+            visit.cancel()
+            with anyio.CancelScope(shield=True):
+                await ended.wait()
+            raise
+        return outcome.value()
+
+    async def _run_elsewhere(self, running: _Running[R], function: Callable[[R], Awaitable[T]]) -> T:
+        """From an event loop that is not asyncio's."""
         try:
             outcome: Outcome[T] = await running.portal.call_async(contained, function, running.resident)
             return outcome.value()
         except CancelledError:
-            raise RuntimeError("the client was closed while the call was under way") from None
+            raise _closed() from None
 
     @property
     def closed(self) -> bool:
@@ -121,16 +147,19 @@ class _Running(Generic[R]):
     def __init__(self, build: Callable[[], R]) -> None:
         started: Future[tuple[BlockingPortal, R]] = Future()
         self._stop = asyncio.Event()
+        self.visits: set[asyncio.Task[Any]] = set()
 
         async def serve() -> None:
-            self._loop = asyncio.get_running_loop()
+            self.loop = asyncio.get_running_loop()
             resident = build()
+            self.inbox = inbox_here()
             if not started.set_running_or_notify_cancel():
                 return  # nobody waits for it any more
             async with BlockingPortal() as portal:
                 started.set_result((portal, resident))
                 await self._stop.wait()
                 await portal.stop(cancel_remaining=True)
+            await self._end_visits()
             await resident.aclose()
 
         def run() -> None:
@@ -153,23 +182,81 @@ class _Running(Generic[R]):
                 f"the client's event loop did not start within {_LONGEST_START:g} s: its thread does not run"
             ) from None
 
+    async def _end_visits(self) -> None:
+        self.inbox.close()
+        for task in self.visits:
+            task.cancel()
+        if self.visits:
+            await asyncio.wait(self.visits)
+
     def stop(self, wait: bool) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._stop.set)
+            self.loop.call_soon_threadsafe(self._stop.set)
         except RuntimeError:
             return  # the loop has ended already
         if wait and threading.current_thread() is not self.thread:
             self.thread.join()
 
 
-def check_asyncio(what: str) -> None:
-    """Raise RuntimeError where no event loop of asyncio runs (under trio, say); `what` needs one."""
+class Visit(Generic[T]):
+    """`function(resident)` in the wrapper's loop, for a caller elsewhere, with its context variables.
+
+    `return_with` is called once with the outcome, in the wrapper's loop.
+    """
+
+    def __init__(
+        self,
+        running: _Running[R],
+        function: Callable[[R], Awaitable[T]],
+        return_with: Callable[[Outcome[T]], object],
+    ) -> None:
+        self._inbox = running.inbox
+        loop = running.loop
+        self._task: asyncio.Task[Outcome[T]] | None = None
+        context = copy_context()
+
+        def end(task: asyncio.Task[Outcome[T]]) -> None:
+            running.visits.discard(task)
+            return_with(Outcome(None, _closed()) if task.cancelled() else task.result())
+
+        def begin() -> None:
+            task = loop.create_task(contained(function, running.resident), context=context)
+            running.visits.add(task)
+            task.add_done_callback(end)
+            self._task = task
+
+        if not self._inbox.put(begin):
+            raise _closed()
+
+    def cancel(self) -> None:
+        """End it, from any thread. It has an outcome all the same."""
+
+        def cancel() -> None:
+            if self._task is not None:
+                self._task.cancel()
+
+        self._inbox.put(cancel)
+
+
+def _closed() -> RuntimeError:
+    return RuntimeError("the client was closed while the call was under way")
+
+
+def runs_asyncio() -> bool:
+    """Whether an event loop of asyncio runs in this thread; not so under trio."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
+        return False
+    return True
+
+
+def check_asyncio(what: str) -> None:
+    """Raise RuntimeError where no event loop of asyncio runs; `what` needs one."""
+    if not runs_asyncio():
         raise RuntimeError(
             f"{what} needs an event loop of asyncio, and none is running here; elsewhere use generate_async"
-        ) from None
+        )
 
 
 class Outcome(Generic[T]):

@@ -56,3 +56,43 @@ def test_an_inbox_whose_loop_has_ended_takes_things_and_does_nothing() -> None:
     inbox = asyncio.run(make())
     inbox.put(1)
     assert handled == []
+
+
+async def test_a_closed_inbox_has_handled_what_was_there_and_refuses_the_rest() -> None:
+    handled: list[int] = []
+    inbox: Inbox[int] = Inbox(asyncio.get_running_loop(), handled.append)
+    assert inbox.put(1)
+    inbox.close()
+    assert handled == [1]
+    assert not inbox.put(2)
+    await asyncio.sleep(0)
+    assert handled == [1]
+
+
+async def test_nothing_that_was_accepted_is_lost_when_an_inbox_closes() -> None:
+    handled: list[int] = []
+    inbox: Inbox[int] = Inbox(asyncio.get_running_loop(), handled.append)
+    accepted: list[int] = []
+    begun = threading.Event()
+
+    def put_until_refused() -> None:
+        number = 0
+        while inbox.put(number):
+            accepted.append(number)
+            number += 1
+            if number == 100:
+                begun.set()
+
+    thread = threading.Thread(target=put_until_refused)
+    thread.start()
+    begun.wait()
+    inbox.close()
+    thread.join()
+    assert handled == accepted
+
+
+def test_an_inbox_whose_loop_has_ended_says_so() -> None:
+    async def make() -> Inbox[int]:
+        return Inbox(asyncio.get_running_loop(), print)
+
+    assert not asyncio.run(make()).put(1)

@@ -93,11 +93,15 @@ def test_without_a_file_descriptor_left_a_call_fails_and_later_ones_work() -> No
 import os, resource, signal
 from fakes import AsyncFake
 from safechat import ChatClientWrapper
-signal.alarm(50)
-soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-highest = max(int(name) for name in os.listdir("/dev/fd"))
+signal.alarm(80)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+taken = []
+try:
+    while True:
+        taken.append(os.dup(0))
+except OSError:
+    pass
 chat = ChatClientWrapper(AsyncFake())
-resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
 for _ in range(2):
     try:
         chat.generate("a")
@@ -105,7 +109,8 @@ for _ in range(2):
         pass
     else:
         raise AssertionError("there were descriptors left")
-resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+for descriptor in taken:
+    os.close(descriptor)
 assert chat.generate("a").text == "a"
 chat.close()
 """)
