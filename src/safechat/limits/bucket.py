@@ -31,46 +31,50 @@ class Bucket:
 
     def change(self, per_minute: float) -> None:
         """Go on at another rate, also for the one who waits already. What was taken stays taken."""
-        self._empty_limiter()
+        self._empty_limiter(clock.now())
         self._begin(per_minute)
 
     async def take(self, amount: float) -> None:
         """Wait for `amount`. Cancelled, it keeps nothing."""
-        self._leak()
+        now = clock.now()
+        self._leak(now)
         self._owed += amount
         try:
             while self._owed > 0:
-                is_held = clock.now() < self._owed_at
-                if is_held and self._level() + self._owed <= self._size:
+                is_held = now < self._owed_at
+                if is_held and self._level(now) + self._owed <= self._size:
                     return  # there is room: what is owed leaks from the end of the hold on
                 piece = min(self._size, self._owed)
-                if is_held or not self._limiter.has_capacity(piece):
+                if is_held or self._level(now) + piece > self._size:
                     await self._wait_for_piece(piece)
+                    now = clock.now()
                 else:
-                    await self._take_piece(piece)
+                    await self._take_piece(piece, now)
         except BaseException:
             self.settle(-amount)
             raise
 
     def wait_for(self, amount: float) -> float:
         """Seconds until `amount` would be there, if nobody else took any."""
-        self._leak()
-        missing = self._level() + self._owed + amount - self._size
-        return max(0.0, self._owed_at - clock.now()) + missing / self._rate if missing > 0 else 0.0
+        now = clock.now()
+        self._leak(now)
+        missing = self._level(now) + self._owed + amount - self._size
+        return max(0.0, self._owed_at - now) + missing / self._rate if missing > 0 else 0.0
 
     def settle(self, difference: float) -> None:
         """`difference` more units were used than taken; below 0, fewer, and they are given back."""
-        if self._waiting is not None or self._level() > 0:
-            self._empty_limiter()
+        now = clock.now()
+        if self._waiting is not None or self._empty_at > now:
+            self._empty_limiter(now)
         else:
-            self._leak()
+            self._leak(now)
         self._owed += difference
 
     def hold_until(self, when: float) -> None:
         """From `when` on, amounts go one by one, without a burst before the first."""
         now = clock.now()
         is_held = self._owed_at > now  # by a refusal before this one: a burst is taken once
-        self._empty_limiter()
+        self._empty_limiter(now)
         if not is_held:
             self._owed = max(0.0, self._owed - self._rate * (when - now)) + self._size - 1
         self._owed_at = max(self._owed_at, when)
@@ -84,10 +88,11 @@ class Bucket:
         finally:
             self._waiting = None
 
-    async def _take_piece(self, piece: float) -> None:
+    async def _take_piece(self, piece: float, now: float | None = None) -> None:
+        """`now` is given where the limiter has room, so that this does not wait."""
         await self._limiter.acquire(piece)
         self._owed -= piece
-        self._empty_at = max(self._empty_at, clock.now()) + piece / self._rate
+        self._empty_at = max(self._empty_at, clock.now() if now is None else now) + piece / self._rate
 
     def _begin(self, per_minute: float) -> None:
         self.per_minute = per_minute
@@ -95,23 +100,23 @@ class Bucket:
         self._size = 1 + self._rate * _BURST_SECONDS
         self._limiter = AsyncLimiter(self._size, self._size / self._rate)
 
-    def _empty_limiter(self) -> None:
+    def _empty_limiter(self, now: float) -> None:
         """From now on all that was taken is owed, in front of a new limiter."""
-        self._leak()
-        self._owed += self._level()
-        self._empty_at = clock.now()
+        self._leak(now)
+        self._owed += self._level(now)
+        self._empty_at = now
         self._begin(self.per_minute)
         if self._waiting is not None:
             self._waiting.reschedule(0)
             self._waiting = None  # one that expires already must not be rescheduled
 
-    def _leak(self) -> None:
+    def _leak(self, now: float) -> None:
         """What is owed leaks when the limiter is empty, and nobody waits to put it in."""
-        since, now = max(self._owed_at, self._empty_at), clock.now()
-        if self._waiting is None and now > since:
+        since = max(self._owed_at, self._empty_at)
+        if now > since and self._waiting is None:
             if self._owed > 0:
                 self._owed = max(0.0, self._owed - self._rate * (now - since))
             self._owed_at = now
 
-    def _level(self) -> float:
-        return max(0.0, self._empty_at - clock.now()) * self._rate
+    def _level(self, now: float) -> float:
+        return max(0.0, self._empty_at - now) * self._rate
