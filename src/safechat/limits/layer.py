@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from safechat.errors import ChatError, RateLimited
 from safechat.limits.quota import Quota, Quotas, RateLimits, Reservation
-from safechat.limits.tokens import TokenEstimator, billed_tokens
+from safechat.limits.tokens import TokenEstimator, billed_tokens, used_tokens
 from safechat.log.events import UNLOGGED, event
 from safechat.log.record import call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
@@ -46,8 +46,7 @@ class Limited:
                 if isinstance(error, RateLimited):
                     quota.refused(reservation, error)
                 raise
-            if reply.usage is not None:
-                reservation.settle(reply.usage.total_tokens)
+            reservation.settle(used_tokens(reply.usage, reservation.tokens))
             self._estimator.learn(request, reply)
             quota.answered(reservation, reply.headers)
             return reply

@@ -9,6 +9,7 @@ import pytest
 
 from limited_apis import Server, Streaming, limited, of_tokens, read
 from safechat import ChatReply, ChatRequest, Usage, errors
+from safechat.limits.tokens import used_tokens
 from virtual_time import now, run
 
 A_MINUTE = 6000  # tokens
@@ -79,6 +80,28 @@ def test_a_429_gives_its_tokens_back() -> None:
 def test_an_error_with_usage_costs_what_the_answer_counted() -> None:
     error = errors.EmptyReply("empty", status=200, usage=Usage(1000, 500, 1500))
     assert wait_after_error(error) == pytest.approx(15, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"), [(None, 50), (Usage(), 50), (Usage(700, 300), 1000), (Usage(1, 1, 2), 2)]
+)
+def test_what_was_used_is_what_the_api_counted_or_else_what_was_reserved(
+    usage: Usage | None, tokens: int
+) -> None:
+    assert used_tokens(usage, reserved=50) == tokens
+
+
+def test_an_answer_without_a_count_keeps_its_tokens() -> None:
+    server = Server(usage=Usage())
+
+    async def main() -> float:
+        layer = limited(server, tokens_per_minute=A_MINUTE)
+        await layer(of_tokens(3000))
+        started = now()
+        await layer(of_tokens(3000))
+        return now() - started
+
+    assert run(main()) == pytest.approx(30, rel=0.02)
 
 
 def test_answers_that_are_cut_run_at_the_limit() -> None:
