@@ -78,7 +78,7 @@ class Gate:
 
     def closed_for(self) -> float:
         """Seconds until the gate opens; 0 if it is open."""
-        return max(0.0, self._opens_at - clock.now())
+        return max(0.0, self._opens_at - clock.now()) if self._opens_at else 0.0  # most never close
 
     def close_until(self, when: float, too_late: Callable[[float], Exception]) -> None:
         """Let nobody in before `when`. A waiter whose deadline comes earlier gets `too_late(seconds)`."""

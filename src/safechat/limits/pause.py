@@ -54,5 +54,6 @@ class Pause:
 
     def check(self, request: ChatRequest) -> None:
         """Raise RateLimited for a call whose deadline comes before the end of the pause."""
-        if request.deadline is not None and self.left() > request.deadline - clock.now():
-            raise paused(request.model, self.left())
+        left = self.left()
+        if left and request.deadline is not None and left > request.deadline - clock.now():
+            raise paused(request.model, left)
