@@ -9,6 +9,7 @@ the three, and serves its smallest waiter first. Not here: whose turn it is (gat
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from safechat.runtime import clock
@@ -65,8 +66,11 @@ class Bucket:
         self._level.rate = per_minute / 60
         self._level.size = 1 + self._level.rate * _BURST_SECONDS
 
-    async def take(self, amount: float) -> None:
-        """Wait for `amount`. Cancelled, it keeps nothing."""
+    async def take(self, amount: float, check: Callable[[], None] = lambda: None) -> None:
+        """Wait for `amount`. `check` is called when something has changed meanwhile, and may raise.
+
+        Cancelled, or where `check` raises, it keeps nothing.
+        """
         self.settle(amount)
         try:
             while (wait := self.wait_for(0)) > 0:
@@ -74,6 +78,7 @@ class Bucket:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._changed.wait()
+                        check()
         except BaseException:
             self.settle(-amount)
             raise
@@ -91,3 +96,4 @@ class Bucket:
     def hold_until(self, when: float) -> None:
         """From `when` on, amounts go one by one, without a burst before the first."""
         self._level.hold(when, clock.now())
+        self._changed.set()
