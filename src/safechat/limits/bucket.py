@@ -9,6 +9,7 @@ taken in pieces. It takes nothing back and keeps its rate: so what is not in it 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from aiolimiter import AsyncLimiter
@@ -34,8 +35,11 @@ class Bucket:
         self._empty_limiter(clock.now())
         self._begin(per_minute)
 
-    async def take(self, amount: float) -> None:
-        """Wait for `amount`. Cancelled, it keeps nothing."""
+    async def take(self, amount: float, check: Callable[[], None] = lambda: None) -> None:
+        """Wait for `amount`. `check` is called when something has changed meanwhile, and may raise.
+
+        Cancelled, or where `check` raises, it keeps nothing.
+        """
         now = clock.now()
         self._leak(now)
         self._owed += amount
@@ -47,6 +51,7 @@ class Bucket:
                 piece = min(self._size, self._owed)
                 if is_held or self._level(now) + piece > self._size:
                     await self._wait_for_piece(piece)
+                    check()
                     now = clock.now()
                 else:
                     await self._take_piece(piece, now)

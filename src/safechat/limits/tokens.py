@@ -121,11 +121,12 @@ def used_tokens(usage: Usage | None, reserved: float) -> float:
     return usage.total_tokens or usage.prompt_tokens + usage.completion_tokens or reserved
 
 
-def billed_tokens(error: ChatError, reserved: float) -> float:
+def billed_tokens(error: ChatError, reserved: float, *, begun: bool = False) -> float:
     """The tokens that a failed call has used, as far as one can know. What was sent and was not refused may
-    be billed."""
+    be billed; an answer that had `begun` was not refused, whatever broke it off."""
     refused = isinstance(error, RateLimited) or (error.status is not None and 400 <= error.status < 500)
-    return used_tokens(error.usage, 0 if refused or not error.sent else reserved)
+    free = not error.sent or (refused and not begun)
+    return used_tokens(error.usage, 0 if free else reserved)
 
 
 def answer_budget(request: ChatRequest) -> int | None:

@@ -124,6 +124,33 @@ def test_answers_that_are_cut_run_at_the_limit() -> None:
     assert used == pytest.approx(60_000, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    "error", [errors.RateLimited("429", status=429), errors.RequestRejected("400", status=400)]
+)
+def test_a_stream_that_an_error_breaks_off_keeps_its_tokens(error: errors.ChatError) -> None:
+    """An event `error` in a stream has a status too; but what came before it is billed."""
+    server = BrokenOff({}, error=error, first=0.1, seconds=1)
+
+    async def main() -> float:
+        layer = limited(server, tokens_per_minute=A_MINUTE)
+        return await wait_after(layer, of_tokens(A_MINUTE // 2, on_piece=read))
+
+    assert run(main()) == pytest.approx(30, abs=2.5)
+
+
+class BrokenOff(Streaming):
+    """The first stream ends with the error."""
+
+    def __init__(self, *args: Any, error: errors.ChatError, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.error = error
+
+    async def work(self, request: ChatRequest) -> None:
+        await super().work(request)
+        if request.on_piece is not None:
+            raise self.error
+
+
 async def wait_after_cancelling(server: Server, **fields: Any) -> float:
     """Seconds that a call of 1,000 tokens waits after one that was under way has been cancelled."""
     layer = limited(server, tokens_per_minute=A_MINUTE, concurrency=1)
