@@ -1,7 +1,7 @@
 """The checks of what a caller gives: one function for each rule, before anything is sent.
 
 Every check raises a TypeError or ValueError that says what is wrong, and how it should be. Not here:
-what only the SDK knows of its clients (call/clients.py), its parameters (call/endpoint.py).
+what only the SDK knows, of its clients and of the parameters that they take (call/clients.py).
 """
 
 from __future__ import annotations
@@ -132,12 +132,18 @@ def check_rate(name: str, rate: object) -> float:
 
 def check_count(name: str, count: object, *, zero: bool = False) -> int:
     """`count`, if it is a whole number of at least 1; with `zero`, 0 is allowed too."""
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise TypeError(f"{name} must be an int, not {_type_name(count)}: {_short(count)}")
+    number = check_int(name, count)
     least = 0 if zero else 1
-    if count < least:
-        raise ValueError(f"{name} must be at least {least}, not {count!r}")
-    return count
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, not {number!r}")
+    return number
+
+
+def check_int(name: str, number: object) -> int:
+    """`number`, if it is a whole number."""
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise TypeError(f"{name} must be an int, not {_type_name(number)}: {_short(number)}")
+    return number
 
 
 def check_model(model: object) -> str:

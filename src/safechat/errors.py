@@ -41,7 +41,7 @@ from typing import ClassVar
 
 from safechat.usage import Usage
 
-NO_FIT = "schema_mismatch"  # the `code` of such an error
+NO_FIT = "schema_mismatch"  # the `code` of an answer that does not fit the caller's schema
 
 
 class ChatError(Exception):

@@ -35,7 +35,7 @@ Stop = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """How patient, how fast and how careful; `keys` gives the API keys."""
+    """What a wrapper was set up with, apart from its clients and models. `keys` gives the API keys."""
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     limits: RateLimits = field(default_factory=RateLimits)
@@ -45,7 +45,7 @@ class Policies:
 
     def for_another_client(self) -> Policies:
         """Limits set by hand are those of the client's own quota, and its keys are its own. Another
-        endpoint has other ones: it tells its limits in its headers, and its client has a key."""
+        endpoint names its limits in its headers, and its client has a key."""
         limits = replace(self.limits, requests_per_minute=None, tokens_per_minute=None)
         return replace(self, limits=limits, keys=None)
 
@@ -95,7 +95,7 @@ class Layers:
 
     @classmethod
     def build(cls, client: object, fallbacks: Sequence[tuple[object, str]], policies: Policies) -> Self:
-        """For the client, and for each other one among the fallbacks."""
+        """For the client, and for every other client among the fallbacks."""
         telemetry = _telemetry()
         calls: dict[int, OpenAICall] = {}
         handlers: dict[int, Handler] = {}

@@ -26,6 +26,7 @@ from safechat.call.schema import parse_reply, response_format
 from safechat.call.translate import translate
 from safechat.errors import ChatError, ConnectionFailed, RequestTimedOut
 from safechat.messages import ChatReply, ChatRequest
+from safechat.runtime import clock
 
 T = TypeVar("T")
 
@@ -89,7 +90,6 @@ class OpenAICall:
     async def _receive(self, chunked: Chunked, request: ChatRequest) -> None:
         """Takes all chunks. The clock runs while the next one is awaited, and rests while the consumer takes
         a piece. A connection that breaks after the finish_reason takes nothing of the answer away."""
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(request.timeout) as limit:
                 chunks, headers = await self._adapted(request, self._endpoint.stream)
@@ -100,7 +100,7 @@ class OpenAICall:
                             continue  # a keep-alive, or an empty chunk in its place: the clock runs on
                         limit.reschedule(None)
                         await chunked.deliver()
-                        limit.reschedule(loop.time() + request.timeout)
+                        limit.reschedule(clock.now() + request.timeout)
         except Exception as exception:
             failure = self._translated(exception, request)
             if not (chunked.finished and isinstance(failure, ConnectionFailed | RequestTimedOut)):
@@ -139,7 +139,7 @@ async def attempt(
     """
 
     async def answered() -> ChatReply:
-        """In a frame of its own: an answer may quote the key, and this frame is in the traceback below."""
+        """In its own frame: an answer may quote the key, and this frame is in the traceback below."""
         answer, headers = await send(request)
         return read(answer, request, headers)
 

@@ -80,7 +80,7 @@ def translate(exception: Exception, request: ChatRequest) -> ChatError:
     if isinstance(exception, RuntimeError) and "loop" in text:
         return ConnectionFailed(
             f"{model}: {text}. The client's connections belong to another event loop: "
-            "give the wrapper an http_client of its own, or none",
+            "give the wrapper its own http_client, or none",
             model=model,
         )
     for known, error in _EXCEPTIONS:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic, TypeVar
 
-from safechat.checks import check_count
+from safechat.checks import check_count, check_int
 from safechat.client.dispatch import Call
 from safechat.errors import DeadlineExceeded, QueueFull
 from safechat.layers import Layers
@@ -158,9 +158,7 @@ class Workers:
         From now on the job's deadline runs.
         """
         self._check_open()
-        if isinstance(priority, bool) or not isinstance(priority, int):
-            raise TypeError(f"priority must be an int, not {type(priority).__name__}: {priority!r}")
-        await self._queue.put(job, priority, wait=wait)
+        await self._queue.put(job, check_int("priority", priority), wait=wait)
         if not self._is_open:
             self._queue.remove(job)  # its room is for the next submitter, who then learns the same
         self._check_open()

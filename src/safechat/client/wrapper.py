@@ -243,7 +243,7 @@ class ChatClientWrapper:
         """The answers to many prompts, in their order, by `workers` calls at once.
 
         An answer comes as soon as it is there and it is its turn. `prompts` is pulled
-        at most `2 * workers` ahead of the answers, in a thread of its own with the
+        at most `2 * workers` ahead of the answers, in its own thread with the
         caller's context variables, so what belongs to one thread (a sqlite3
         connection) is opened inside the generator. What `prompts` raises is raised
         after the answers to the prompts before.

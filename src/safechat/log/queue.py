@@ -42,7 +42,7 @@ class Output(Protocol):
 
 
 class QueueHandler(logging.Handler):
-    """Keeps every record as it is at this moment, and writes it to `output` in a thread of its own.
+    """Keeps every record as it is at this moment, and writes it to `output` in its own thread.
 
     With `content` the log wants prompts and answers.
     """

@@ -1,9 +1,9 @@
-"""The wrapper's own event loop, on a thread of its own.
+"""The wrapper's own event loop, in its own thread.
 
 One loop for all callers means one limiter, one connection pool and one breaker,
 whoever calls, from whichever thread or loop. It starts at the first call, ends
 at `close`, at the program's end, or with the wrapper; after a fork the child
-starts one of its own. Context variables and cancellation cross the hop (about
+starts another. Context variables and cancellation cross the hop (about
 50 µs). What belongs to a loop (limiter, connections) is built in it, and anew
 after a fork. Not here: what is built (layers.py).
 """
@@ -170,7 +170,7 @@ class _Running(Generic[R]):
                     raise
                 started.set_exception(exception)
 
-        # A context of its own: the loop must not live in that of its first caller.
+        # In a new context: the loop must not live in that of its first caller.
         self.thread = threading.Thread(target=Context().run, args=(run,), name="safechat-loop", daemon=True)
         self.thread.start()
         try:
