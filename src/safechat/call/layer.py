@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import date
 from typing import TypeVar
 
 import anyio
@@ -54,8 +55,9 @@ class OpenAICall:
         """Where its requests go; None for a client that is not the SDK's."""
         return self._endpoint.base_url()
 
-    async def models(self, timeout: float) -> list[str]:
-        """The models that the API lists, by name. Raises ChatError."""
+    async def models(self, timeout: float) -> dict[str, date | None]:
+        """The models that the API lists, with the day of their shutdown, where it gives one. Raises
+        ChatError."""
         request = ChatRequest((), "models", timeout=timeout)
         try:
             with anyio.fail_after(timeout):
