@@ -123,7 +123,9 @@ class OpenAICall:
 
     def _translated(self, exception: Exception, request: ChatRequest) -> ChatError:
         self._endpoint.remember_keys()  # they may have changed since the client was made
-        return translate(exception, request)
+        error = translate(exception, request)
+        error.base_url = self.base_url
+        return error
 
 
 async def attempt(
