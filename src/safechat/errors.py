@@ -63,6 +63,7 @@ class ChatError(Exception):
     retryable: bool = False
     falls_back: bool = False
     sent: bool = True
+    base_url: str | None = None  # of the API that failed; None for a client that is not the SDK's
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import date
 from types import FunctionType, MethodType
 from typing import Any, Literal, Protocol, cast
 
@@ -24,8 +25,10 @@ from openai._types import RequestOptions
 from pydantic import BaseModel
 
 from safechat.call.clients import SDKClient, copied, has_own_pool, key_header, key_in_use
+from safechat.call.fields import field
 from safechat.redact import remember
 from safechat.runtime.threads import in_thread
+from safechat.shutdowns import shutdown_day
 
 Arguments = Mapping[str, object]
 Answer = tuple[object, Mapping[str, str]]  # the body, or the object made of it; the HTTP headers
@@ -99,13 +102,17 @@ class Endpoint:
             return _ThreadChunks(iter(chunks), getattr(chunks, "close", None)), {}
         raise TypeError(f"a {type(chunks).__name__} in place of a stream")
 
-    async def models(self) -> list[str]:
-        """The names of the models that an SDK client's API lists."""
+    async def models(self) -> dict[str, date | None]:
+        """The models that an SDK client's API lists, with the day of their shutdown where it gives one."""
         client = self._here()
         if isinstance(client, openai.AsyncOpenAI):
-            return [model.id async for model in client.models.list()]
+            return {
+                model.id: shutdown_day(field(model, "shutdown_date")) async for model in client.models.list()
+            }
         listing = cast(openai.OpenAI, client).models
-        return await in_thread(lambda: [model.id for model in listing.list()])
+        return await in_thread(
+            lambda: {model.id: shutdown_day(field(model, "shutdown_date")) for model in listing.list()}
+        )
 
     def base_url(self) -> str | None:
         """Where the client's requests go; None for one that is not the SDK's."""

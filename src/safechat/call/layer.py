@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import date
 from typing import TypeVar
 
 import anyio
@@ -55,8 +56,9 @@ class OpenAICall:
         """Where its requests go; None for a client that is not the SDK's."""
         return self._endpoint.base_url()
 
-    async def models(self, timeout: float) -> list[str]:
-        """The models that the API lists, by name. Raises ChatError."""
+    async def models(self, timeout: float) -> dict[str, date | None]:
+        """The models that the API lists, with the day of their shutdown, where it gives one. Raises
+        ChatError."""
         request = ChatRequest((), "models", timeout=timeout)
         try:
             with anyio.fail_after(timeout):
@@ -121,7 +123,9 @@ class OpenAICall:
 
     def _translated(self, exception: Exception, request: ChatRequest) -> ChatError:
         self._endpoint.remember_keys()  # they may have changed since the client was made
-        return translate(exception, request)
+        error = translate(exception, request)
+        error.base_url = self.base_url
+        return error
 
 
 async def attempt(

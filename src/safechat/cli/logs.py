@@ -22,6 +22,7 @@ from safechat.cost import CostSum
 
 # How many of the slowest calls a summary lists.
 _SLOWEST = 5
+_TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
 # The logarithm of a bucket's width: percentiles are right to within 1 %.
 _STEP = math.log(1.01)
 
@@ -84,6 +85,7 @@ class LogSummary:
             case "chat.attempt_failed":
                 status = f" {line['status']}" if line.get("status") else ""
                 self.errors[f"{line.get('model')}: {line.get('kind')}{status}"] += 1
+                self._add_tokens(line)
             case "keys.stale":
                 self.errors[f"{line.get('source')}: {line.get('kind')}"] += 1
             case "chat.retry":
@@ -125,17 +127,20 @@ class LogSummary:
         self.answered += outcome == "ok"
         latency = _number(line.get("latency_ms"))
         self.latencies.add(latency)
-        for name in ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"):
-            self.tokens[name] += int(_number(line.get(name)))
-        counted = (
-            int(_number(line.get(name))) for name in ("prompt_tokens", "completion_tokens", "cached_tokens")
-        )
-        self.costs.add(str(line.get("host")), str(line.get("answered_by")), *counted)
+        self._add_tokens(line)
         slow = (latency, str(line.get("call_id")), str(line.get("model")))
         if len(self.slowest) < _SLOWEST:
             heapq.heappush(self.slowest, slow)
         else:
             heapq.heappushpop(self.slowest, slow)
+
+    def _add_tokens(self, line: LogLine) -> None:
+        """Those of an answer. One that failed is billed too: its tokens are in `chat.attempt_failed`."""
+        counts = {name: int(_number(line.get(name))) for name in _TOKENS if name in line}
+        if counts:
+            self.tokens.update(counts)
+            prompt, completion, cached = (counts.get(name, 0) for name in _TOKENS[:3])
+            self.costs.add(str(line.get("host")), str(line.get("answered_by")), prompt, completion, cached)
 
 
 def parse_line(text: str) -> LogLine | None:

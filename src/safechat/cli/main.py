@@ -1,7 +1,8 @@
 """The `safechat` command. Not imported by the package: it needs the extra `[cli]`.
 
 Answers go to stdout. Errors go to stderr, as one line, with an exit status that is not 0. Not here: the
-checks of `doctor` (doctor.py), reading a log (logs.py), what its screens look like (screens.py).
+checks of `doctor` (doctor.py), what is known of a model (models.py), reading a log (logs.py), what screens
+look like (screens.py).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Annotated
 
 from safechat.cli.doctor import examine
 from safechat.cli.logs import LogSummary, call_timeline, follow_lines
+from safechat.cli.models import examine_models
 from safechat.cli.terminal import for_stream, visible
 from safechat.client.wrapper import ChatClientWrapper
 from safechat.errors import ChatError
@@ -28,7 +30,7 @@ try:
     from rich.live import Live
     from rich.text import Text
 
-    from safechat.cli.screens import summary_screen, timeline_screen
+    from safechat.cli.screens import models_screen, summary_screen, timeline_screen
 except ImportError:
     sys.exit("the safechat command needs its extra: pip install 'safechat[cli]'")
 
@@ -107,19 +109,31 @@ def logs(
 def doctor() -> None:
     """Check everything that a call needs: settings, Vault, login, key, API, model."""
     console = Console()
-    marks = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]?[/]"}
+    marks = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]![/]"}
 
     async def no_check_failed() -> bool:
         passed = True
         async for check in examine():
             console.print(f"{marks[check.ok]:<14} [bold]{check.name}[/]: ", end="")
-            console.print(Text(visible(check.result)))
+            console.print(Text(visible(check.result)), soft_wrap=True)
             if check.ok is not True and check.advice:
-                console.print(Text(f"      → {check.advice}"))
+                console.print(Text(f"      → {check.advice}"), soft_wrap=True)
             passed = passed and check.ok is not False
         return passed
 
     if not asyncio.run(no_check_failed()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def models(as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False) -> None:
+    """Show when the configured models are shut down. Exit status 1 from 14 days before."""
+    configured = asyncio.run(examine_models())
+    if as_json:
+        typer.echo(_as_json([model.to_dict() for model in configured]))
+    else:
+        Console().print(models_screen(configured), soft_wrap=True)
+    if any(model.ok is False for model in configured):
         raise typer.Exit(1)
 
 

@@ -363,7 +363,7 @@ def test_an_azure_client_keeps_its_address(server: Wire) -> None:
 
 def test_the_repr_shows_settings_and_no_client() -> None:
     with ChatClientWrapper(openai.OpenAI(api_key=KEY), timeout=5) as chat:
-        assert repr(chat) == "ChatClientWrapper(model='gpt-5-mini', timeout=5, deadline=60)"
+        assert repr(chat) == "ChatClientWrapper(model='gpt-6.1-terra', timeout=5, deadline=60)"
 
 
 def test_from_env_reads_the_environment(server: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
