@@ -25,9 +25,6 @@ from safechat import (
     RetryPolicy,
 )
 
-KINDS = ("async", "sync")
-
-
 @pytest.fixture(scope="module")
 def running() -> Iterator[LLMockServer]:
     with LLMockServer() as server:
@@ -44,10 +41,9 @@ def server(running: LLMockServer) -> LLMockServer:
     return running
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=SDK_KINDS)
 def chat(request: pytest.FixtureRequest, server: LLMockServer) -> Iterator[ChatClientWrapper]:
-    kind = openai.AsyncOpenAI if request.param == "async" else openai.OpenAI
-    client = kind(base_url=server.base_url(), api_key="sk-test-0123456789")
+    client = make_client(request.param, server.base_url())
     with ChatClientWrapper(client, timeout=20, retry=RetryPolicy(base=0.2)) as wrapper:
         yield wrapper
 

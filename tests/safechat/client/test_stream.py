@@ -16,7 +16,7 @@ from typing import Any
 import openai
 import pytest
 
-from clients import KEY, once
+from clients import SDK_KINDS, make_client, once
 from safechat import (
     ChatClientWrapper,
     ChatError,
@@ -32,6 +32,7 @@ from safechat import (
     ServerError,
     TruncatedReply,
 )
+from sse import CHUNKED, http_chunk
 from wire import Peer, Wire, http, wire
 
 HEAD = (
@@ -64,24 +65,25 @@ def repeated(part: bytes, seconds: float, times: int) -> list[bytes | float]:
 
 def says(*parts: bytes | float, ends: str = "close") -> Callable[[Peer], None]:
     """A server that says these parts; a number is a pause in seconds."""
+    is_reset = ends == "reset"
 
     def script(peer: Peer) -> None:
-        peer.say(HEAD)
+        peer.say(CHUNKED if is_reset else HEAD)
         for part in parts:
             if isinstance(part, bytes):
-                peer.say(part)
+                peer.say(http_chunk(part) if is_reset else part)
             elif peer.pause(part):
                 return
-        peer.reset() if ends == "reset" else peer.close()
+        peer.reset() if is_reset else peer.close()
 
     return script
 
 
 def client_of(kind: str, server: Wire) -> object:
-    return (openai.AsyncOpenAI if kind == "async" else openai.OpenAI)(api_key=KEY, base_url=server.base_url)
+    return make_client(kind, server.base_url)
 
 
-sdk = pytest.mark.parametrize("kind", ["async", "sync"])
+sdk = pytest.mark.parametrize("kind", SDK_KINDS)
 
 
 def drained(chat: ChatClientWrapper, **options: Any) -> tuple[list[str], ChatError | None]:
