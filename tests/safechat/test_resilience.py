@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import openai
 import pytest
 from llmock.chaos import StreamChaos
 from llmock.ratelimit import LimitSettings
@@ -13,6 +12,7 @@ from llmock.scenarios import Behavior, Delay, Fail, SlowFirstToken, StreamFault
 from llmock.testing import LLMockServer
 from llmock.verdict import Verdict, judge
 
+from clients import KEY, SDK_KINDS, make_client
 from safechat import (
     AuthenticationFailed,
     ChatClientWrapper,
@@ -24,6 +24,7 @@ from safechat import (
     RequestRejected,
     RetryPolicy,
 )
+
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[LLMockServer]:
@@ -140,7 +141,7 @@ def test_a_small_quota_that_others_have_used_up_is_waited_for(
 ) -> None:
     server.state.limiter.configure(LimitSettings(rpm=120))
     for _ in range(121):
-        server.state.limiter.admit("openai", "Bearer sk-test-0123456789", 1)
+        server.state.limiter.admit("openai", f"Bearer {KEY}", 1)
     assert chat.generate("Merhaba").text
     verdict(server).assert_ok(strict=True)
 

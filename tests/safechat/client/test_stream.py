@@ -13,10 +13,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from types import SimpleNamespace
 from typing import Any
 
-import openai
 import pytest
 
-from clients import SDK_KINDS, make_client, once
+from clients import KEY, SDK_KINDS, make_client, once
 from safechat import (
     ChatClientWrapper,
     ChatError,
