@@ -8,12 +8,8 @@ import time
 
 import pytest
 
+from fakes import eventually
 from safechat.runtime.threads import Abandoned, Threads, in_thread
-
-
-async def eventually_over(thread: threading.Thread) -> None:
-    while thread.is_alive():
-        await asyncio.sleep(0.01)
 
 
 async def test_no_more_threads_run_than_there_are_places() -> None:
@@ -102,7 +98,7 @@ async def test_a_thread_that_nobody_waits_for_is_ended_after_its_time(
 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(in_thread(never_ends, seconds=0.05), 0.05)
-    await eventually_over(threads[0])
+    await eventually(lambda: not threads[0].is_alive())
     assert len(raised) == (2 if stubborn else 1)
 
 
@@ -120,8 +116,7 @@ async def test_a_thread_without_a_time_limit_is_left_alone(monkeypatch: pytest.M
         await asyncio.wait_for(in_thread(work), 0.02)
     await asyncio.sleep(0.05)
     release.set()
-    while not ended:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: bool(ended))
     assert ended == ["by itself"]
 
 
@@ -139,6 +134,5 @@ async def test_what_a_late_thread_returns_is_given_to_unwanted() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     release.set()
-    while not late:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: bool(late))
     assert late == ["late"]
