@@ -8,6 +8,7 @@ the clients themselves (clients.py).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from importlib.util import find_spec
 from types import FunctionType
@@ -17,9 +18,11 @@ import httpcore2
 import httpx2
 import openai
 
-# The kinds of proxy, by the scheme of its address, that aiohttp's transport serves. It knows no SOCKS, and
-# for a proxy that speaks TLS itself it would need TLS in TLS: docs.aiohttp.org, 'Proxy support'.
-_PROXIES_OF_AIOHTTP = ("http",)
+_PROXY_NAMES = ("http", "https", "all")  # of HTTP_PROXY, HTTPS_PROXY, ALL_PROXY
+
+# The addresses of proxies that aiohttp serves. It knows no SOCKS, for a proxy that speaks TLS itself it would
+# need TLS in TLS (docs.aiohttp.org, 'Proxy support'), and it takes a password in Latin-1 letters only.
+_PROXY_OF_AIOHTTP = re.compile(r"(http://)?[^@/]+/?", re.IGNORECASE)
 
 # What a mock of httpx2 replaces: pytest-httpx2 the second, others the first.
 _WAYS_OUT = (
@@ -49,10 +52,5 @@ def comes_from(folder: str, function: Callable[..., object]) -> bool:
 def _aiohttp_serves() -> bool:
     if find_spec("aiohttp") is None:
         return False
-    proxies = {name: address for name, address in getproxies().items() if name in ("http", "https", "all")}
-    return all(_scheme(address) in _PROXIES_OF_AIOHTTP for address in proxies.values())
-
-
-def _scheme(address: str) -> str:
-    scheme, separator, _ = address.partition("://")
-    return scheme.lower() if separator else "http"
+    proxies = {name: address for name, address in getproxies().items() if name in _PROXY_NAMES}
+    return all(_PROXY_OF_AIOHTTP.fullmatch(address) for address in proxies.values())
