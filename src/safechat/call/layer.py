@@ -36,12 +36,12 @@ class OpenAICall:
     """Sends a request through `client` and reads the answer, whole or, with `on_piece`, as a stream.
 
     `client` is OpenAI, AsyncOpenAI, one of their Azure subclasses, or any object with
-    `.chat.completions.create`; a synchronous one runs in a thread. With `keyed` the
-    layer Keyed gives each request its key.
+    `.chat.completions.create`; a synchronous one runs in at most `threads` threads at once.
+    With `keyed` the layer Keyed gives each request its key.
     """
 
-    def __init__(self, client: object, *, keyed: bool = False) -> None:
-        self._endpoint = Endpoint(client, keyed=keyed)
+    def __init__(self, client: object, *, keyed: bool = False, threads: int = 32) -> None:
+        self._endpoint = Endpoint(client, keyed=keyed, threads=threads)
         self._parameters = ParameterMemory()
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
