@@ -10,14 +10,20 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 from safechat.cli.doctor import examine
-from safechat.cli.logs import LogSummary, call_timeline, follow_lines
+from safechat.cli.logs import (
+    LogSummary,
+    call_timeline,
+    follow_lines,
+    oldest_first,
+    read_lines,
+    rotated_files,
+)
 from safechat.cli.models import examine_models
 from safechat.cli.terminal import for_stream, visible
 from safechat.client.wrapper import ChatClientWrapper
@@ -68,21 +74,28 @@ def ask(
 
 @app.command()
 def logs(
-    file: Annotated[Path, typer.Argument(help="A log that configure_logging wrote.")],
+    files: Annotated[list[Path], typer.Argument(help="Logs that configure_logging wrote; .gz too.")],
     call: Annotated[
         str | None, typer.Option("--call", metavar="ID", help="The timeline of one call.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while the log grows.")] = False,
+    rotated: Annotated[bool, typer.Option("--rotated", help="Also file.1, file.2.gz and so on.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
 ) -> None:
-    """Summarise the calls in a log, on one screen; or show one call."""
-    if not file.exists() and not follow:
-        raise ValueError(f"there is no file {file}")
+    """Summarise the calls in logs, on one screen; or show one call."""
+    if follow and (rotated or len(files) > 1):
+        raise ValueError("--follow is for one file")
+    for file in files:
+        if not file.exists() and not follow:
+            raise ValueError(f"there is no file {file}")
+    if rotated:
+        files = [other for file in files for other in (file, *rotated_files(file))]
+    files = oldest_first(dict.fromkeys(files))
     console = Console()
     if call is not None:
-        timeline = call_timeline(_lines(file), call)
+        timeline = call_timeline(read_lines(files), call)
         if not timeline:
-            raise ValueError(f"no call {call} in {file}")
+            raise ValueError(f"no call {call} in {', '.join(map(str, files))}")
         if as_json:
             typer.echo(_as_json([line for _, line in timeline]))
         else:
@@ -91,13 +104,13 @@ def logs(
     summary = LogSummary()
     if follow:
         with Live(console=console, auto_refresh=False) as live, suppress(KeyboardInterrupt):
-            for text in follow_lines(file):
+            for text in follow_lines(files[0]):
                 if text is not None:
                     summary.add(text)
                 else:
                     live.update(summary_screen(summary), refresh=True)
         return
-    for text in _lines(file):
+    for text in read_lines(files):
         summary.add(text)
     if as_json:
         typer.echo(_as_json(summary.to_dict()))
@@ -135,11 +148,6 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="For a program."
         Console().print(models_screen(configured), soft_wrap=True)
     if any(model.ok is False for model in configured):
         raise typer.Exit(1)
-
-
-def _lines(file: Path) -> Iterator[str]:
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        yield from lines
 
 
 def _reply_as_dict(reply: ChatReply) -> dict[str, object]:

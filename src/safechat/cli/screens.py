@@ -51,6 +51,8 @@ def summary_screen(summary: LogSummary) -> RenderableType:
             slow.add_row(_plain(call_id), f"{latency_ms:,.0f}", _plain(model))
         parts.append(slow)
     parts.append(Text(f"{summary.lines:,} lines, {summary.foreign:,} of them torn or foreign", "dim"))
+    if summary.lost:
+        parts.append(Text(f"{summary.lost:,} records were lost before they were written", "yellow"))
     return Group(*parts)
 
 
