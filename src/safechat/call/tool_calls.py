@@ -30,8 +30,9 @@ def as_tool_call(call: object) -> Mapping[str, object]:
 class StreamedCalls:
     """The tool calls of one streamed message.
 
-    An `id` that is new begins a new call, also where `index` repeats (Ollama:
-    github.com/QuantumNous/new-api/pull/2701) or is missing (Gemini: github.com/open-webui/computer/issues/224).
+    An `id` that is new begins a new call, also where `index` repeats
+    (github.com/QuantumNous/new-api/pull/2701) or is missing (Gemini:
+    github.com/open-webui/computer/issues/224).
     """
 
     def __init__(self) -> None:
@@ -49,10 +50,7 @@ class StreamedCalls:
 
     def _call_of(self, fragment: object) -> _Call:
         index, call_id = field(fragment, "index"), text_of(field(fragment, "id")) or ""
-        if isinstance(index, int):
-            call = self._at.get(index)
-        else:
-            call = self._calls[-1] if self._calls else None
+        call = self._at.get(index) if isinstance(index, int) else next(reversed(self._calls), None)
         if call is not None and call_id and call.id and call.id != call_id:
             call = next((known for known in self._calls if known.id == call_id), None)
         elif call is not None and not (call_id and call.id) and call.is_followed_by(fragment):
