@@ -22,7 +22,7 @@ import openai
 from safechat.call.chunks import Chunked
 from safechat.call.endpoint import Answer, Endpoint
 from safechat.call.parameters import ParameterMemory
-from safechat.call.reply import read_reply
+from safechat.call.reply import decode, read_reply, with_whole_body
 from safechat.call.schema import parse_reply, response_format
 from safechat.call.translate import translate
 from safechat.errors import ChatError, ConnectionFailed, RequestTimedOut
@@ -77,7 +77,10 @@ class OpenAICall:
         )
 
     def _read(self, answer: object, request: ChatRequest, headers: Mapping[str, str]) -> ChatReply:
-        reply = replace(read_reply(answer, request, headers), base_url=self.base_url)
+        completion = decode(answer, request)
+        reply = read_reply(completion, request, headers)
+        reply = with_whole_body(reply, completion, decoded=completion is not answer)
+        reply = replace(reply, base_url=self.base_url)
         return reply if request.parse is None else parse_reply(reply, request.parse)
 
     async def _streamed(self, request: ChatRequest) -> ChatReply:
