@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
+from safechat.assistant import answers_without_text, request_form
 from safechat.messages import Message
 from safechat.redact import redacted_start
 
@@ -73,6 +74,9 @@ def check_messages(messages: object) -> tuple[Message, ...]:
 
 def _check_message(number: int, message: object) -> Message:
     where = f"messages[{number}]"
+    if isinstance(message, BaseModel):  # of the SDK's own classes
+        fields = message.model_dump(mode="json", exclude_none=True, warnings=False)
+        message = request_form(fields) if fields.get("role") == "assistant" else fields
     if not isinstance(message, Mapping):
         raise TypeError(
             f"{where} must be a dict with role and content, not {_type_name(message)}: {_short(message)}"
@@ -83,8 +87,8 @@ def _check_message(number: int, message: object) -> Message:
     if not isinstance(role, str) or role not in ROLES:
         raise ValueError(f"{where} has an unknown role {role!r}; the API knows {', '.join(sorted(ROLES))}")
     content = message.get("content")
-    calls_tools = role == "assistant" and (message.get("tool_calls") or message.get("function_call"))
-    if content is None and not calls_tools:
+    needs_none = role == "assistant" and answers_without_text(message)
+    if content is None and not needs_none:
         raise ValueError(f"{where} has no content: {_short(message)}")
     if content is not None and not isinstance(content, str | list | tuple):
         raise TypeError(

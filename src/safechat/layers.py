@@ -102,7 +102,9 @@ class Layers:
         for other in (client, *(other for other, _ in fallbacks)):
             if id(other) not in calls:
                 own = policies if other is client else policies.for_another_client()
-                call = calls[id(other)] = OpenAICall(other, keyed=own.keys is not None)
+                call = calls[id(other)] = OpenAICall(
+                    other, keyed=own.keys is not None, threads=own.limits.concurrency
+                )
                 handlers[id(other)] = around_a_client(call, own, telemetry)
         targets = [Target(handlers[id(other)], model) for other, model in fallbacks]
         whole = around_all_clients(handlers[id(client)], targets, policies, telemetry)

@@ -51,7 +51,20 @@ _NEVER_CONNECTED = (
     ssl.SSLCertVerificationError,
 )
 
+# aiohttp's exceptions, by the name of the class or of its nearest base here: they may be what stands behind
+# one of httpx2, whose transport over aiohttp calls most of them a ConnectTimeout. The bool is `sent`.
+# By name, for aiohttp need not be installed: docs.aiohttp.org, 'Hierarchy of exceptions'.
+_AIOHTTP: dict[str, tuple[type[ChatError], bool]] = {
+    "ConnectionTimeoutError": (RequestTimedOut, False),
+    "ServerTimeoutError": (RequestTimedOut, True),
+    "ClientConnectorError": (ConnectionFailed, False),
+    "ClientHttpProxyError": (ConnectionFailed, False),
+    "ClientError": (ConnectionFailed, True),
+}
+
 _NO_KEY = re.compile(r"authentication method|missing credentials", re.I)
+# httpcore2's words and aiohttp's.
+_NO_HEADER = re.compile(r"Illegal header value|Potential header injection")
 
 
 def translate(exception: Exception, request: ChatRequest) -> ChatError:
@@ -71,7 +84,7 @@ def translate(exception: Exception, request: ChatRequest) -> ChatError:
     text = redact(_text(exception))
     if isinstance(exception, TypeError | openai.OpenAIError) and _NO_KEY.search(text):
         return AuthenticationFailed(f"{model}: the client has no API key", model=model, sent=False)
-    if "Illegal header value" in text:
+    if _NO_HEADER.search(text):
         return AuthenticationFailed(
             f"{model}: the client's API key holds a character that no header can carry; a line break?",
             model=model,
@@ -83,15 +96,33 @@ def translate(exception: Exception, request: ChatRequest) -> ChatError:
             "give the wrapper its own http_client, or none",
             model=model,
         )
+    if (of_aiohttp := _of_aiohttp(exception)) is not None:
+        cause, error, sent = of_aiohttp
+        return _unanswered(error, redact(_text(cause)), request, sent)
     for known, error in _EXCEPTIONS:
         if isinstance(exception, known):
-            if error is RequestTimedOut:
-                text = f"no whole answer within {request.timeout:g} s"
-            return error(f"{model}: {text}", model=model, sent=not _never_connected(exception))
+            return _unanswered(error, text, request, not _never_connected(exception))
     if isinstance(exception, openai.APIError):  # an error event in a stream: it has no status
         status = implied_status(read_error_body(exception.body)) or 500
         return api_error(exception.body, status, model, {})
     return ChatError(f"{model}: unexpected {text}", model=model)
+
+
+def _unanswered(error: type[ChatError], text: str, request: ChatRequest, sent: bool) -> ChatError:
+    if error is RequestTimedOut:
+        text = f"no whole answer within {request.timeout:g} s"
+    return error(f"{request.model}: {text}", model=request.model, sent=sent)
+
+
+def _of_aiohttp(exception: BaseException) -> tuple[BaseException, type[ChatError], bool] | None:
+    """The exception of aiohttp behind this one, and what it means: a class, and whether it was sent."""
+    cause: BaseException | None = exception
+    while cause is not None:
+        for base in type(cause).__mro__:
+            if base.__module__.startswith("aiohttp.") and (row := _AIOHTTP.get(base.__name__)):
+                return cause, *row
+        cause = cause.__cause__
+    return None
 
 
 def _never_connected(exception: BaseException) -> bool:

@@ -30,7 +30,7 @@ from safechat.messages import ChatReply, Messages
 from safechat.retry import RetryPolicy
 from safechat.settings import Settings, read_settings
 
-DEFAULT_MODEL = "gpt-5-mini"
+DEFAULT_MODEL = "gpt-6.1-terra"
 
 
 class ChatClientWrapper:

@@ -7,6 +7,7 @@ for the others. Not here: the waiting (gate.py), the call that goes alone (windo
 
 from __future__ import annotations
 
+from safechat.headers import Random, with_jitter
 from safechat.limits.gate import Gate
 from safechat.limits.refusal import paused
 from safechat.limits.window import Window
@@ -24,11 +25,12 @@ def guessed_pause(pauses: int) -> float:
 class Pause:
     """The pauses of one model, each of `longest` seconds at most."""
 
-    def __init__(self, model: str, gate: Gate, window: Window, longest: float) -> None:
+    def __init__(self, model: str, gate: Gate, window: Window, longest: float, random: Random) -> None:
         self._model = model
         self._gate = gate
         self._window = window
         self._longest = longest
+        self._random = random
         self._pauses = 0  # since the last answer
 
     def answered(self) -> None:
@@ -45,14 +47,19 @@ class Pause:
         """Nobody goes for `asked` seconds, or only one call goes after the longest time."""
         if asked > self._longest:
             self._window.probe()
-        until = clock.now() + clock.seconds(min(asked, self._longest))
+        until = clock.now() + clock.seconds(with_jitter(min(asked, self._longest), self._random))
         self._gate.close_until(until, lambda seconds: paused(self._model, seconds))
 
     def left(self) -> float:
         """Seconds until it is over; 0 where there is none."""
         return self._gate.closed_for()
 
+    def outlasts(self, request: ChatRequest) -> bool:
+        """Whether the call's deadline comes before the end of the pause."""
+        left = self.left()
+        return left > 0 and request.deadline is not None and left > request.deadline - clock.now()
+
     def check(self, request: ChatRequest) -> None:
         """Raise RateLimited for a call whose deadline comes before the end of the pause."""
-        if request.deadline is not None and self.left() > request.deadline - clock.now():
+        if self.outlasts(request):
             raise paused(request.model, self.left())

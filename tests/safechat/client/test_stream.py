@@ -13,10 +13,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from types import SimpleNamespace
 from typing import Any
 
-import openai
 import pytest
 
-from clients import KEY, once
+from clients import KEY, SDK_KINDS, make_client, once
 from safechat import (
     ChatClientWrapper,
     ChatError,
@@ -43,10 +42,10 @@ def repeated(part: bytes, seconds: float, times: int) -> list[bytes | float]:
 
 
 def client_of(kind: str, server: Wire) -> object:
-    return (openai.AsyncOpenAI if kind == "async" else openai.OpenAI)(api_key=KEY, base_url=server.base_url)
+    return make_client(kind, server.base_url)
 
 
-sdk = pytest.mark.parametrize("kind", ["async", "sync"])
+sdk = pytest.mark.parametrize("kind", SDK_KINDS)
 
 
 def drained(chat: ChatClientWrapper, **options: Any) -> tuple[list[str], ChatError | None]:
