@@ -49,7 +49,7 @@ class Limited:
                 reservation.settle(billed_tokens(error, reservation.tokens, begun=reservation.landed))
                 if isinstance(error, RateLimited):
                     quota.refused(reservation, error)
-                    error.place_kept = quota.goes_again(request)
+                    error.place_kept = quota.keeps_place(request, error)
                 raise
             reservation.settle(used_tokens(reply.usage, reservation.tokens))
             self._estimator.learn(request, reply)

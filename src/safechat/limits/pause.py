@@ -54,12 +54,13 @@ class Pause:
         """Seconds until it is over; 0 where there is none."""
         return self._gate.closed_for()
 
-    def outlasts(self, request: ChatRequest) -> bool:
-        """Whether the call's deadline comes before the end of the pause."""
-        left = self.left()
-        return left > 0 and request.deadline is not None and left > request.deadline - clock.now()
+    def fits(self, request: ChatRequest, asked: float | None) -> bool:
+        """Whether a call that was asked to wait has time for it, waiting switched off or not."""
+        wait = max(self.left(), min(asked or 0.0, self._longest))
+        return request.deadline is None or wait <= request.deadline - clock.now()
 
     def check(self, request: ChatRequest) -> None:
         """Raise RateLimited for a call whose deadline comes before the end of the pause."""
-        if self.outlasts(request):
-            raise paused(request.model, self.left())
+        left = self.left()
+        if left and request.deadline is not None and left > request.deadline - clock.now():
+            raise paused(request.model, left)

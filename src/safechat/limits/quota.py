@@ -158,9 +158,9 @@ class Quota:
         if self._requests.bucket is not None:
             self._requests.bucket.hold_until(clock.now() + self._pause.left())
 
-    def goes_again(self, request: ChatRequest) -> bool:
-        """Whether the call may be sent again after the pause: then its retry waits here, before others."""
-        return not self._pause.outlasts(request)
+    def keeps_place(self, request: ChatRequest, error: RateLimited) -> bool:
+        """Whether the refused call has time for the pause: then its retry waits here, before others."""
+        return self._pause.fits(request, error.retry_after)
 
     async def _take(self, request: ChatRequest, tokens: int) -> Reservation | None:
         """All that the call needs, in order; None, and nothing, where it has to give way to those that
@@ -204,8 +204,7 @@ class Quota:
                     raise too_large(request.model, least, per_minute)
                 tokens = max(least, int(believed))
         self._pause.check(request)
-        wait = self._wait(tokens, first=request.attempt > 1)
-        if wait > left:
+        if left < math.inf and (wait := self._wait(tokens, first=request.attempt > 1)) > left:
             raise too_late(request.model, wait, left)
         return tokens
 
