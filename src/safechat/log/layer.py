@@ -44,6 +44,12 @@ class Logged:
             return reply
 
 
+def log_cancelled(request: ChatRequest, seconds: float) -> None:
+    """Log the `chat.call` of a call that was cancelled after `seconds`, before it came to any layer."""
+    with log_context(call_id=secrets.token_hex(8)):
+        log_call(logging.WARNING, request, time.perf_counter() - seconds, outcome="cancelled")
+
+
 def log_call(level: int, request: ChatRequest, started: float, *, outcome: str, **fields: object) -> None:
     """Log `chat.call`. `started` is the call's beginning, on time.perf_counter's clock."""
     event(

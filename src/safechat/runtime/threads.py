@@ -21,8 +21,10 @@ async def in_thread(function: Callable[[], T], *, unwanted: Callable[[T], object
     """The result of `function()`, run with the caller's context variables.
 
     A cancelled caller goes on at once; the function runs to its own end, and
-    what it returns or raises then is dropped, or given to `unwanted`.
+    what it returns or raises then is dropped, or given to `unwanted`. Where the caller is cancelled at the
+    moment of the call, the function does not run.
     """
+    await asyncio.sleep(0)
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
     context = contextvars.copy_context()
