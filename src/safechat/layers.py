@@ -110,11 +110,13 @@ class Layers:
         whole = around_all_clients(handlers[id(client)], targets, policies, telemetry)
         return cls(whole, tuple(calls.values()), policies.keys)
 
-    async def answer(self, request: ChatRequest, deadline: float) -> ChatReply:
-        """The call; `deadline` is in seconds from now."""
+    async def answer(self, request: ChatRequest, deadline: float, *, began: float | None = None) -> ChatReply:
+        """The call; `deadline` is in seconds from `began`, on the loop's clock, or from now."""
         started = clock.now()
-        with call_record(new=True):
-            reply = await self.handler(replace(request, deadline=started + deadline))
+        with call_record(new=True) as record:
+            if began is not None:
+                record.began = began
+            reply = await self.handler(replace(request, deadline=record.began + deadline))
         return replace(reply, latency=clock.now() - started)
 
     def attach(self, stop: Stop) -> Callable[[], None]:

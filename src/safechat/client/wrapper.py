@@ -307,7 +307,7 @@ class ChatClientWrapper:
     async def aclose(self) -> None:
         """`close` for an event loop, which it does not block. It closes in a cancelled task, too."""
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self.dispatcher.close)
+            await self.dispatcher.aclose()
 
     def __enter__(self) -> Self:
         return self

@@ -26,7 +26,7 @@ from safechat.usage import Usage
 class CallRecord:
     """The failures of one call, in their order; how many requests they took, and what those cost.
 
-    It `began` at that moment on the event loop's clock.
+    `began` is on the event loop's clock: the moment from which the call's deadline counts.
     """
 
     failures: list[ChatError] = field(default_factory=list)

@@ -42,6 +42,7 @@ class Threads:
         seconds: float = math.inf,
     ) -> T:
         """`in_thread`, as soon as there is a place."""
+        await asyncio.sleep(0)
         await self._places.acquire()
         try:
             thread = _Thread(function, unwanted, self._places.release)
@@ -60,8 +61,10 @@ async def in_thread(
     """The result of `function()`, run with the caller's context variables.
 
     A cancelled caller goes on at once; the function runs to its own end, or, after `seconds`, until
-    Abandoned is raised in it. What it returns or raises then is dropped, or given to `unwanted`.
+    Abandoned is raised in it. What it returns or raises then is dropped, or given to `unwanted`. Where
+    the caller is cancelled at the moment of the call, the function does not run.
     """
+    await asyncio.sleep(0)
     return await _Thread(function, unwanted, lambda: None).result(seconds)
 
 

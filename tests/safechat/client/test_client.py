@@ -239,6 +239,23 @@ async def test_leaving_by_a_cancelled_scope_closes_all_the_same() -> None:
     assert "safechat-loop" not in [thread.name for thread in threading.enumerate()]
 
 
+async def test_leaving_by_a_task_that_is_cancelled_again_and_again_closes_all_the_same() -> None:
+    chat = ChatClientWrapper(AsyncFake())
+
+    async def leave() -> None:
+        async with chat:
+            await chat.generate_async("a")
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(leave())
+    await eventually(lambda: "safechat-loop" in [thread.name for thread in threading.enumerate()])
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    assert chat.dispatcher.closed
+    await eventually(lambda: "safechat-loop" not in [thread.name for thread in threading.enumerate()])
+
+
 async def test_leaving_a_stream_and_a_queue_by_a_cancelled_scope_ends_their_calls() -> None:
     client = AsyncFake(seconds=60)
     async with ChatClientWrapper(client) as chat:
