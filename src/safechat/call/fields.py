@@ -23,12 +23,12 @@ def text_of(value: object) -> str | None:
 
 
 def items_of(value: object) -> Iterable[tuple[str, object]]:
-    """The fields of a dict or of an object, private ones left out."""
+    """The fields of a dict or of an object, private ones and a model's unset ones left out."""
     if isinstance(value, Mapping):
         return value.items()
-    fields: dict[str, object] = dict(getattr(value, "__dict__", {}))
+    fields: Mapping[str, object] = getattr(value, "__dict__", {})
     if isinstance(value, BaseModel):
-        fields |= value.model_extra or {}
+        fields = {name: fields.get(name) for name in value.model_fields_set} | (value.model_extra or {})
     return [(name, item) for name, item in fields.items() if not name.startswith("_")]
 
 
