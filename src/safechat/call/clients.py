@@ -108,7 +108,7 @@ def check_loop(client: SDKClient) -> None:
     if not isinstance(http_client, httpx2.AsyncClient):
         return
     loop = asyncio.get_running_loop()
-    transport = http_client._transport
+    transport = getattr(http_client, "_transport", None)
     session_loop = getattr(getattr(transport, "client", None), "_loop", loop)  # aiohttp's
     connections = getattr(getattr(transport, "_pool", None), "connections", ())
     owner = _loops.get(http_client)

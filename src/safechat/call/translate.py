@@ -90,15 +90,17 @@ def translate(exception: Exception, request: ChatRequest) -> ChatError:
             model=model,
             sent=False,
         )
-    if isinstance(exception, RuntimeError) and "loop" in text:
+    if "loop" in text and any(isinstance(one, RuntimeError) for one in (exception, exception.__cause__)):
         return ConnectionFailed(
             f"{model}: {text}. The client's connections belong to another event loop: "
             "give the wrapper an http_client of its own, or none",
             model=model,
+            retryable=False,
         )
     if (of_aiohttp := _of_aiohttp(exception)) is not None:
         cause, error, sent = of_aiohttp
-        return _unanswered(error, redact(_text(cause)), request, sent)
+        text = redact(f"Connection error. ({type(cause).__name__}: {cause})")
+        return _unanswered(error, text, request, sent)
     for known, error in _EXCEPTIONS:
         if isinstance(exception, known):
             return _unanswered(error, text, request, not _never_connected(exception))
