@@ -165,8 +165,8 @@ def has_twin(client: SDKClient) -> bool:
     return (
         type(client) in _TWINS
         and has_own_pool(client)
-        and client.workload_identity is None
-        and client._provider is None
+        and getattr(client, "workload_identity", None) is None
+        and getattr(client, "_provider", None) is None
         and is_the_sdks(client.chat.completions.create)
     )
 
