@@ -108,7 +108,7 @@ def check_loop(client: SDKClient) -> None:
     if not isinstance(http_client, httpx2.AsyncClient):
         return
     loop = asyncio.get_running_loop()
-    transport = http_client._transport
+    transport = getattr(http_client, "_transport", None)
     session_loop = getattr(getattr(transport, "client", None), "_loop", loop)  # aiohttp's
     connections = getattr(getattr(transport, "_pool", None), "connections", ())
     owner = _loops.get(http_client)
@@ -165,8 +165,8 @@ def has_twin(client: SDKClient) -> bool:
     return (
         type(client) in _TWINS
         and has_own_pool(client)
-        and client.workload_identity is None
-        and client._provider is None
+        and getattr(client, "workload_identity", None) is None
+        and getattr(client, "_provider", None) is None
         and is_the_sdks(client.chat.completions.create)
     )
 

@@ -26,7 +26,7 @@ from pydantic import BaseModel
 
 from safechat.call.clients import SDKClient, check_loop, copied, has_own_pool, is_the_sdks
 from safechat.call.fields import field
-from safechat.call.pool import httpx2_is_mocked
+from safechat.call.pool import httpx2_is_mocked, synchronous_httpx2_is_mocked
 from safechat.call.replaced import Replaced
 from safechat.redact import remember
 from safechat.runtime.threads import Threads
@@ -153,18 +153,20 @@ class Endpoint:
         return self._copy()
 
     def _copy(self, *, twin: bool = True) -> SDKClient:
-        """The copy that belongs to this event loop. While httpx2 is mocked it is one that goes by httpx2."""
+        """The copy that belongs to this event loop. While httpx2 is mocked it is one that goes by httpx2;
+        while only its synchronous half is, a synchronous client has no asynchronous twin."""
         client = cast(SDKClient, self._client)
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop, self._copies = loop, {}
         if not has_own_pool(client):
             check_loop(client)
-        kind = (httpx2_is_mocked(), twin)
+        mocked = httpx2_is_mocked()
+        kind = (mocked, twin and (mocked or not synchronous_httpx2_is_mocked()))
         copy = self._copies.get(kind)
         if copy is None:
             copy = self._copies[kind] = copied(
-                client, self._keyed, self._threads.run, mocked=kind[0], twin=twin
+                client, self._keyed, self._threads.run, mocked=kind[0], twin=kind[1]
             )
         return copy
 

@@ -24,11 +24,8 @@ _PROXY_NAMES = ("http", "https", "all")  # of HTTP_PROXY, HTTPS_PROXY, ALL_PROXY
 # need TLS in TLS (docs.aiohttp.org, 'Proxy support'), and it takes a password in Latin-1 letters only.
 _PROXY_OF_AIOHTTP = re.compile(r"(http://)?[^@/]+/?", re.IGNORECASE)
 
-# What a mock of httpx2 replaces: pytest-httpx2 the second, others the first.
-_WAYS_OUT = (
-    (httpx2.AsyncHTTPTransport, os.path.dirname(httpx2.__file__)),
-    (httpcore2.AsyncConnectionPool, os.path.dirname(httpcore2.__file__)),
-)
+_HTTPX2 = os.path.dirname(httpx2.__file__)
+_HTTPCORE2 = os.path.dirname(httpcore2.__file__)
 
 
 def new_pool(mocked: bool) -> httpx2.AsyncClient:
@@ -39,8 +36,20 @@ def new_pool(mocked: bool) -> httpx2.AsyncClient:
 
 
 def httpx2_is_mocked() -> bool:
-    """Whether a test, or a tracing library, has replaced the method by which httpx2 sends a request."""
-    return not all(comes_from(folder, owner.handle_async_request) for owner, folder in _WAYS_OUT)
+    """Whether a test, or a tracing library, has replaced the methods by which httpx2 sends a request:
+    pytest-httpx2 the second of the two, others the first."""
+    return not (
+        comes_from(_HTTPX2, httpx2.AsyncHTTPTransport.handle_async_request)
+        and comes_from(_HTTPCORE2, httpcore2.AsyncConnectionPool.handle_async_request)
+    )
+
+
+def synchronous_httpx2_is_mocked() -> bool:
+    """The same of its synchronous methods."""
+    return not (
+        comes_from(_HTTPX2, httpx2.HTTPTransport.handle_request)
+        and comes_from(_HTTPCORE2, httpcore2.ConnectionPool.handle_request)
+    )
 
 
 def comes_from(folder: str, function: Callable[..., object]) -> bool:

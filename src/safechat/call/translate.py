@@ -96,17 +96,19 @@ def translate(exception: Exception, request: ChatRequest) -> ChatError:
         return _header_error(value, model)
     if _comes_from_a_token_provider(exception):
         return KeyUnavailable(f"{model}: the client's token provider failed: {text}", model=model)
-    if isinstance(exception, RuntimeError) and "loop" in text:
+    if "loop" in text and any(isinstance(one, RuntimeError) for one in (exception, exception.__cause__)):
         return ConnectionFailed(
             f"{model}: {text}. The client's connections belong to another event loop: "
             "give the wrapper its own http_client, or none",
             model=model,
+            retryable=False,
         )
     if any(isinstance(cause, _CORRUPT) for cause in _causes(exception)):
         return MalformedReply(f"{model}: the body of the answer cannot be unpacked: {text}", model=model)
     if (of_aiohttp := _of_aiohttp(exception)) is not None:
         cause, error, sent = of_aiohttp
-        return _unanswered(error, redact(_text(cause)), request, sent)
+        text = redact(f"Connection error. ({type(cause).__name__}: {cause})")
+        return _unanswered(error, text, request, sent)
     for known, error in _EXCEPTIONS:
         if isinstance(exception, known):
             return _unanswered(error, text, request, not _never_connected(exception))

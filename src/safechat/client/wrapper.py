@@ -45,7 +45,8 @@ class ChatClientWrapper:
     failing model alone; limits that are not set follow the API's headers. `keys` gives
     the API key in place of the client's own (VaultKeys, EnvKeys); it is asked again when
     the API refuses a key, and its login is given back at the end. One wrapper serves all
-    threads and event loops of a program, and a copy of it is the wrapper itself.
+    threads and event loops of a program, and a copy of it is the wrapper itself; an
+    `http_client` of httpx that you made by hand belongs to one event loop, so to one wrapper.
 
         with ChatClientWrapper(OpenAI()) as chat:
             print(chat.generate("Merhaba"))

@@ -193,9 +193,13 @@ def test_a_server_that_hangs_up_in_place_of_an_answer_was_sent_the_request(end: 
     assert caught.value.sent
 
 
+def silent(peer: Peer) -> None:
+    peer.pause(30)
+
+
 @pytest.mark.usefixtures("transport")
 def test_a_server_that_never_answers_was_sent_the_request() -> None:
-    with wire(lambda peer: peer.pause(30)) as server:
+    with wire(silent) as server:
         with once(make_client("async", server.base_url), timeout=0.3) as chat:
             with pytest.raises(RequestTimedOut) as caught:
                 chat.generate("Merhaba")

@@ -24,7 +24,8 @@ STREAM = sends(ROLE, chunk("Mer"), chunk("haba"), chunk(finish="stop"), DONE)
 def traced(client: Any) -> list[object]:
     """Wraps `create` as langsmith.wrappers.wrap_openai does; the list gets what it returned."""
     results: list[object] = []
-    create = client.chat.completions.create
+    completions = client.chat.completions
+    create = completions.create
 
     if isinstance(client, openai.AsyncOpenAI):
 
@@ -34,7 +35,7 @@ def traced(client: Any) -> list[object]:
             results.append(result)
             return _chunks_async(result) if kwargs.get("stream") else result
 
-        client.chat.completions.create = acreate
+        completions.create = acreate
     else:
 
         @functools.wraps(create)
@@ -43,7 +44,7 @@ def traced(client: Any) -> list[object]:
             results.append(result)
             return _chunks(result) if kwargs.get("stream") else result
 
-        client.chat.completions.create = create_traced
+        completions.create = create_traced
     return results
 
 

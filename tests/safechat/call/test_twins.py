@@ -81,7 +81,6 @@ class Subclass(openai.OpenAI):
 
 
 IDENTITY: WorkloadIdentity = {
-    "client_id": "c",
     "identity_provider_id": "i",
     "service_account_id": "s",
     "provider": {"token_type": "jwt", "get_token": lambda: "t"},
