@@ -169,7 +169,9 @@ def _header_error(value: str, model: str) -> ChatError:
     """The API key holds what no header can carry, copied from a formatted page for example, or another
     header does."""
     character = _UNSENDABLE.search(value)
-    if character is None:
+    if not value:  # aiohttp refuses only these: CR, LF and NUL
+        what = "a line break"
+    elif character is None:
         what = "white space or a line break at one of its ends"
     else:
         what = "a line break" if character[0] in "\r\n" else f"the character {character[0]!r}"

@@ -214,6 +214,8 @@ async def test_no_session_is_left_open(
     def loops() -> int:
         return sum(thread.name == "safechat-loop" for thread in threading.enumerate())
 
+    gc.collect()  # what earlier tests have left
+    recwarn.clear()
     before = loops()
     with warnings.catch_warnings():
         warnings.simplefilter("always", ResourceWarning)

@@ -121,15 +121,16 @@ async def test_a_thread_without_a_time_limit_is_left_alone(monkeypatch: pytest.M
 
 
 async def test_what_a_late_thread_returns_is_given_to_unwanted() -> None:
-    release = threading.Event()
+    started, release = threading.Event(), threading.Event()
     late: list[str] = []
 
     def work() -> str:
+        started.set()
         assert release.wait(60)
         return "late"
 
     task = asyncio.create_task(in_thread(work, unwanted=late.append))
-    await asyncio.sleep(0)
+    await in_thread(started.wait)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
