@@ -19,6 +19,7 @@ import anyio
 from safechat.client.dispatch import Call, Dispatcher
 from safechat.errors import ChatError
 from safechat.layers import Layers
+from safechat.limits.slots import Slot, slot_here
 from safechat.messages import ChatReply
 from safechat.runtime import clock
 from safechat.runtime.loop import Outcome, contained
@@ -35,17 +36,25 @@ class _Pipe:
         self._pieces: deque[str] = deque()
         self._waiting_since = 0.0  # since when the first of the pieces is there
         self._moved = asyncio.Event()
+        self._slot: Slot | None = None
+        self._lent: Slot | None = None
         self._task: asyncio.Task[Outcome[ChatReply]] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def take(self, layers: Layers) -> list[str] | ChatReply:
-        """The pieces that have come since; at the end the reply. Raises what the call raises."""
+        """The pieces that have come since; at the end the reply. Raises what the call raises.
+
+        With them the consumer is busy, and may make a call of its own, until it comes for more.
+        """
         if self._task is None:
             self._loop = asyncio.get_running_loop()
             self._task = self._loop.create_task(self._run(layers))
             self._task.add_done_callback(lambda _: self._moved.set())
         elif self._loop is not asyncio.get_running_loop():
             raise RuntimeError("this stream belongs to the parent process: ask again after a fork")
+        if self._lent is not None:
+            lent, self._lent = self._lent, None
+            await lent.take_back()
         while not self._pieces and not self._task.done():
             self._moved.clear()
             await self._moved.wait()
@@ -53,6 +62,9 @@ class _Pipe:
             pieces = list(self._pieces)
             self._pieces.clear()
             self._moved.set()
+            if self._slot is not None:
+                self._lent = self._slot
+                self._lent.lend()
             return pieces
         if self._task.cancelled():
             raise self.closed()
@@ -85,6 +97,7 @@ class _Pipe:
         if not self._pieces:
             self._waiting_since = clock.now()
         self._pieces.append(piece)
+        self._slot = slot_here()
         self._moved.set()
 
     def _reads_ahead(self) -> bool:
