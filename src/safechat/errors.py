@@ -41,7 +41,7 @@ from typing import ClassVar
 
 from safechat.usage import Usage
 
-NO_FIT = "schema_mismatch"  # the `code` of such an error
+NO_FIT = "schema_mismatch"  # the `code` of an answer that does not fit the caller's schema
 
 
 class ChatError(Exception):
@@ -63,6 +63,7 @@ class ChatError(Exception):
     retryable: bool = False
     falls_back: bool = False
     sent: bool = True
+    base_url: str | None = None  # of the API that failed; None for a client that is not the SDK's
 
     def __init__(
         self,

@@ -3,7 +3,8 @@
 It waits between the attempts, longer each time and never past the call's deadline, and it stops where
 too many other calls retry as well. The loop is tenacity's. Not here: which errors can be helped (errors.py),
 how many retries all calls may make together (retry_budget.py), the pause of all callers after a 429
-(limits/quota.py), other models (fallback.py).
+(limits/pause.py), other models (fallback.py), why a stream is not tried again after its first piece
+(call/chunks.py).
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ from safechat.errors import ChatError
 from safechat.log.events import UNLOGGED, listen, log_context, log_fields
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.redact import redact, redacted_name
+from safechat.usage import Usage
 
 MODEL, ERROR = "gen_ai.request.model", "error.type"
 
@@ -134,18 +135,23 @@ class Telemetry:
             except BaseException as error:
                 kind = error.kind if isinstance(error, ChatError) else type(error).__qualname__
                 self._durations.record(time.perf_counter() - started, {**common, ERROR: kind})
+                if isinstance(error, ChatError):
+                    self._record_tokens(error.usage, error.model, common)
                 raise
             common["gen_ai.response.model"] = redacted_name(reply.model)
             self._durations.record(time.perf_counter() - started, common)
-            if reply.usage is not None:
-                for kind, count in (
-                    ("input", reply.usage.prompt_tokens),
-                    ("output", reply.usage.completion_tokens),
-                ):
-                    self._tokens.record(count, {**common, "gen_ai.token.type": kind})
+            self._record_tokens(reply.usage, reply.model, common)
             return reply
 
         return request
+
+    def _record_tokens(self, usage: Usage | None, model: str | None, common: Attributes) -> None:
+        """Those of one request. An answer that is of no use is billed as well."""
+        if usage is None:
+            return
+        attributes = {**common, "gen_ai.response.model": redacted_name(str(model))}
+        for kind, count in (("input", usage.prompt_tokens), ("output", usage.completion_tokens)):
+            self._tokens.record(count, {**attributes, "gen_ai.token.type": kind})
 
     def _on_event(self, level: int, name: str, fields: Mapping[str, Any]) -> None:
         """Put an event of the log into the metrics, and into the span of its call."""
@@ -213,12 +219,18 @@ def _set_outcome(span: Span, call: Mapping[str, Any]) -> None:
         "server.address": call.get("host"),
     }
     if not instrumented():  # else the inner span has them, and a sum would count them twice
-        attributes["gen_ai.usage.input_tokens"] = call.get("prompt_tokens")
-        attributes["gen_ai.usage.output_tokens"] = call.get("completion_tokens")
+        attributes["gen_ai.usage.input_tokens"] = _all_tokens(call, "prompt_tokens")
+        attributes["gen_ai.usage.output_tokens"] = _all_tokens(call, "completion_tokens")
     if call["outcome"] != "ok":
         attributes[ERROR] = call["outcome"]
         span.set_status(Status(StatusCode.ERROR, redact(str(call.get("error", call["outcome"])))))
     span.set_attributes(_attributes(attributes))
+
+
+def _all_tokens(call: Mapping[str, Any], name: str) -> int | None:
+    """The call's tokens, with those of the answers that failed; None where nothing was counted."""
+    counts = [call[field] for field in (name, f"failed_{name}") if field in call]
+    return sum(counts) if counts else None
 
 
 def _attributes(fields: Mapping[str, object]) -> Attributes:

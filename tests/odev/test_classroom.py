@@ -1,4 +1,4 @@
-"""The classroom's servers are real, behave as told, and never outlive whoever started them."""
+"""The classroom's servers are real, behave as they are asked to, and never outlive whoever started them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def create(api: ClassroomAPI, **arguments: object) -> object:
     return client.chat.completions.create(messages=messages, **arguments)  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize("model", ["gpt-5-mini", "gpt-5", "o3", "o4-mini"])
+@pytest.mark.parametrize("model", ["gpt-5-mini", "gpt-5", "gpt-6.1-terra", "o3", "o4-mini"])
 def test_reasoning_models_refuse_a_temperature_as_the_real_api_does(api: ClassroomAPI, model: str) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         create(api, model=model, temperature=0.7)
@@ -61,6 +61,36 @@ def test_reasoning_models_refuse_max_tokens_by_its_old_name(api: ClassroomAPI) -
     with pytest.raises(openai.BadRequestError) as caught:
         create(api, model="gpt-5-mini", max_tokens=5)
     assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "max_tokens")
+
+
+def models(api: ClassroomAPI) -> dict[str, object]:
+    """The models that it lists, with the day of their shutdown."""
+    listed = openai.OpenAI(base_url=api.base_url, api_key=api.key).models.list()
+    return {model.id: model.to_dict()["shutdown_date"] for model in listed}
+
+
+def test_the_list_of_models_gives_the_day_of_their_shutdown(api: ClassroomAPI) -> None:
+    assert models(api)["gpt-5-mini"] == "2026-12-11"
+    assert models(api)["gpt-6.1-terra"] is None
+
+
+def test_a_model_is_served_until_the_day_of_its_shutdown(api: ClassroomAPI) -> None:
+    api.settings(today="2026-12-10")
+    assert create(api, model="gpt-5-mini")
+    api.settings(today="2026-12-11")
+    with pytest.raises(openai.NotFoundError, match="`gpt-5-mini` has been deprecated") as caught:
+        create(api, model="gpt-5-mini")
+    assert caught.value.code == "model_not_found"
+    assert "gpt-5-mini" not in models(api)
+    assert create(api, model="gpt-6.1-terra")
+
+
+def test_a_reset_brings_the_models_back(api: ClassroomAPI) -> None:
+    before = models(api)
+    api.settings(today="2027-01-01", shutdown_dates={"gpt-6.1-terra": "2027-01-01"})
+    assert models(api) != before
+    api.reset()
+    assert models(api) == before
 
 
 def test_a_wrong_key_is_a_401_that_does_not_show_it(api: ClassroomAPI) -> None:
@@ -80,7 +110,7 @@ def test_a_wrong_key_is_a_401_that_does_not_show_it(api: ClassroomAPI) -> None:
         (Fault("drip", seconds=0.2), RequestTimedOut),
         (Fault("hang"), RequestTimedOut),
     ],
-    ids=lambda each: each.kind if isinstance(each, Fault) else "",
+    ids=lambda fault: fault.kind if isinstance(fault, Fault) else "",
 )
 def test_a_fault_is_met_once_and_counted(
     api: ClassroomAPI, chat: ChatClientWrapper, fault: Fault, expected: type[Exception]

@@ -29,7 +29,7 @@ UNSAFE = {
     "no credit left": "openai.RateLimitError",
     "503, twice": "TypeError",
     "429, wait 1 s": "TypeError",
-    "the model is gone": "openai.NotFoundError",
+    "the model is gone": "openai.NotFoundError: Error code: 404 - The model `gpt-5-mini` has been deprecated",
     "HTML from a proxy": "AttributeError",
     "a cut connection": "openai.APIConnectionError",
 }

@@ -24,8 +24,8 @@ ROWS = (
     ("checks",),
     ("messages",),
     ("errors",),
-    ("redact", "headers", "cost", "settings"),
-    ("usage", "runtime"),
+    ("assistant", "redact", "headers", "cost", "settings"),
+    ("usage", "runtime", "shutdowns"),
 )
 RANKS = {room: rank for rank, row in enumerate(ROWS) for room in row}
 TOP = ("safechat", "safechat.testing")  # the way in, and what tests of other programs use: above all rooms

@@ -118,7 +118,7 @@ def test_parameters_reach_the_client_and_none_is_added() -> None:
     assert first["model"] == "gpt-4o"
     assert (first["temperature"], first["max_completion_tokens"], first["timeout"]) == (0.2, 5, 7.0)
     assert set(second) == {"model", "messages", "timeout"}
-    assert second["model"] == "gpt-5-mini"
+    assert second["model"] == "gpt-6.1-terra"
 
 
 REPLIES = {

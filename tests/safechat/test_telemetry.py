@@ -27,7 +27,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from clients import KEY
 from generated import around, fewer, literal, shaped
 from safechat import BreakerPolicy, ChatReply, ChatRequest, RateLimits, RetryPolicy, ServerError, Usage
-from safechat.errors import ChatError
+from safechat.errors import ChatError, EmptyReply
 from safechat.fallback import Fallback, Target
 from safechat.limits.layer import Limited
 from safechat.log.events import UNLOGGED, event
@@ -200,6 +200,24 @@ async def test_each_request_is_measured_by_the_conventions_names(seen: Seen) -> 
         ({**answered, "gen_ai.token.type": "input"}, 1),
         ({**answered, "gen_ai.token.type": "output"}, 1),
     ]
+
+
+async def test_the_tokens_of_an_answer_that_failed_are_counted(seen: Seen) -> None:
+    failure = EmptyReply("no text", model="a-2026", usage=Usage(7, 2, 9))
+    await seen.layers(failure, REPLY)(REQUEST)
+    answered = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "a",
+        "gen_ai.response.model": "a-2026",
+    }
+    assert seen.points("gen_ai.client.token.usage") == [
+        ({**answered, "gen_ai.token.type": "input"}, 2),
+        ({**answered, "gen_ai.token.type": "output"}, 2),
+    ]
+    (span,) = seen.spans.get_finished_spans()
+    attributes = span.attributes or {}
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (16, 6)
 
 
 PLACES = ("error", "status", "model", "answered_by", "request_id", "event", "field")

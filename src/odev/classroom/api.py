@@ -37,7 +37,9 @@ class ClassroomAPI:
         self._post("/_llmock/scenario", {"behaviors": [{"type": type, **details}]})
 
     def settings(self, **settings: object) -> None:
-        """Change `refuses_temperature` (as reasoning models do) or `keys` (those that are accepted)."""
+        """Change `refuses_temperature` (as reasoning models do), `keys` (those that are accepted),
+        `shutdown_dates` (by model, as "2026-12-11"), or `today`, the day that the API lives on: it refuses
+        and does not list the models that are shut down by then. Without `today` none is."""
         self._post("/_odev/settings", settings)
 
     def reset(self) -> None:

@@ -1,8 +1,8 @@
 """What the classroom's API does and LLMock does not, as a small ASGI layer around LLMock.
 
-It accepts only the classroom's keys; refuses a `temperature` for gpt-5* and the
-o-series as the real API does; gives every answer a request id; and records the
-requests. It can fail as proxies and networks do: with a page of HTML, a body that
+It accepts only the classroom's keys; refuses a `temperature` for gpt-5*, gpt-6* and the
+o-series as the real API does, and a model that was shut down; gives every answer a
+request id; and records the requests. It can fail as proxies and networks do: with a page of HTML, a body that
 drips or breaks off, or no answer at all. It is controlled over HTTP, under /_odev, so
 that notebooks and scripts use the same way. Not here: the client for that (api.py).
 """
@@ -28,10 +28,20 @@ Kind = Literal["answer", "cut", "drip", "hang"]
 
 PAGE = "<html><head><title>Proxy</title></head><body><h1>Corporate proxy: please log in</h1></body></html>"
 
-# What /models lists; a request may name any other model.
-MODELS = ("gpt-5-mini", "gpt-5-nano", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini")
+# What /models lists, with the day on which it is shut down; a request may name any other model.
+# Source of the dates: https://developers.openai.com/api/docs/deprecations, read on 2026-11-25.
+MODELS: dict[str, str | None] = {
+    "gpt-6.1-terra": None,
+    "gpt-6-luna": None,
+    "gpt-5-mini": "2026-12-11",
+    "gpt-5-nano": "2026-12-11",
+    "gpt-4.1-mini": None,
+    "gpt-4o": None,
+    "gpt-4o-mini": None,
+}
 
-_REASONING = re.compile(r"^(gpt-5|o\d)")
+# gpt-6 too: github.com/akitaonrails/ai-memory/issues/851
+_REASONING = re.compile(r"^(gpt-[56]|o\d)")
 _CHAT = "/chat/completions"
 
 
@@ -64,11 +74,17 @@ class Request:
 
 @dataclass
 class FaultLayer:
-    """The ASGI app: `app` behind the faults. `faults` holds each fault with the requests that it has left."""
+    """The ASGI app: `app` behind the faults. `faults` holds each fault with the requests that it has left.
+
+    `shutdown_dates` are those of the models that it lists. A model whose day has come on `today` is refused
+    and not listed; while `today` is None, none is.
+    """
 
     app: App
     keys: set[str]
     refuses_temperature: bool = True
+    shutdown_dates: dict[str, str | None] = field(default_factory=lambda: dict(MODELS))
+    today: str | None = None
     faults: list[tuple[Fault, int | None]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
 
@@ -123,8 +139,16 @@ class FaultLayer:
         if (refusal := self._wrong_key(scope)) is not None:
             await _respond_json(send, refusal[0], {"error": refusal[1]})
             return
-        data = [{"id": model, "object": "model", "created": 0, "owned_by": "classroom"} for model in MODELS]
+        data = [
+            {"id": model, "object": "model", "created": 0, "owned_by": "classroom", "shutdown_date": day}
+            for model, day in self.shutdown_dates.items()
+            if not self._is_gone(model)
+        ]
         await _respond_json(send, 200, {"object": "list", "data": data})
+
+    def _is_gone(self, model: str) -> bool:
+        day = self.shutdown_dates.get(model)
+        return day is not None and self.today is not None and day <= self.today
 
     def _next_fault(self) -> Fault | None:
         if not self.faults:
@@ -137,10 +161,18 @@ class FaultLayer:
         return fault
 
     def _refusal(self, scope: Scope, body: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
-        """Status and error, worded as the real API's: a wrong key, a parameter that the model refuses."""
+        """Status and error, worded as the real API's: a wrong key, a model that is gone, a parameter that
+        the model refuses."""
         if (wrong_key := self._wrong_key(scope)) is not None:
             return wrong_key
-        if not self.refuses_temperature or not _REASONING.match(str(body.get("model", ""))):
+        model = str(body.get("model", ""))
+        if self._is_gone(model):  # worded as in github.com/openai/openai-quickstart-node/issues/127
+            message = (
+                f"The model `{model}` has been deprecated, "
+                "learn more here: https://platform.openai.com/docs/deprecations"
+            )
+            return 404, _error(message, param=None, code="model_not_found")
+        if not self.refuses_temperature or not _REASONING.match(model):
             return None
         temperature = body.get("temperature")
         if temperature not in (None, 1):
@@ -178,10 +210,13 @@ class FaultLayer:
                 self.requests.clear()
                 self.refuses_temperature = True
                 self.keys = set(self._first_keys)
+                self.shutdown_dates, self.today = dict(MODELS), None
                 self.state.llmock.reset()
             case "settings":
                 self.refuses_temperature = bool(content.get("refuses_temperature", self.refuses_temperature))
                 self.keys = set(content.get("keys", self.keys))
+                self.shutdown_dates |= content.get("shutdown_dates", {})
+                self.today = content.get("today", self.today)
             case "requests":
                 pass
             case unknown:

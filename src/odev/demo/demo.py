@@ -75,7 +75,8 @@ class ScriptRun:
     requests: int
 
 
-MODEL, SPARE_MODEL = "gpt-5-mini", "gpt-4o-mini"
+# The day after OpenAI shuts gpt-5-mini down, and what it recommends in its place.
+DAY_AFTER, REPLACEMENT = "2026-12-12", "gpt-6.1-terra"
 
 
 def _temperature_refused(api: ClassroomAPI, environment: dict[str, str]) -> None:
@@ -117,8 +118,10 @@ def _fails(**details: object) -> Prepare:
 
 
 def _shut_down(api: ClassroomAPI, environment: dict[str, str]) -> None:
-    _fails(status=404, code="model_not_found", times=None, match={"model": MODEL})(api, environment)
-    environment["SAFECHAT_FALLBACKS"] = SPARE_MODEL
+    """It is the day after the shutdown of the model that both scripts name; the model also accepts the
+    temperature. The safe script has a fallback."""
+    api.settings(refuses_temperature=False, today=DAY_AFTER)
+    environment["SAFECHAT_FALLBACKS"] = REPLACEMENT
 
 
 def _truncated(api: ClassroomAPI, environment: dict[str, str]) -> None:

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from safechat.call.fields import field, text_of
-from safechat.errors import BY_CODE, BadReply, ChatError, MalformedReply, classify
+from safechat.errors import BY_CODE, BadReply, ChatError, MalformedReply, ModelUnavailable, classify
 from safechat.headers import retry_after, retry_after_in_body, should_retry
 from safechat.redact import redact
+from safechat.runtime import clock
+from safechat.shutdowns import notice
 from safechat.usage import Usage
 
 _RATE_LIMIT = re.compile(r"rate_?limit|insufficient_quota", re.IGNORECASE)
@@ -113,9 +115,13 @@ def api_error(body: object, status: int, model: str, headers: Mapping[str, str])
     read = read_error_body(body)
     error = classify(status, code=read.code, type=read.type, message=read.message)
     word = read.code if read.status is None else read.type
+    text = f"{model}: {status}{f' {word}' if word else ''}: {read.message or 'no reason given'}"
+    is_deployment = read.code == "DeploymentNotFound"  # Azure: the name of a deployment is not OpenAI's
+    if error is ModelUnavailable and not is_deployment and (end := notice(model, clock.today())):
+        text += f" ({end})"
     wait = retry_after(headers)
     return error(
-        f"{model}: {status}{f' {word}' if word else ''}: {read.message or 'no reason given'}",
+        text,
         status=status,
         code=read.code,
         param=read.param,

@@ -1,7 +1,7 @@
 """`safechat doctor`: is everything there that a call needs? Every link to the model is checked, in order.
 
 It sends nothing that costs money. A login uses up one of a secret_id's uses, where
-these are counted. No result contains a secret. Not here: the screen (main.py).
+these are counted. No result contains a secret. Not here: the screen (main.py), the models (models.py).
 """
 
 from __future__ import annotations
@@ -9,25 +9,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import date
 
-from safechat.call.clients import new_client
-from safechat.call.layer import OpenAICall
-from safechat.client.wrapper import DEFAULT_MODEL
+from safechat.cli.models import configured_models, listed_models
 from safechat.errors import ChatError, KeyUnavailable, RequestRejected
 from safechat.keys.env import EnvKeys
-from safechat.keys.layer import Keyed
 from safechat.keys.source import KeySource
 from safechat.keys.vault.keys import VaultKeys
-from safechat.messages import ChatReply, ChatRequest
 from safechat.runtime.threads import in_thread
 from safechat.settings import Settings, read_settings
-
-_SECONDS = 10.0  # for the list of models
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of one check. `ok` is None where it is unknown; `advice` says what to do about it."""
+    """The result of one check. `ok` is None where it is unknown, or good for a while only; `advice` says what
+    to do about it."""
 
     name: str
     ok: bool | None
@@ -35,8 +31,11 @@ class Check:
     advice: str = ""
 
 
-async def examine(env_file: str | None = ".env") -> AsyncIterator[Check]:
-    """The checks, one after the other. The first one that fails is the last."""
+async def examine(env_file: str | None = ".env", *, today: date | None = None) -> AsyncIterator[Check]:
+    """The checks, one after the other. The first one that fails is the last, but every model is checked.
+
+    `today`, from which the days until a shutdown are counted, is a day of UTC; None is this day.
+    """
     try:
         settings = read_settings(env_file)
     except ValueError as error:
@@ -60,7 +59,7 @@ async def examine(env_file: str | None = ".env") -> AsyncIterator[Check]:
         if not check.ok:
             return
     try:
-        async for check in _check_api(settings, keys):
+        async for check in _check_api(settings, keys, today):
             yield check
     finally:
         if isinstance(keys, VaultKeys):
@@ -94,19 +93,9 @@ async def _check_vault(keys: VaultKeys) -> AsyncIterator[Check]:
         yield Check("login", None, result, "start the program, or try with a secret_id that is not wrapped")
 
 
-async def _check_api(settings: Settings, keys: KeySource) -> AsyncIterator[Check]:
-    client = new_client(
-        base_url=settings.base_url, organization=settings.organization, project=settings.project
-    )
-    call = OpenAICall(client, keyed=True)
-    listed: list[str] = []
-
-    async def models(_: ChatRequest) -> ChatReply:
-        listed.extend(await call.models(_SECONDS))
-        return ChatReply("", "")
-
+async def _check_api(settings: Settings, keys: KeySource, today: date | None) -> AsyncIterator[Check]:
     try:
-        await Keyed(models, keys)(ChatRequest((), "models"))
+        listed = await listed_models(settings, keys)
     except RequestRejected as error:
         result = f"the key cannot be tried: the API lists no models ({error})"
         yield Check("API", None, result, "is OPENAI_BASE_URL right? It usually ends with /v1")
@@ -114,17 +103,9 @@ async def _check_api(settings: Settings, keys: KeySource) -> AsyncIterator[Check
     except ChatError as error:
         yield Check("API", False, str(error), _ADVICE.get(error.kind, "try again; is OPENAI_BASE_URL right?"))
         return
-    finally:
-        await call.aclose()
-        await client.close()
     yield Check("API", True, "the key is accepted")
-    wanted = [settings.model or DEFAULT_MODEL, *settings.fallback_models()]
-    for model in wanted:
-        if model in listed:
-            yield Check("model", True, f"{model} is listed")
-        else:
-            advice = "set SAFECHAT_MODEL, or SAFECHAT_FALLBACKS, to one that is listed"
-            yield Check("model", False, f"{model} is not listed", advice)
+    for model in configured_models(settings, listed, today):
+        yield Check("model", model.ok, model.result, model.advice)
 
 
 # For every step of VaultKeys.steps: the result if it succeeds, and the advice if it fails.

@@ -1,7 +1,8 @@
 """The `safechat` command. Not imported by the package: it needs the extra `[cli]`.
 
 Answers go to stdout. Errors go to stderr, as one line, with an exit status that is not 0. Not here: the
-checks of `doctor` (doctor.py), reading a log (logs.py), what its screens look like (screens.py).
+checks of `doctor` (doctor.py), what is known of a model (models.py), reading a log (logs.py), what screens
+look like (screens.py).
 """
 
 from __future__ import annotations
@@ -9,14 +10,21 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 from safechat.cli.doctor import examine
-from safechat.cli.logs import LogSummary, call_timeline, follow_lines
+from safechat.cli.logs import (
+    LogSummary,
+    call_timeline,
+    follow_lines,
+    oldest_first,
+    read_lines,
+    rotated_files,
+)
+from safechat.cli.models import examine_models
 from safechat.cli.terminal import for_stream, visible
 from safechat.client.wrapper import ChatClientWrapper
 from safechat.errors import ChatError
@@ -28,7 +36,7 @@ try:
     from rich.live import Live
     from rich.text import Text
 
-    from safechat.cli.screens import summary_screen, timeline_screen
+    from safechat.cli.screens import models_screen, summary_screen, timeline_screen
 except ImportError:
     sys.exit("the safechat command needs its extra: pip install 'safechat[cli]'")
 
@@ -66,21 +74,28 @@ def ask(
 
 @app.command()
 def logs(
-    file: Annotated[Path, typer.Argument(help="A log that configure_logging wrote.")],
+    files: Annotated[list[Path], typer.Argument(help="Logs that configure_logging wrote; .gz too.")],
     call: Annotated[
         str | None, typer.Option("--call", metavar="ID", help="The timeline of one call.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while the log grows.")] = False,
+    rotated: Annotated[bool, typer.Option("--rotated", help="Also file.1, file.2.gz and so on.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
 ) -> None:
-    """Summarise the calls in a log, on one screen; or show one call."""
-    if not file.exists() and not follow:
-        raise ValueError(f"there is no file {file}")
+    """Summarise the calls in logs, on one screen; or show one call."""
+    if follow and (rotated or len(files) > 1):
+        raise ValueError("--follow is for one file")
+    for file in files:
+        if not file.exists() and not follow:
+            raise ValueError(f"there is no file {file}")
+    if rotated:
+        files = [other for file in files for other in (file, *rotated_files(file))]
+    files = oldest_first(dict.fromkeys(files))
     console = Console()
     if call is not None:
-        timeline = call_timeline(_lines(file), call)
+        timeline = call_timeline(read_lines(files), call)
         if not timeline:
-            raise ValueError(f"no call {call} in {file}")
+            raise ValueError(f"no call {call} in {', '.join(map(str, files))}")
         if as_json:
             typer.echo(_as_json([line for _, line in timeline]))
         else:
@@ -89,13 +104,13 @@ def logs(
     summary = LogSummary()
     if follow:
         with Live(console=console, auto_refresh=False) as live, suppress(KeyboardInterrupt):
-            for text in follow_lines(file):
+            for text in follow_lines(files[0]):
                 if text is not None:
                     summary.add(text)
                 else:
                     live.update(summary_screen(summary), refresh=True)
         return
-    for text in _lines(file):
+    for text in read_lines(files):
         summary.add(text)
     if as_json:
         typer.echo(_as_json(summary.to_dict()))
@@ -107,15 +122,15 @@ def logs(
 def doctor() -> None:
     """Check everything that a call needs: settings, Vault, login, key, API, model."""
     console = Console()
-    marks = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]?[/]"}
+    marks = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]![/]"}
 
     async def no_check_failed() -> bool:
         passed = True
         async for check in examine():
             console.print(f"{marks[check.ok]:<14} [bold]{check.name}[/]: ", end="")
-            console.print(Text(visible(check.result)))
+            console.print(Text(visible(check.result)), soft_wrap=True)
             if check.ok is not True and check.advice:
-                console.print(Text(f"      → {check.advice}"))
+                console.print(Text(f"      → {check.advice}"), soft_wrap=True)
             passed = passed and check.ok is not False
         return passed
 
@@ -123,9 +138,16 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-def _lines(file: Path) -> Iterator[str]:
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        yield from lines
+@app.command()
+def models(as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False) -> None:
+    """Show when the configured models are shut down. Exit status 1 from 14 days before."""
+    configured = asyncio.run(examine_models())
+    if as_json:
+        typer.echo(_as_json([model.to_dict() for model in configured]))
+    else:
+        Console().print(models_screen(configured), soft_wrap=True)
+    if any(model.ok is False for model in configured):
+        raise typer.Exit(1)
 
 
 def _reply_as_dict(reply: ChatReply) -> dict[str, object]:

@@ -1,7 +1,7 @@
-"""The screens of `safechat logs`. Not imported by the package: they need the extra `[cli]`.
+"""The screens of `safechat logs` and `safechat models`. Not imported by the package: they need `[cli]`.
 
-What comes from the log is given to rich as Text: in a str, rich would obey its own markup.
-Not here: reading the log (logs.py).
+What comes from the log and the settings is given to rich as Text: in a str, rich would obey its own markup.
+Not here: reading the log (logs.py), what is known of a model (models.py).
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from safechat.cli.logs import LogLine, LogSummary
+from safechat.cli.models import ConfiguredModel
 from safechat.cli.terminal import visible
 
 # The fields that a timeline shows in columns of their own, or not at all.
 _SHOWN_APART = {"time", "level", "event", "call_id"}
+_MARKS = {True: ("ok  ", "green"), None: ("!   ", "yellow"), False: ("no  ", "red")}
 _STYLES = {"ERROR": "red", "WARNING": "yellow", "INFO": "green"}
 
 
@@ -49,6 +51,8 @@ def summary_screen(summary: LogSummary) -> RenderableType:
             slow.add_row(_plain(call_id), f"{latency_ms:,.0f}", _plain(model))
         parts.append(slow)
     parts.append(Text(f"{summary.lines:,} lines, {summary.foreign:,} of them torn or foreign", "dim"))
+    if summary.lost:
+        parts.append(Text(f"{summary.lost:,} records were lost before they were written", "yellow"))
     return Group(*parts)
 
 
@@ -61,6 +65,16 @@ def timeline_screen(timeline: Sequence[tuple[float, LogLine]]) -> RenderableType
         words = ", ".join(f"{name} {value}" for name, value in data.items())
         table.add_row(f"{seconds:.3f}", _plain(line["event"], style), _plain(words))
     return table
+
+
+def models_screen(models: Sequence[ConfiguredModel]) -> RenderableType:
+    """The configured models, one a line, and below it what to do about the model."""
+    parts: list[RenderableType] = []
+    for model in models:
+        parts.append(Text.assemble(_MARKS[model.ok], _plain(model.result)))
+        if model.advice:
+            parts.append(_plain(f"    → {model.advice}"))
+    return Group(*parts)
 
 
 def _ranked(title: str, rows: Sequence[tuple[str, int]]) -> Table:

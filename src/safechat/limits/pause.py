@@ -38,7 +38,7 @@ class Pause:
         self._pauses = 0
 
     def refused(self, asked: float | None) -> None:
-        """A 429 that asked for a wait of so many seconds. None at all, or 0, is no help: it is guessed."""
+        """A 429 that asked for a wait, in seconds. Where it named none, or 0, the wait is guessed."""
         if not self._gate.closed_for():
             self._pauses += 1  # those of calls that were under way together count as one
         self.begin(asked or guessed_pause(self._pauses))

@@ -71,7 +71,7 @@ class Reservation:
         self.slot.end()
 
     def settle(self, used: float) -> None:
-        """The call used so many tokens: the difference to those it holds is taken, or given back."""
+        """The call used this number of tokens: the difference to those it holds is taken, or given back."""
         if self._bucket is not None:
             self._bucket.settle(used - self.tokens)
         self.tokens = used

@@ -56,7 +56,7 @@ class Fit:
         self.xy = self.xy * _MEMORY + characters * tokens
 
     def tokens(self, characters: float) -> float:
-        """The tokens of so many characters, by what was learned."""
+        """The tokens of this number of characters, by what was learned."""
         if not self.weight:
             return _FIRST_PER_CHARACTER * characters
         ratio = _ratio(self.xy - self.x * self.y / self.weight, self.xx - self.x * self.x / self.weight)

@@ -10,12 +10,14 @@ import asyncio
 import logging
 import secrets
 import time
-from urllib.parse import urlsplit
+from functools import partial
 
 from safechat.errors import ChatError
 from safechat.log.content import logged_prompt, logged_text, wants_content
 from safechat.log.events import event, log_context
+from safechat.log.record import CallRecord, answer_fields, call_record, token_fields
 from safechat.messages import ChatReply, ChatRequest, Handler
+from safechat.usage import Usage
 
 
 class Logged:
@@ -26,26 +28,38 @@ class Logged:
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The next handler's reply or error, unchanged."""
-        with log_context(call_id=secrets.token_hex(8)):
-            started = time.perf_counter()
+        with log_context(call_id=secrets.token_hex(8)), call_record() as record:
+            log = partial(log_call, request=request, record=record, started=time.perf_counter())
             try:
                 reply = await self._next(request)
             except asyncio.CancelledError:
-                log_call(logging.WARNING, request, started, outcome="cancelled")
+                log(logging.WARNING, outcome="cancelled")
                 raise
             except ChatError as error:
-                log_call(logging.ERROR, request, started, outcome=error.kind, **error_fields(error))
+                log(logging.ERROR, outcome=error.kind, **error_fields(error))
                 raise
             except Exception as error:  # a mistake of the program, such as an unknown parameter
-                text = f"{type(error).__name__}: {error}"
-                log_call(logging.ERROR, request, started, outcome="unexpected", error=text)
+                log(logging.ERROR, outcome="unexpected", error=f"{type(error).__name__}: {error}")
                 raise
-            log_call(logging.INFO, request, started, outcome="ok", **reply_fields(reply))
+            log(logging.INFO, outcome="ok", **reply_fields(reply))
             return reply
 
 
-def log_call(level: int, request: ChatRequest, started: float, *, outcome: str, **fields: object) -> None:
-    """Log `chat.call`. `started` is the call's beginning, on time.perf_counter's clock."""
+def log_cancelled(request: ChatRequest, seconds: float) -> None:
+    """Log the `chat.call` of a call that was cancelled after `seconds`, before it came to any layer."""
+    started = time.perf_counter() - seconds
+    with log_context(call_id=secrets.token_hex(8)), call_record(new=True) as record:
+        log_call(logging.WARNING, request=request, record=record, started=started, outcome="cancelled")
+
+
+def log_call(
+    level: int, *, request: ChatRequest, record: CallRecord, started: float, outcome: str, **fields: object
+) -> None:
+    """Log `chat.call`. `started` is the call's beginning, on time.perf_counter's clock.
+
+    The tokens are those of the answer. Those of answers that failed, and are billed as well, are in
+    `failed_prompt_tokens` and so on; each of them is in its own `chat.attempt_failed`, too.
+    """
     event(
         level,
         "chat.call",
@@ -54,6 +68,7 @@ def log_call(level: int, request: ChatRequest, started: float, *, outcome: str, 
         stream=request.on_piece is not None,
         outcome=outcome,
         **fields,
+        **(token_fields(record.usage, "failed_") if record.usage != Usage() else {}),
         **({"prompt": logged_prompt(request.messages)} if wants_content() else {}),
     )
 
@@ -61,21 +76,13 @@ def log_call(level: int, request: ChatRequest, started: float, *, outcome: str, 
 def reply_fields(reply: ChatReply) -> dict[str, object]:
     """What is logged of a reply."""
     fields: dict[str, object] = {
-        "answered_by": reply.model,
-        "host": urlsplit(reply.base_url).hostname if reply.base_url else None,
+        **answer_fields(reply.model, reply.base_url, reply.usage),
         "attempts": reply.attempts,
         "finish_reason": reply.finish_reason,
         "request_id": reply.request_id,
     }
     if wants_content():
         fields["answer"] = logged_text(reply.text)
-    if (usage := reply.usage) is not None:
-        fields |= {
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "cached_tokens": usage.cached_tokens,
-            "reasoning_tokens": usage.reasoning_tokens,
-        }
     return fields
 
 

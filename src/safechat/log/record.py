@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
 
 from safechat.errors import ChatError
 from safechat.log.events import event
@@ -25,7 +26,7 @@ from safechat.usage import Usage
 class CallRecord:
     """The failures of one call, in their order; how many requests they took, and what those cost.
 
-    It `began` at that moment on the event loop's clock.
+    `began` is on the event loop's clock: the moment from which the call's deadline counts.
     """
 
     failures: list[ChatError] = field(default_factory=list)
@@ -63,12 +64,27 @@ class CallRecord:
             request_id=error.request_id,
             retry_after=error.retry_after,
             **fields,
+            **(answer_fields(error.model, error.base_url, error.usage) if error.usage is not None else {}),
             error=str(error),
         )
 
     def counted(self, reply: ChatReply) -> ChatReply:
         """`reply` with all requests of the call in its `attempts`."""
         return replace(reply, attempts=self.requests + 1) if self.requests else reply
+
+
+def answer_fields(model: str | None, base_url: str | None, usage: Usage | None) -> dict[str, object]:
+    """What is logged of an answer, whole or not, so that it can be priced: who gave it, and its tokens."""
+    host = urlsplit(base_url).hostname if base_url else None
+    return {"answered_by": model, "host": host, **token_fields(usage)}
+
+
+def token_fields(usage: Usage | None, prefix: str = "") -> dict[str, object]:
+    """The counts by their names in the log; nothing where none were counted."""
+    if usage is None:
+        return {}
+    names = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
+    return {prefix + name: getattr(usage, name) for name in names}
 
 
 class Wait:

@@ -1,4 +1,4 @@
-"""The clock that deadlines are on, and the one switch that lets tests skip waits.
+"""The clock that deadlines are on, the calendar, and the one switch that lets tests skip waits.
 
 `testing.no_waiting` turns the switch.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, date, datetime
 
 enabled = True
 
@@ -13,6 +14,11 @@ enabled = True
 def now() -> float:
     """Seconds on the running event loop's clock."""
     return asyncio.get_running_loop().time()
+
+
+def today() -> date:
+    """This day, in UTC."""
+    return datetime.now(UTC).date()
 
 
 def seconds(wait: float) -> float:

@@ -144,7 +144,7 @@ def test_a_status_gives_its_class_over_the_wire(
     error = caught.value
     assert type(error) is expected
     assert (error.status, error.request_id, error.retry_after) == (status, "req_7", 1.5)
-    assert (error.code, error.param, error.model) == (code, "messages", "gpt-5-mini")
+    assert (error.code, error.param, error.model) == (code, "messages", "gpt-6.1-terra")
     assert message in str(error)
     assert len(server.requests) == 1, "the SDK's own retries are off"
 

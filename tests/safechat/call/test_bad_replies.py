@@ -118,7 +118,7 @@ def test_an_answer_is_read_whole(kind: str) -> None:
     assert reply.latency > 0
     assert server.requests[0] == {
         "messages": [{"role": "user", "content": "Merhaba"}],
-        "model": "gpt-5-mini",
+        "model": "gpt-6.1-terra",
         "temperature": 0.2,
     }
 

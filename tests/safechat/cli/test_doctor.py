@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,8 @@ def environment(api: ClassroomAPI, secret: Secret, monkeypatch: pytest.MonkeyPat
     return names
 
 
-async def checks() -> list[Check]:
-    return [check async for check in examine()]
+async def checks(today: date | None = None) -> list[Check]:
+    return [check async for check in examine(today=today)]
 
 
 VAULT = ["settings", "Vault", "unsealed", "login", "path", "field", "API", "model"]
@@ -82,6 +83,27 @@ async def test_the_link_that_is_broken_is_named_and_ends_it(
     assert words in last.result
     assert last.advice
     assert environment["VAULT_SECRET_ID"] not in str(before) + str(last)
+
+
+@pytest.mark.parametrize(
+    ("today", "ok"),
+    [
+        (date(2026, 9, 11), True),  # 91 days before
+        (date(2026, 9, 12), None),
+        (date(2026, 11, 26), None),
+        (date(2026, 11, 27), False),  # 14 days before
+        (date(2026, 12, 12), False),
+    ],
+)
+async def test_a_shutdown_is_a_warning_from_90_days_before_and_a_failure_from_14(
+    today: date, ok: bool | None, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAFECHAT_FALLBACKS", "gpt-5-mini")
+    *_, default, fallback = await checks(today)
+    assert (default.name, default.ok) == ("model", True)
+    assert (fallback.name, fallback.ok) == ("model", ok)
+    assert "shut down on 2026-12-11; OpenAI recommends gpt-6.1-terra" in fallback.result
+    assert bool(fallback.advice) is (ok is not True)
 
 
 async def test_a_key_that_the_api_refuses_is_named(environment: dict[str, str], secret: Secret) -> None:

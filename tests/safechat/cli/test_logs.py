@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from clients import make_client, once
 from command import safechat
-from safechat import ChatClientWrapper, RequestTimedOut, ServerError, configure_logging
+from safechat import ChatClientWrapper, RequestTimedOut, ServerError, TruncatedReply, configure_logging
 from safechat.cli.logs import Latencies, LogSummary, call_timeline, follow_lines
 from safechat.testing import ScriptedClient, no_waiting
+from wire import completion, http, wire
 
 
 @pytest.fixture
@@ -68,6 +70,53 @@ def test_a_call_that_failed_over_twice_is_explained_by_one_command(path: Path) -
     whole = json.loads(safechat("logs", str(path), "--call", first, "--json").stdout)
     assert [line["next_model"] for line in whole if line["event"] == "chat.fallback"] == ["b", "c"]
     assert whole[-1]["outcome"] == "ok"
+
+
+def test_the_tokens_of_an_answer_that_failed_are_in_the_summary(tmp_path: Path) -> None:
+    log = tmp_path / "chat_api.log"
+    cut = http(json.dumps(completion("Mer", finish_reason="length")).encode())
+    with (
+        configure_logging(log),
+        wire(lambda peer: peer.say(cut)) as server,
+        once(make_client("async", server.base_url)) as chat,
+        pytest.raises(TruncatedReply),
+    ):
+        chat.generate("Merhaba")
+    failed, call = (json.loads(line) for line in log.read_text().splitlines())
+    assert (failed["event"], failed["host"], failed["prompt_tokens"]) == (
+        "chat.attempt_failed",
+        "127.0.0.1",
+        9,
+    )
+    assert (call["event"], call["failed_prompt_tokens"], call["failed_completion_tokens"]) == (
+        "chat.call",
+        9,
+        5,
+    )
+    summary = json.loads(safechat("logs", str(log), "--json").stdout)
+    assert summary["tokens"] == {
+        "prompt_tokens": 9,
+        "completion_tokens": 5,
+        "cached_tokens": 2,
+        "reasoning_tokens": 3,
+    }
+
+
+def test_an_answer_that_failed_costs_what_it_would_have_cost() -> None:
+    answer = {
+        "host": "api.openai.com",
+        "answered_by": "gpt-4o-mini",
+        "prompt_tokens": 10_000,
+        "completion_tokens": 1_000,
+    }
+    failed, answered = LogSummary(), LogSummary()
+    failed.add(json.dumps({"event": "chat.attempt_failed", "kind": "truncated_reply", **answer}))
+    failed.add(
+        json.dumps({"event": "chat.call", "outcome": "truncated_reply", "failed_prompt_tokens": 10_000})
+    )
+    answered.add(json.dumps({"event": "chat.call", "outcome": "ok", **answer}))
+    assert failed.costs.total() is not None
+    assert failed.costs.total() == answered.costs.total()
 
 
 @pytest.mark.parametrize(

@@ -358,7 +358,7 @@ def test_429s_that_come_together_are_one_pause_and_never_overflow() -> None:
     run(main())
 
 
-def test_a_retry_is_not_told_to_wait_behind_those_it_goes_before() -> None:
+def test_a_retry_does_not_wait_behind_those_it_goes_before() -> None:
     server = Server()
 
     async def main() -> None:

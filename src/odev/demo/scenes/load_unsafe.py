@@ -11,7 +11,7 @@ client = OpenAI()
 def ask(number: int) -> bool:
     try:
         client.chat.completions.create(
-            model="gpt-5-mini", messages=[{"role": "user", "content": f"Soru {number}"}]
+            model="gpt-6.1-terra", messages=[{"role": "user", "content": f"Soru {number}"}]
         )
     except OpenAIError:
         return False

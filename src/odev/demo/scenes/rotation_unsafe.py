@@ -7,7 +7,7 @@ client = OpenAI()
 
 def ask() -> None:
     response = client.chat.completions.create(
-        model="gpt-5-mini", messages=[{"role": "user", "content": "Merhaba"}]
+        model="gpt-6.1-terra", messages=[{"role": "user", "content": "Merhaba"}]
     )
     print(response.choices[0].message.content)
 
