@@ -21,6 +21,7 @@ import anyio
 from safechat.client.dispatch import Call, Dispatcher
 from safechat.errors import ChatError
 from safechat.layers import Layers
+from safechat.limits.slots import Slot, slot_here
 from safechat.messages import ChatReply
 from safechat.runtime import clock
 from safechat.runtime.loop import Outcome, contained
@@ -38,11 +39,15 @@ class _Pipe:
         self._handed_out: list[str] = []  # until the consumer comes again: an answer may be lost on its way
         self._waiting_since = 0.0  # since when the first of the pieces is there
         self._moved = asyncio.Event()
+        self._slot: Slot | None = None  # the call's, when a piece has come
+        self._lent: Slot | None = None  # the same, while the consumer is busy
         self._task: asyncio.Task[Outcome[ChatReply]] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def take(self, layers: Layers, *, again: bool) -> list[str] | Outcome[ChatReply]:
         """The pieces that have come since; at the end the outcome of the call.
+
+        With pieces the consumer is busy, and may make a call of its own, until it comes for more.
 
         `again` says that the last answer never arrived, because the consumer was cancelled while it waited:
         then its pieces are given once more.
@@ -56,6 +61,9 @@ class _Pipe:
             self._task.add_done_callback(lambda _: self._moved.set())
         elif self._loop is not asyncio.get_running_loop():
             raise RuntimeError("this stream belongs to the parent process: ask again after a fork")
+        if self._lent is not None:
+            lent, self._lent = self._lent, None
+            await lent.take_back()
         while not self._pieces and not self._task.done():
             self._moved.clear()
             await self._moved.wait()
@@ -63,6 +71,9 @@ class _Pipe:
             self._handed_out = list(self._pieces)
             self._pieces.clear()
             self._moved.set()
+            if self._slot is not None:
+                self._lent = self._slot
+                self._lent.lend()
             return self._handed_out
         if self._task.cancelled():
             raise self.closed()
@@ -95,6 +106,7 @@ class _Pipe:
         if not self._pieces:
             self._waiting_since = clock.now()
         self._pieces.append(piece)
+        self._slot = slot_here()
         self._moved.set()
 
     def _reads_ahead(self) -> bool:

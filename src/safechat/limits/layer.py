@@ -58,7 +58,7 @@ class Limited:
 
 
 def watched(request: ChatRequest, quota: Quota, reservation: Reservation) -> ChatRequest:
-    """A request whose stream is known to have begun, and lends its slot while it waits for its consumer.
+    """A request whose stream is known to have begun, and lends its slot while its consumer is busy.
 
     One that is not streamed stays as it is.
     """
@@ -67,7 +67,7 @@ def watched(request: ChatRequest, quota: Quota, reservation: Reservation) -> Cha
         return request
 
     async def deliver(piece: str) -> None:
-        await reservation.slots.lent_while(on_piece(piece))
+        await reservation.slot.lent_while(on_piece(piece))
 
     begun = request.also_on_start(lambda headers: quota.answered(reservation, headers))
     return replace(begun, on_piece=deliver)

@@ -21,7 +21,7 @@ from safechat.limits.gate import Gate
 from safechat.limits.observed import FollowedBucket
 from safechat.limits.pause import Pause
 from safechat.limits.refusal import too_large, too_late
-from safechat.limits.slots import Slots
+from safechat.limits.slots import Slot, Slots
 from safechat.limits.tokens import least_tokens
 from safechat.limits.window import Window
 from safechat.messages import ChatRequest
@@ -31,7 +31,7 @@ from safechat.runtime import clock
 @dataclass(frozen=True, slots=True)
 class RateLimits:
     """What the API allows. None: what its headers say. `concurrency` is for all models together, and counts
-    calls at once; a stream that waits for its consumer is not one. An API that wants a longer pause than
+    calls at once; a stream whose consumer is busy is not one. An API that wants a longer pause than
     `longest_pause` seconds is asked again then, by one call."""
 
     requests_per_minute: float | None = None
@@ -57,7 +57,7 @@ class Reservation:
 
     def __init__(self, tokens: float, bucket: Bucket | None, window: Window, slots: Slots) -> None:
         self.tokens = tokens
-        self.slots = slots
+        self.slot = Slot(slots)
         self.landed = False
         self._bucket = bucket
         self._window = window
@@ -68,7 +68,7 @@ class Reservation:
 
     def __exit__(self, *_: object) -> None:
         self.land()
-        self.slots.release()
+        self.slot.end()
 
     def settle(self, used: float) -> None:
         """The call used this number of tokens: the difference to those it holds is taken, or given back."""

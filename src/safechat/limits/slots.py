@@ -1,14 +1,15 @@
 """Slots: how many calls may be under way at once, all models together.
 
-A semaphore whose slots can be lent. A stream holds its slot to its end, as any call does; but while it waits
-for its consumer, others may have the slot. The consumer may itself be waiting for one of them, which it makes
-in its loop over the stream: the two would wait for each other.
+A semaphore whose slots can be lent. A stream holds its slot to its end, as any call does; but while its
+consumer is busy with a piece, others may have the slot. The consumer may itself be waiting for one of them,
+which it makes in its loop over the stream: the two would wait for each other.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from contextvars import ContextVar
 
 _PATIENCE = 0.1  # seconds that a consumer may take for a piece before the slot is lent
 
@@ -31,22 +32,68 @@ class Slots:
         else:
             self._semaphore.release()
 
+    async def take_back(self) -> None:
+        """A slot at once, even if there are then more calls than slots for a while."""
+        if self._semaphore.locked():
+            self._owed += 1
+        else:
+            await self._semaphore.acquire()  # there is one: this does not wait
+
+
+class Slot:
+    """The slot that one call has acquired, until its `end`."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._reasons = 0  # to lend it
+        self._timer: asyncio.TimerHandle | None = None
+        self._lent = self._ended = False
+
     async def lent_while(self, consumer: Awaitable[None]) -> None:
-        """Await `consumer`, and lend this call's slot while that takes long. Afterwards the call has it again
-        at once, even if there are then more calls than slots for a while."""
-        lent = False
-
-        def lend() -> None:
-            nonlocal lent
-            lent = True
-            self.release()
-
-        timer = asyncio.get_running_loop().call_later(_PATIENCE, lend)
+        """Await `consumer`, and lend the slot while that takes long. It finds the slot by `slot_here`."""
+        token = _here.set(self)
+        self.lend()
         try:
             await consumer
         finally:
-            timer.cancel()
-            if lent and self._semaphore.locked():
-                self._owed += 1
-            elif lent:
-                await self._semaphore.acquire()  # there is one: this does not wait
+            _here.reset(token)
+            await self.take_back()
+
+    def lend(self) -> None:
+        """The consumer is busy: others may have the slot, if it does not come back soon."""
+        self._reasons += 1
+        if self._reasons == 1 and not self._ended:
+            self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._let_go)
+
+    async def take_back(self) -> None:
+        """Once for each `lend`. After the last one the call has its slot again."""
+        self._reasons -= 1
+        if self._reasons or self._ended:
+            return
+        self._cancel_timer()
+        if self._lent:
+            self._lent = False
+            await self._slots.take_back()
+
+    def end(self) -> None:
+        """The call is over."""
+        self._ended = True
+        self._cancel_timer()
+        if not self._lent:
+            self._slots.release()
+
+    def _let_go(self) -> None:
+        self._lent = True
+        self._slots.release()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+_here: ContextVar[Slot | None] = ContextVar("safechat_slot", default=None)
+
+
+def slot_here() -> Slot | None:
+    """The slot of the call whose consumer is given a piece here. None outside `lent_while`."""
+    return _here.get()
