@@ -49,5 +49,5 @@ async def test_an_event_with_broken_data_is_not_skipped() -> None:
 
 
 def test_what_is_no_stream_of_the_sdk_stays_as_it_is() -> None:
-    chunks = [{"choices": []}]
+    chunks: list[object] = [{"choices": []}]
     assert without_empty_events(chunks) is chunks

@@ -198,7 +198,8 @@ REASONING = {
 @every_kind
 @pytest.mark.parametrize("name", REASONING)
 async def test_reasoning_is_a_sign_of_life(kind: str, name: str) -> None:
-    script = sends(ROLE, *[REASONING[name], 0.1] * 20, chunk("Merhaba"), chunk(finish="stop"), DONE)
+    thoughts: list[bytes | float] = [REASONING[name], 0.1] * 20
+    script = sends(ROLE, *thoughts, chunk("Merhaba"), chunk(finish="stop"), DONE)
     reply = await streamed(kind, script, Listener(), timeout=1.0)
     assert isinstance(reply, ChatReply)
     assert reply.text == "Merhaba"
@@ -206,7 +207,8 @@ async def test_reasoning_is_a_sign_of_life(kind: str, name: str) -> None:
 
 @sdk
 def test_the_deadline_ends_reasoning_that_never_ends(kind: str) -> None:
-    with wire(sends(ROLE, *[REASONING["DeepSeek"], 0.05] * 2000)) as server:
+    thoughts: list[bytes | float] = [REASONING["DeepSeek"], 0.05] * 2000
+    with wire(sends(ROLE, *thoughts)) as server:
         with once(make_client(kind, server.base_url), timeout=1.0, deadline=0.5) as chat:
             with pytest.raises(DeadlineExceeded):
                 list(chat.stream("Merhaba"))
