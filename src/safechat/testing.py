@@ -7,15 +7,19 @@ with no_waiting(), ChatClientWrapper(ScriptedClient(ServerError("503"), "Merhaba
 from __future__ import annotations
 
 import copy
+import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
+from typing import Any
 
+from safechat.errors import ChatError
 from safechat.messages import ChatReply, ChatRequest
 from safechat.runtime import clock
 
-Outcome = str | ChatReply | Exception
+Pieces = Sequence[str | Exception]
+Outcome = str | ChatReply | Exception | Pieces
 
 
 @contextmanager
@@ -47,15 +51,18 @@ class ScriptedHandler:
     async def __call__(self, request: ChatRequest) -> ChatReply:
         self.requests.append(request)
         outcome = _next(self._outcomes)
-        if isinstance(outcome, str):
-            return ChatReply(text=outcome, model=request.model, finish_reason="stop")
-        return outcome
+        if isinstance(outcome, ChatReply):
+            return outcome
+        return ChatReply(text=_text(outcome), model=request.model, finish_reason="stop")
 
 
 class ScriptedClient:
     """A client for ChatClientWrapper that gives `outcomes` in the same way.
 
-    `calls` are the arguments of the requests so far.
+    An exception may be one of ours or one of the SDK's; a reply comes with its tool calls, usage,
+    finish_reason and reasoning, or as its `raw` body says. A list is a stream, piece by piece, and an
+    exception in it breaks the stream off there. Every outcome can be streamed, and `generate` gets a list as
+    one text. `calls` are the arguments of the requests so far.
     """
 
     def __init__(self, *outcomes: Outcome) -> None:
@@ -68,22 +75,76 @@ class ScriptedClient:
     async def _create(self, **arguments: object) -> object:
         self.calls.append(arguments)
         outcome = _next(self._outcomes)
-        text = outcome if isinstance(outcome, str) else outcome.text
         if arguments.get("stream"):
-            return _chunks(text)
-        return {"choices": [{"message": {"content": text}, "finish_reason": "stop"}]}
+            return _chunks(outcome)
+        if isinstance(outcome, ChatReply):
+            return _answer(outcome)
+        return _completion({"content": _text(outcome)})
 
 
-def _next(outcomes: deque[Outcome]) -> str | ChatReply:
+def _next(outcomes: deque[Outcome]) -> str | ChatReply | Pieces:
     outcome = outcomes.popleft() if len(outcomes) > 1 else outcomes[0]
     if isinstance(outcome, Exception):
-        raise copy.copy(outcome)  # a new error each time: the layers write into it
+        raise _anew(outcome)
     return outcome
 
 
-def _chunks(text: str) -> list[object]:
-    """`text` as a stream, one word per chunk."""
-    words = text.split(" ")
-    pieces = [word if number == 0 else f" {word}" for number, word in enumerate(words)]
-    chunks: list[object] = [{"choices": [{"delta": {"content": piece}}]} for piece in pieces]
-    return [*chunks, {"choices": [{"delta": {}, "finish_reason": "stop"}]}]
+def _anew(error: Exception) -> Exception:
+    """An error of ours is a new one each time: the layers write into it. The SDK's do not copy."""
+    return copy.copy(error) if isinstance(error, ChatError) else error.with_traceback(None)
+
+
+def _completion(message: Mapping[str, object], ends: str = "stop", **fields: object) -> dict[str, object]:
+    """A body of the API."""
+    choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": ends}
+    return {**fields, "choices": [choice]}
+
+
+def _answer(reply: ChatReply) -> dict[str, object]:
+    """The body that `reply` was read from, or could have been."""
+    if reply.raw:
+        return dict(reply.raw)
+    message: dict[str, object] = {"content": reply.text}
+    if reply.tool_calls:
+        message["tool_calls"] = list(reply.tool_calls)
+    if reply.reasoning:
+        message["reasoning_content"] = reply.reasoning
+    ends = reply.finish_reason or ("tool_calls" if reply.tool_calls else "stop")
+    fields: dict[str, object] = {"model": reply.model}
+    if reply.id is not None:
+        fields["id"] = reply.id
+    if (usage := reply.usage) is not None:
+        fields["usage"] = {
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "total_tokens": usage.total_tokens,
+            "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+            "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        }
+    return _completion(message, ends, **fields)
+
+
+def _text(outcome: str | Pieces) -> str:
+    return outcome if isinstance(outcome, str) else "".join(_raised(outcome))
+
+
+def _raised(pieces: Pieces) -> Iterator[str]:
+    for piece in pieces:
+        if isinstance(piece, Exception):
+            raise _anew(piece)
+        yield piece
+
+
+async def _chunks(outcome: str | ChatReply | Pieces) -> AsyncIterator[object]:
+    """The outcome as a stream: a text word by word, then what its message holds besides, then the usage."""
+    body: Any = _answer(outcome) if isinstance(outcome, ChatReply) else _completion({})
+    choice = body["choices"][0]
+    besides = {name: value for name, value in choice["message"].items() if name != "content"}
+    fields = {name: value for name, value in body.items() if name not in ("choices", "usage")}
+    if isinstance(outcome, ChatReply):
+        outcome = outcome.text
+    for piece in _raised(re.findall(r" ?[^ ]+| +", outcome) if isinstance(outcome, str) else outcome):
+        yield {**fields, "choices": [{"delta": {"content": piece}}]}
+    yield {**fields, "choices": [{"delta": besides, "finish_reason": choice["finish_reason"]}]}
+    if usage := body.get("usage"):
+        yield {**fields, "choices": [], "usage": usage}

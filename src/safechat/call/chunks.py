@@ -102,7 +102,7 @@ class Chunked:
                 f"{self._request.model}: the stream broke off after {len(text)} characters, without a "
                 "finish_reason; strict_streams=False takes it for the end",
                 status=200,
-                request_id=self.headers.get("x-request-id"),
+                request_id=self._request_id,
                 model=self._request.model,
                 usage=read_usage(self._usage),
                 partial_text=text,
@@ -126,15 +126,21 @@ class Chunked:
         return error
 
     def _raise_error_in(self, chunk: object) -> None:
-        model = text_of(self._fields.get("model")) or self._request.model
-        request_id = self.headers.get("x-request-id")
         choices = field(chunk, "choices")
         if error_within(chunk) is not None or (not isinstance(choices, list | tuple) and _is_error(chunk)):
-            raise error_in_place_of_an_answer(chunk, model, request_id)
+            raise error_in_place_of_an_answer(chunk, self._model, self._request_id)
         for choice in choices if isinstance(choices, list | tuple) else ():
             if (problem := error_within(choice)) is not None:
                 text, usage = str(self._first.text), read_usage(self._usage)
-                raise broken_off(problem, model, request_id, usage=usage, partial_text=text)
+                raise broken_off(problem, self._model, self._request_id, usage=usage, partial_text=text)
+
+    @property
+    def _model(self) -> str:
+        return text_of(self._fields.get("model")) or self._request.model
+
+    @property
+    def _request_id(self) -> str | None:
+        return self.headers.get("x-request-id")
 
 
 def _is_error(event: object) -> bool:

@@ -6,8 +6,10 @@ of the SDK (translate.py).
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from safechat.call.fields import field, text_of
@@ -20,6 +22,21 @@ from safechat.usage import Usage
 
 _RATE_LIMIT = re.compile(r"rate_?limit|insufficient_quota", re.IGNORECASE)
 _MOST_CHARACTERS = 500  # of a message
+
+# What the caller can do about a refusal, by its words. Nothing is switched silently: both remedies change the
+# answer, or the API.
+_REMEDIES = (
+    (
+        # OpenAI, for gpt-5.4 and later: github.com/openai/openai-openapi/issues/541
+        re.compile(r"tools with reasoning_effort are not supported", re.IGNORECASE),
+        'pass reasoning_effort="none", or call the Responses API (client.responses.create)',
+    ),
+    (
+        # OpenAI, for o1-pro, o3-pro and others: github.com/sigoden/aichat/pull/1318
+        re.compile(r"only (supported|available) in (the )?/?v1/responses", re.IGNORECASE),
+        "choose a model of the Chat Completions API, or call the Responses API (client.responses.create)",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +56,8 @@ def read_error_body(body: object) -> ErrorBody:
     if isinstance(body, list | tuple):
         return read_error_body(body[0]) if body else ErrorBody()
     if isinstance(body, str):
-        return ErrorBody(message=_one_line(body))
+        decoded = _decoded(body)
+        return ErrorBody(message=_one_line(body)) if decoded is None else read_error_body(decoded)
     if (inner := error_within(body)) is not None:
         return read_error_body(inner)
     code = text_of(field(body, "code"))
@@ -47,9 +65,18 @@ def read_error_body(body: object) -> ErrorBody:
         message=_one_line(_message(body)),
         code=_clean(code),
         type=_clean(text_of(field(body, "type")) or text_of(field(body, "status"))),
-        param=_clean(text_of(field(body, "param"))),
+        param=_clean(text_of(field(body, "param")) or _parameter_of_problem(body)),
         status=_status(code),
     )
+
+
+def _decoded(text: str) -> object:
+    """The object in a text of JSON, which a client that is not the SDK's may give as it came; else None."""
+    if text.lstrip()[:1] in ("{", "["):
+        with suppress(ValueError):
+            decoded: object = json.loads(text)
+            return decoded
+    return None
 
 
 def error_within(value: object) -> object:
@@ -120,8 +147,9 @@ def api_error(body: object, status: int, model: str, headers: Mapping[str, str])
     if error is ModelUnavailable and not is_deployment and (end := notice(model, clock.today())):
         text += f" ({end})"
     wait = retry_after(headers)
+    remedy = next((f"; {remedy}" for refused, remedy in _REMEDIES if refused.search(read.message)), "")
     return error(
-        text,
+        f"{text}{remedy}",
         status=status,
         code=read.code,
         param=read.param,
@@ -141,15 +169,30 @@ def _message(body: object) -> str:
 
 
 def _words(value: object) -> str:
-    """A text, or FastAPI's list of problems: `[{"loc": ["body", "model"], "msg": "Field required"}]`."""
+    """A text, or FastAPI's list of problems: `[{"loc": ["body", "model"], "msg": "Field required"}]`, which
+    Mistral wraps once more: `{"detail": […]}`."""
+    if isinstance(value, Mapping):
+        return _message(value)
     if not isinstance(value, list | tuple):
         return text_of(value) or ""
-    problems = []
-    for problem in value:
-        place = field(problem, "loc")
-        where = ".".join(map(str, place)) if isinstance(place, list | tuple) else ""
-        problems.append(": ".join(filter(None, (where, text_of(field(problem, "msg"))))))
+    problems = (": ".join(filter(None, (".".join(_place(one)), text_of(field(one, "msg"))))) for one in value)
     return "; ".join(filter(None, problems))
+
+
+def _parameter_of_problem(body: object) -> str | None:
+    """The parameter that the first of FastAPI's problems is about."""
+    for name in ("detail", "message"):
+        value = field(body, name)
+        if isinstance(value, Mapping):
+            return _parameter_of_problem(value)
+        if isinstance(value, list | tuple) and value and (place := _place(value[0])):
+            return next(iter(place[1:] if place[0] == "body" else place), None)
+    return None
+
+
+def _place(problem: object) -> list[str]:
+    place = field(problem, "loc")
+    return [str(part) for part in place] if isinstance(place, list | tuple) else []
 
 
 def _status(code: str | None) -> int | None:

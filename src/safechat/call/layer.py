@@ -114,8 +114,11 @@ class OpenAICall:
     async def _adapted(self, request: ChatRequest, send: Callable[[Mapping[str, object]], Awaitable[T]]) -> T:
         """What `send` gives. A parameter that the model refuses, and that the call can do without, is left
         out, and the request is sent again."""
+        wanted = request.params
+        if request.on_piece is not None:
+            wanted = {"stream_options": {"include_usage": True}, **wanted}
         while True:
-            params = self._parameters.adapted(request.model, request.params)
+            params = self._parameters.adapted(request.model, wanted)
             refused: ChatError
             try:
                 return await send(_arguments(request, params))
@@ -170,5 +173,5 @@ def _arguments(request: ChatRequest, params: Mapping[str, object]) -> dict[str, 
     if request.parse is not None:
         arguments["response_format"] = response_format(request.parse)
     if request.on_piece is not None:
-        arguments |= {"stream": True, "stream_options": {"include_usage": True}}
+        arguments["stream"] = True
     return arguments

@@ -3,19 +3,38 @@
 Reasoning models answer 400 to a `temperature`, and to `max_tokens` under its old
 name. Which models these are changes with every release, so there is no list
 here: the API's own refusal counts. Never dropped: parameters that change what is
-asked for (tools, response_format, stop); the answer would be to another question.
+asked for (tools, response_format, stop); the answer would be to another question. Nor is
+`reasoning_effort`: how long a model thinks is the caller's choice.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 
 from safechat.errors import ChatError, RequestRejected
 from safechat.log.events import event
 
-_REFUSALS = frozenset({"unsupported_value", "unsupported_parameter"})
-_OPTIONAL = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias", "seed"})
+_REFUSALS = frozenset(
+    {
+        "unsupported_value",
+        "unsupported_parameter",
+        "unknown_parameter",  # Azure: github.com/jamesrochabrun/SwiftOpenAI/issues/67
+    }
+)
+# For servers that give no code: the words, and the parameter's name in them.
+_REFUSING_WORDS = (
+    # Azure, older versions, and OpenAI: github.com/langchain-ai/langchain/pull/23552
+    re.compile(r"unrecognized request arguments? supplied: (\w+)", re.IGNORECASE),
+    # Databricks: github.com/continuedev/continue/issues/12936
+    re.compile(r"unknown field \W*(\w+)", re.IGNORECASE),
+    # Mistral's 422, and that of others on FastAPI: github.com/avante-corp/avante.nvim/issues/2347
+    re.compile(r"\bbody\.(\w+)[\w.]*: extra inputs are not permitted", re.IGNORECASE),
+)
+_OPTIONAL = frozenset(
+    {"temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias", "seed", "stream_options"}
+)
 _RENAMED = {"max_tokens": "max_completion_tokens"}
 
 
@@ -38,8 +57,7 @@ class ParameterMemory:
 
     def learn(self, model: str, params: Mapping[str, object], error: ChatError) -> bool:
         """Whether `error` refuses one of `params` that the call can do without: then it is remembered."""
-        name = error.param
-        if not isinstance(error, RequestRejected) or error.code not in _REFUSALS or name not in params:
+        if not isinstance(error, RequestRejected) or (name := _refused(error)) not in params:
             return False
         if name not in _OPTIONAL and name not in _RENAMED:
             return False
@@ -49,3 +67,11 @@ class ParameterMemory:
             renamed = _RENAMED.get(name)
             event(logging.WARNING, "chat.parameter_dropped", model=model, parameter=name, renamed_to=renamed)
         return True
+
+
+def _refused(error: ChatError) -> str | None:
+    """The parameter that the API says it does not take."""
+    if error.code in _REFUSALS:
+        return error.param
+    words = (pattern.search(str(error)) for pattern in _REFUSING_WORDS)
+    return next((found[1] for found in words if found), None)

@@ -78,15 +78,17 @@ class Dispatcher:
         allow_truncated: bool = False,
         parse: type[BaseModel] | None = None,
         strict_streams: bool | None = None,
+        streamed: bool = False,
         params: Mapping[str, object],
     ) -> Call:
         """A checked call. Raises TypeError or ValueError that says what is wrong with an argument; so does
         a parameter that one of the clients, of the fallbacks too, does not take."""
-        for name in ("stream", "stream_options"):
+        for name in ("stream",) if streamed else ("stream", "stream_options"):
             if name in params:
                 raise ValueError(f"{name} is not for generate: chat.stream and chat.stream_async stream")
+        known = {name: value for name, value in params.items() if name != "stream_options"}
         for client in self._clients:
-            check_parameters(client, params)
+            check_parameters(client, known)
         defaults = self.defaults
         request = ChatRequest(
             messages=check_messages(messages),

@@ -183,7 +183,8 @@ class ChatClientWrapper:
         Up to the first piece a stream is retried and falls back; after it, never.
         `timeout` limits the wait for each piece, which keep-alives do not extend.
         Without a finish_reason the end is a TruncatedReply (`strict_streams=False`
-        believes it). The other arguments are those of `generate`.
+        believes it). Usage is asked for by `stream_options`, which may be given. The other
+        arguments are those of `generate`.
         """
         call = self.dispatcher.call(
             messages,
@@ -194,6 +195,7 @@ class ChatClientWrapper:
             allow_truncated=allow_truncated,
             parse=parse,
             strict_streams=strict_streams,
+            streamed=True,
             params=params,
         )
         return ChatStream(self.dispatcher, call)
@@ -221,6 +223,7 @@ class ChatClientWrapper:
             allow_truncated=allow_truncated,
             parse=parse,
             strict_streams=strict_streams,
+            streamed=True,
             params=params,
         )
         return AsyncChatStream(self.dispatcher, call)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
-from clients import KINDS, SDK_KINDS, make_client
+from clients import KINDS, SDK_KINDS, make_client, once
 from safechat import (
     BadReply,
     ChatError,
@@ -15,6 +16,7 @@ from safechat import (
     ChatRequest,
     ConnectionFailed,
     ContentFiltered,
+    DeadlineExceeded,
     EmptyReply,
     MalformedReply,
     RequestTimedOut,
@@ -182,3 +184,31 @@ async def test_a_stream_that_was_cancelled_gives_no_reply() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+THOUGHT: dict[str, Any] = {"content": [{"type": "thinking", "thinking": [{"text": "Hımm"}]}]}
+REASONING = {
+    "DeepSeek": chunk(reasoning_content="Hımm"),
+    "OpenRouter": chunk(reasoning="Hımm", reasoning_details=[{"type": "reasoning.text", "text": "Hımm"}]),
+    "Mistral": chunk(**THOUGHT),
+    "a tool call": chunk(tool_calls=[{"index": 0, "id": "a", "function": {"name": "ara", "arguments": " "}}]),
+}
+
+
+@every_kind
+@pytest.mark.parametrize("name", REASONING)
+async def test_reasoning_is_a_sign_of_life(kind: str, name: str) -> None:
+    thoughts: list[bytes | float] = [REASONING[name], 0.1] * 20
+    script = sends(ROLE, *thoughts, chunk("Merhaba"), chunk(finish="stop"), DONE)
+    reply = await streamed(kind, script, Listener(), timeout=1.0)
+    assert isinstance(reply, ChatReply)
+    assert reply.text == "Merhaba"
+
+
+@sdk
+def test_the_deadline_ends_reasoning_that_never_ends(kind: str) -> None:
+    thoughts: list[bytes | float] = [REASONING["DeepSeek"], 0.05] * 2000
+    with wire(sends(ROLE, *thoughts)) as server:
+        with once(make_client(kind, server.base_url), timeout=1.0, deadline=0.5) as chat:
+            with pytest.raises(DeadlineExceeded):
+                list(chat.stream("Merhaba"))

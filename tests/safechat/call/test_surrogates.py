@@ -7,6 +7,7 @@ import json
 import pytest
 
 from clients import KINDS, make_client, once
+from safechat import ServerError
 from safechat.call.surrogates import Pieces, mended
 from sse import DONE, ROLE, chunk, event, sends
 from wire import http, wire
@@ -78,7 +79,7 @@ def test_whatever_else_a_stream_brings_is_put_together_without_halves() -> None:
 def test_the_text_of_a_stream_that_breaks_off_holds_no_half() -> None:
     script = sends(ROLE, chunk("a\ud83d"), event({"error": {"message": "overloaded"}}))
     with wire(script) as server, once(make_client("async", server.base_url)) as chat:
-        with pytest.raises(Exception, match="overloaded") as caught:
+        with pytest.raises(ServerError, match="overloaded") as caught:
             list(chat.stream("Merhaba"))
     assert caught.value.partial_text == "a"
 

@@ -120,7 +120,13 @@ def test_openrouters_reasoning_details_are_put_together_by_index() -> None:
     ]
 
 
-NULLS = {"refusal": None, "audio": None, "function_call": None, "annotations": [], "tool_calls": None}
+NULLS: dict[str, Any] = {
+    "refusal": None,
+    "audio": None,
+    "function_call": None,
+    "annotations": [],
+    "tool_calls": None,
+}
 
 MESSAGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "text": ({"content": "Merhaba", **NULLS}, {"role": "assistant", "content": "Merhaba"}),
@@ -162,15 +168,13 @@ def test_the_message_is_as_the_next_request_wants_it(kind: str, name: str) -> No
 @pytest.mark.parametrize("way", ["whole", "streamed"])
 def test_a_loop_over_tool_calls_appends_the_message(kind: str, way: str) -> None:
     call = {**CALL, "extra_content": SIGNATURE}
-    script: Any = {
-        "whole": answers(completion(message={"content": None, "tool_calls": [call]}), completion()),
-        "streamed": lambda peer: scripts.pop(0)(peer),
-    }[way]
-    scripts = [
+    whole = answers(completion(message={"content": None, "tool_calls": [call]}), completion())
+    scripts: list[Callable[[Peer], None]] = [
         sends(chunk(tool_calls=[call]), chunk(finish="tool_calls"), DONE),
         sends(chunk("Merhaba!"), chunk(finish="stop"), DONE),
     ]
     messages: list[Any] = [{"role": "user", "content": "Ara"}]
+    script = whole if way == "whole" else lambda peer: scripts.pop(0)(peer)
     with wire(script) as server, once(make_client(kind, server.base_url)) as chat:
         while True:
             if way == "whole":
@@ -222,14 +226,14 @@ class Bill(BaseModel):
     total: int
 
 
-def sdk_message(**fields: object) -> object:
+def sdk_message(**fields: object) -> BaseModel:
     """A message of the SDK's own class, as its client gives it."""
     return (
         ChatCompletion.model_validate(completion(message={"role": "assistant", **fields})).choices[0].message
     )
 
 
-def parsed_message() -> object:
+def parsed_message() -> BaseModel:
     body = completion(message={"role": "assistant", "content": '{"total": 7}', "parsed": {"total": 7}})
     return ParsedChatCompletion[Bill].model_validate(body).choices[0].message
 

@@ -103,7 +103,8 @@ async def test_an_answer_that_is_lost_on_its_way_is_given_again(monkeypatch: pyt
 
 
 async def test_a_stream_whose_reader_was_cancelled_hangs_up_when_it_is_dropped() -> None:
-    with wire(sends(ROLE, chunk("Mer"), *[b": ping\n\n", 0.02] * 5000)) as server:
+    pings: list[bytes | float] = [b": ping\n\n", 0.02] * 5000
+    with wire(sends(ROLE, chunk("Mer"), *pings)) as server:
         async with once(make_client("async", server.base_url)) as chat:
             stream = chat.stream_async("Merhaba")
             assert await anext(stream) == "Mer"

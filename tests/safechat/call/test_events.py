@@ -1,0 +1,53 @@
+"""Events of a stream that carry nothing end nothing."""
+
+from __future__ import annotations
+
+import openai
+import pytest
+
+from clients import KEY
+from safechat.call.events import without_empty_events
+from sse import DONE, ROLE, chunk, event, sends
+from wire import wire
+
+EMPTY = {
+    "retry": b"retry: 3000\n\n",
+    "id": b"id: 1\n\n",
+    "ping": b"event: ping\n\n",
+    "a ping with data": b"event: ping\ndata: ping\n\n",
+    "data": b"data:\n\n",
+    "white space": b"data: \n\n",
+    "blank lines after an id": b"id: 7\n\n\n\n",
+    "a comment": b": OPENROUTER PROCESSING\n\n",
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+async def test_an_event_without_data_is_skipped(name: str) -> None:
+    with wire(sends(EMPTY[name], ROLE, EMPTY[name], chunk("Merhaba"), EMPTY[name], DONE)) as server:
+        async with openai.AsyncOpenAI(api_key=KEY, base_url=server.base_url) as client:
+            stream = await client.chat.completions.create(model="m", messages=[], stream=True)
+            chunks = [taken async for taken in without_empty_events(stream)]
+    assert [taken.choices[0].delta.content for taken in chunks] == ["", "Merhaba"]
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_an_event_without_data_is_skipped_by_the_synchronous_client_too(name: str) -> None:
+    with wire(sends(EMPTY[name], ROLE, EMPTY[name], chunk("Merhaba"), EMPTY[name], DONE)) as server:
+        with openai.OpenAI(api_key=KEY, base_url=server.base_url) as client:
+            stream = client.chat.completions.create(model="m", messages=[], stream=True)
+            chunks = list(without_empty_events(stream))
+    assert [taken.choices[0].delta.content for taken in chunks] == ["", "Merhaba"]
+
+
+async def test_an_event_with_broken_data_is_not_skipped() -> None:
+    with wire(sends(ROLE, event("{"), DONE)) as server:
+        async with openai.AsyncOpenAI(api_key=KEY, base_url=server.base_url) as client:
+            stream = await client.chat.completions.create(model="m", messages=[], stream=True)
+            with pytest.raises(ValueError, match="property name"):
+                [taken async for taken in without_empty_events(stream)]
+
+
+def test_what_is_no_stream_of_the_sdk_stays_as_it_is() -> None:
+    chunks: list[object] = [{"choices": []}]
+    assert without_empty_events(chunks) is chunks
