@@ -98,7 +98,7 @@ class Endpoint:
         if isinstance(client, openai.OpenAI):
             blocking: Any = await self._threads.run(
                 lambda: client.chat.completions.create(**cast(Any, arguments)),
-                unwanted=lambda stream: stream.close(),
+                unwanted=_let_go,
                 seconds=seconds,
             )
             chunks = _ThreadChunks(blocking, blocking.close, self._threads, seconds)
@@ -175,7 +175,9 @@ class Endpoint:
                 answer = create(**arguments)
             else:
                 seconds = _time_limit(arguments)
-                answer = await self._threads.run(lambda: create(**arguments), seconds=seconds)
+                answer = await self._threads.run(
+                    lambda: create(**arguments), unwanted=_let_go, seconds=seconds
+                )
             if isinstance(answer, Awaitable):
                 answer = await answer
         return answer, _lowered(client.headers) if isinstance(client, Replaced) else {}
@@ -215,6 +217,12 @@ def _request(arguments: Arguments) -> tuple[dict[str, object], RequestOptions]:
         elif value is not None or option == "timeout":
             options[option] = cast(Any, value)
     return body, options
+
+
+def _let_go(answer: object) -> None:
+    """Close a stream that came too late."""
+    if callable(close := getattr(answer, "close", None)):
+        close()
 
 
 def _time_limit(arguments: Arguments) -> float:
