@@ -103,7 +103,7 @@ class Layers:
             if id(other) not in calls:
                 own = policies if other is client else policies.for_another_client()
                 call = calls[id(other)] = OpenAICall(
-                    other, keyed=own.keys is not None, threads=own.limits.concurrency
+                    other, keyed=own.keys is not None, threads=own.limits.concurrency, aiohttp=True
                 )
                 handlers[id(other)] = around_a_client(call, own, telemetry)
         targets = [Target(handlers[id(other)], model) for other, model in fallbacks]

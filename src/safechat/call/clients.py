@@ -123,7 +123,7 @@ def check_loop(client: SDKClient) -> None:
 
 
 def copied(
-    client: SDKClient, keyed: bool, in_thread: InThread, *, mocked: bool = False, twin: bool = True
+    client: SDKClient, keyed: bool, in_thread: InThread, *, aiohttp: bool = False, twin: bool = True
 ) -> SDKClient:
     """`client` without retries, and with connections of its own unless they were made by hand.
 
@@ -133,14 +133,14 @@ def copied(
     """
     remember(client.api_key)
     if twin and has_twin(client):
-        return _twin(client, keyed, in_thread, mocked)
+        return _twin(client, keyed, in_thread, aiohttp)
     options: dict[str, Any] = {"max_retries": 0}
     own_pool = has_own_pool(client)
     provider: Callable[[], Any] | None = getattr(client, "_api_key_provider", None)
     token: Callable[[], Any] | None = getattr(client, "_azure_ad_token_provider", None)
     if isinstance(client, openai.AsyncOpenAI):
         if own_pool:
-            options["http_client"] = new_pool(mocked)
+            options["http_client"] = new_pool(aiohttp)
         if keyed:
             options["api_key"] = _current_key
         elif provider is not None:
@@ -176,7 +176,7 @@ def is_the_sdks(create: Callable[..., object]) -> bool:
     return type(create) is MethodType and comes_from(_SDK_FOLDER, create.__func__)
 
 
-def _twin(client: Any, keyed: bool, in_thread: InThread, mocked: bool) -> openai.AsyncOpenAI:
+def _twin(client: Any, keyed: bool, in_thread: InThread, aiohttp: bool) -> openai.AsyncOpenAI:
     """The asynchronous client that does the same, by the attributes that the SDK's own `copy` reads."""
     options: dict[str, Any] = {
         "api_key": client.api_key,
@@ -188,7 +188,7 @@ def _twin(client: Any, keyed: bool, in_thread: InThread, mocked: bool) -> openai
         "max_retries": 0,
         "default_headers": client._custom_headers,
         "default_query": client._custom_query,
-        "http_client": new_pool(mocked),
+        "http_client": new_pool(aiohttp),
     }
     is_azure = type(client) is openai.AzureOpenAI
     if is_azure:

@@ -66,13 +66,17 @@ class Endpoint:
     """A client of any kind: the SDK's, or an object with `.chat.completions.create`.
 
     With `keyed` each request brings its own key (keys/layer.py), in place of the client's. A synchronous
-    client runs in at most `threads` threads at once.
+    client runs in at most `threads` threads at once. With `aiohttp` its own connections may be aiohttp's
+    (pool.py); whoever sets it calls `aclose`.
     """
 
-    def __init__(self, client: object, *, keyed: bool = False, threads: int = 32) -> None:
+    def __init__(
+        self, client: object, *, keyed: bool = False, threads: int = 32, aiohttp: bool = False
+    ) -> None:
         self._client = client
         self._keyed = keyed
         self._threads = Threads(threads)
+        self._aiohttp = aiohttp
         self._loop: asyncio.AbstractEventLoop | None = None
         self._copies: dict[tuple[bool, bool], SDKClient] = {}
 
@@ -97,7 +101,7 @@ class Endpoint:
         if isinstance(client, openai.OpenAI):
             blocking: Any = await self._threads.run(
                 lambda: client.chat.completions.create(**cast(Any, arguments)),
-                unwanted=lambda stream: stream.close(),
+                unwanted=_let_go,
                 seconds=seconds,
             )
             chunks = _ThreadChunks(blocking, blocking.close, self._threads, seconds)
@@ -162,11 +166,11 @@ class Endpoint:
         if not has_own_pool(client):
             check_loop(client)
         mocked = httpx2_is_mocked()
-        kind = (mocked, twin and (mocked or not synchronous_httpx2_is_mocked()))
+        kind = (self._aiohttp and not mocked, twin and (mocked or not synchronous_httpx2_is_mocked()))
         copy = self._copies.get(kind)
         if copy is None:
             copy = self._copies[kind] = copied(
-                client, self._keyed, self._threads.run, mocked=kind[0], twin=kind[1]
+                client, self._keyed, self._threads.run, aiohttp=kind[0], twin=kind[1]
             )
         return copy
 
@@ -178,7 +182,9 @@ class Endpoint:
                 answer = create(**arguments)
             else:
                 seconds = _time_limit(arguments)
-                answer = await self._threads.run(lambda: create(**arguments), seconds=seconds)
+                answer = await self._threads.run(
+                    lambda: create(**arguments), unwanted=_let_go, seconds=seconds
+                )
             if isinstance(answer, Awaitable):
                 answer = await answer
         return answer, _lowered(client.headers) if isinstance(client, Replaced) else {}
@@ -218,6 +224,12 @@ def _request(arguments: Arguments) -> tuple[dict[str, object], RequestOptions]:
         elif value is not None or option == "timeout":
             options[option] = cast(Any, value)
     return body, options
+
+
+def _let_go(answer: object) -> None:
+    """Close a stream that came too late."""
+    if callable(close := getattr(answer, "close", None)):
+        close()
 
 
 def _time_limit(arguments: Arguments) -> float:

@@ -37,11 +37,14 @@ class OpenAICall:
 
     `client` is OpenAI, AsyncOpenAI, one of their Azure subclasses, or any object with
     `.chat.completions.create`; a synchronous one runs in at most `threads` threads at once.
-    With `keyed` the layer Keyed gives each request its key.
+    With `keyed` the layer Keyed gives each request its key. With `aiohttp` its connections may be
+    aiohttp's, and it must be closed.
     """
 
-    def __init__(self, client: object, *, keyed: bool = False, threads: int = 32) -> None:
-        self._endpoint = Endpoint(client, keyed=keyed, threads=threads)
+    def __init__(
+        self, client: object, *, keyed: bool = False, threads: int = 32, aiohttp: bool = False
+    ) -> None:
+        self._endpoint = Endpoint(client, keyed=keyed, threads=threads, aiohttp=aiohttp)
         self._parameters = ParameterMemory()
 
     async def __call__(self, request: ChatRequest) -> ChatReply:

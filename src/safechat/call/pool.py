@@ -28,11 +28,14 @@ _HTTPX2 = os.path.dirname(httpx2.__file__)
 _HTTPCORE2 = os.path.dirname(httpcore2.__file__)
 
 
-def new_pool(mocked: bool) -> httpx2.AsyncClient:
-    """An HTTP client for the running event loop. One that is `mocked` goes by httpx2."""
-    if mocked or not _aiohttp_serves():
-        return openai.DefaultAsyncHttpxClient()
-    return openai.DefaultAioHttpClient()
+def new_pool(aiohttp: bool) -> httpx2.AsyncClient:
+    """An HTTP client for the running event loop; with `aiohttp` one that goes by aiohttp, where that serves.
+
+    One that goes by aiohttp must be closed, in this loop: aiohttp complains of every other end.
+    """
+    if aiohttp and _aiohttp_serves():
+        return openai.DefaultAioHttpClient()
+    return openai.DefaultAsyncHttpxClient()
 
 
 def httpx2_is_mocked() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,3 +77,18 @@ async def test_an_answer_without_end_holds_no_thread_for_ever(
             await eventually(lambda: set(call_threads()) <= before)
             with pytest.raises(ChatError):  # the places are free again
                 chat.generate("Merhaba")
+
+
+def test_a_stream_that_comes_too_late_is_let_go() -> None:
+    release, closed = threading.Event(), threading.Event()
+
+    def create(**_: object) -> object:
+        assert release.wait(60)
+        return SimpleNamespace(close=closed.set)
+
+    client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
+    with once(client, timeout=0.1) as chat:
+        with pytest.raises(RequestTimedOut):
+            list(chat.stream("Merhaba"))
+        release.set()
+        assert closed.wait(60)

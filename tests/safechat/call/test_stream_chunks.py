@@ -51,7 +51,7 @@ async def streamed(
 ) -> ChatReply | ChatError:
     """The reply of one call, or its error."""
     with wire(script) as server:
-        call = OpenAICall(make_client(kind, server.base_url))
+        call = OpenAICall(make_client(kind, server.base_url), aiohttp=True)
         request = ChatRequest(
             ({"role": "user", "content": "Merhaba"},),
             "m",
