@@ -22,6 +22,8 @@ from typing import Any, BinaryIO
 from safechat.cli.figures import TOKENS, Bars, Figures, Latencies, rounded
 from safechat.cli.filters import Filter, LogLine, as_text, moment
 
+_decode = json.JSONDecoder().decode  # json.loads looks at its options first, each time
+
 _SLOWEST = 5  # calls that a summary lists
 _FAILED = 10  # calls that failed, and that it lists
 _MOST_GROUPS = 1000
@@ -52,6 +54,9 @@ class LogSummary:
     first: str | None = None
     last: str | None = None
 
+    def __post_init__(self) -> None:
+        self._filters = self.filter != Filter()
+
     def add(self, text: str) -> None:
         """One line of the file."""
         self.lines += 1
@@ -59,17 +64,17 @@ class LogSummary:
         if line is None:
             self.foreign += 1
             return
-        if not self.filter.wants(line):
+        if self._filters and not self.filter.wants(line):
             return
-        self.first = self.first or line.get("time")
-        self.last = line.get("time") or self.last
+        if (at := line.get("time")) is not None:
+            self.first, self.last = self.first or at, at
         match line["event"]:
             case "chat.call":
                 self._add_call(line)
             case "chat.attempt_failed":
                 status = f" {line['status']}" if line.get("status") else ""
                 self.errors[f"{line.get('model')}: {line.get('kind')}{status}"] += 1
-                if any(name in line for name in TOKENS):
+                if "prompt_tokens" in line:
                     self._add_tokens(self._group(line), line)
             case "keys.stale":
                 self.errors[f"{line.get('source')}: {line.get('kind')}"] += 1
@@ -147,7 +152,7 @@ class LogSummary:
         }
 
     def _add_call(self, line: LogLine) -> None:
-        outcome, model, call_id = (str(line.get(name)) for name in ("outcome", "model", "call_id"))
+        outcome, model, call_id = str(line.get("outcome")), str(line.get("model")), str(line.get("call_id"))
         failed = outcome != "ok"
         self.outcomes[outcome] += 1
         group = self._group(line)
@@ -160,11 +165,10 @@ class LogSummary:
             self.bars.add(at.timestamp(), failed=failed)
         if failed:
             self.failed.append((call_id, outcome, model))
-        slow = (latency, call_id, model)
         if len(self.slowest) < _SLOWEST:
-            heapq.heappush(self.slowest, slow)
-        else:
-            heapq.heappushpop(self.slowest, slow)
+            heapq.heappush(self.slowest, (latency, call_id, model))
+        elif latency > self.slowest[0][0]:
+            heapq.heapreplace(self.slowest, (latency, call_id, model))
 
     def _group(self, line: LogLine) -> Figures:
         name = as_text(line.get(self.by))
@@ -175,17 +179,18 @@ class LogSummary:
 
     def _add_tokens(self, group: Figures, line: LogLine) -> None:
         """Those of an answer. One that failed is billed too: its tokens are in `chat.attempt_failed`."""
-        counts = {name: int(_number(line.get(name))) for name in TOKENS if name in line}
-        if counts:
-            group.tokens.update(counts)
-            prompt, completion, cached = (counts.get(name, 0) for name in TOKENS[:3])
-            group.costs.add(str(line.get("host")), str(line.get("answered_by")), prompt, completion, cached)
+        counts = [int(_number(line.get(name))) for name in TOKENS]
+        if not any(counts):
+            return
+        for name, count in zip(TOKENS, counts, strict=True):
+            group.tokens[name] += count
+        group.costs.add(str(line.get("host")), str(line.get("answered_by")), *counts[:3])
 
 
 def parse_line(text: str) -> LogLine | None:
     """The record in a line of a log; None if the line holds none of ours."""
     try:
-        line = json.loads(text)
+        line = _decode(text)
     except ValueError:
         return None
     return line if isinstance(line, dict) and isinstance(line.get("event"), str) else None
@@ -249,4 +254,6 @@ def _was_replaced(file: BinaryIO, path: Path) -> bool:
 
 
 def _number(value: object) -> float:
+    if type(value) is int:
+        return value
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0

@@ -279,7 +279,7 @@ def test_the_groups_are_the_models(several: Path) -> None:
         "a": (4, 1),
         "b": (2, 1),
     }
-    assert groups["a"]["tokens"] == {"prompt_tokens": 10}
+    assert groups["a"]["tokens"]["prompt_tokens"] == 10
     assert groups["a"]["p95_ms"] == pytest.approx(100, rel=0.01)
 
 
