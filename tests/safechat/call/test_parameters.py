@@ -45,7 +45,7 @@ def test_a_refused_temperature_is_dropped_and_remembered(kind: str, caplog: pyte
     ]
     dropped = [record for record in caplog.records if record.getMessage() == "chat.parameter_dropped"]
     assert [(record.model, record.parameter) for record in dropped] == [  # type: ignore[attr-defined]
-        ("gpt-5-mini", "temperature"),
+        ("gpt-6.1-terra", "temperature"),
         ("gpt-4o", "temperature"),
     ]
 
