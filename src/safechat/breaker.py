@@ -13,7 +13,7 @@ from typing import Literal, Self
 from safechat.checks import check_count, check_seconds
 
 State = Literal["closed", "open", "half_open"]
-Outcome = Literal["answered", "failed", "unknown"]
+CallOutcome = Literal["answered", "failed", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class CircuitBreaker:
         self.probe = permit if state == "half_open" else None
         return permit
 
-    def take_back(self, permit: Permit, outcome: Outcome, now: float) -> None:
+    def take_back(self, permit: Permit, outcome: CallOutcome, now: float) -> None:
         """The permit's call has ended. While the circuit is not closed, only the probe's outcome counts."""
         if probe := permit is self.probe:
             self.probe = None

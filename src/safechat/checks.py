@@ -1,7 +1,7 @@
 """The checks of what a caller gives: one function for each rule, before anything is sent.
 
 Every check raises a TypeError or ValueError that says what is wrong, and how it should be. Not here:
-what only the SDK knows of its clients (call/clients.py), its parameters (call/endpoint.py).
+what only the SDK knows, of its clients and of the parameters that they take (call/clients.py).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
+from safechat.assistant import answers_without_text, request_form
 from safechat.messages import Message
 from safechat.redact import redacted_start
 
@@ -73,6 +74,9 @@ def check_messages(messages: object) -> tuple[Message, ...]:
 
 def _check_message(number: int, message: object) -> Message:
     where = f"messages[{number}]"
+    if isinstance(message, BaseModel):  # of the SDK's own classes
+        fields = message.model_dump(mode="json", exclude_none=True, warnings=False)
+        message = request_form(fields) if fields.get("role") == "assistant" else fields
     if not isinstance(message, Mapping):
         raise TypeError(
             f"{where} must be a dict with role and content, not {_type_name(message)}: {_short(message)}"
@@ -83,8 +87,8 @@ def _check_message(number: int, message: object) -> Message:
     if not isinstance(role, str) or role not in ROLES:
         raise ValueError(f"{where} has an unknown role {role!r}; the API knows {', '.join(sorted(ROLES))}")
     content = message.get("content")
-    calls_tools = role == "assistant" and (message.get("tool_calls") or message.get("function_call"))
-    if content is None and not calls_tools:
+    needs_none = role == "assistant" and answers_without_text(message)
+    if content is None and not needs_none:
         raise ValueError(f"{where} has no content: {_short(message)}")
     if content is not None and not isinstance(content, str | list | tuple):
         raise TypeError(
@@ -132,12 +136,18 @@ def check_rate(name: str, rate: object) -> float:
 
 def check_count(name: str, count: object, *, zero: bool = False) -> int:
     """`count`, if it is a whole number of at least 1; with `zero`, 0 is allowed too."""
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise TypeError(f"{name} must be an int, not {_type_name(count)}: {_short(count)}")
+    number = check_int(name, count)
     least = 0 if zero else 1
-    if count < least:
-        raise ValueError(f"{name} must be at least {least}, not {count!r}")
-    return count
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, not {number!r}")
+    return number
+
+
+def check_int(name: str, number: object) -> int:
+    """`number`, if it is a whole number."""
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise TypeError(f"{name} must be an int, not {_type_name(number)}: {_short(number)}")
+    return number
 
 
 def check_model(model: object) -> str:

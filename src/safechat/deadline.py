@@ -13,6 +13,9 @@ from safechat.log.record import CallRecord, call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.runtime import clock
 
+# Seconds. A call that has less left, because it waited in a queue, is not sent.
+_LEAST = 0.001
+
 
 class Deadline:
     """The layer. `request.deadline` is on the event loop's clock."""
@@ -24,25 +27,34 @@ class Deadline:
         """The next handler's reply; else its error, or DeadlineExceeded, with `failures` filled in."""
         if request.deadline is None:
             return await self._next(request)
-        seconds = request.deadline - clock.now()
         with call_record() as record:
+            if request.deadline - clock.now() < _LEAST:
+                raise deadline_exceeded(request, record, asked=False)
             try:
                 with anyio.CancelScope(deadline=request.deadline):
                     return await self._next(request)
             except ChatError as error:
                 error.failures = tuple(failure for failure in record.failures if failure is not error)
                 raise
-            raise deadline_exceeded(request, seconds, record)
+            raise deadline_exceeded(request, record, asked=not record.waiting)
 
 
-def deadline_exceeded(request: ChatRequest, seconds: float, record: CallRecord) -> DeadlineExceeded:
-    """The error of a call whose `seconds` are over; the failures before it are in it."""
+def deadline_exceeded(request: ChatRequest, record: CallRecord, *, asked: bool) -> DeadlineExceeded:
+    """The error of a call whose time is over; the failures before it are in it.
+
+    `asked` says whether a request was under way then.
+    """
+    assert request.deadline is not None
+    seconds = f"{round(request.deadline - record.began, 2):.3g} s"
+    attempts = record.requests + int(asked)
     failures = tuple(record.failures)
     before = f"; before that: {failures[-1]}" if failures else ""
+    what = "did not finish within" if attempts else "was not sent, it waited for its turn until"
     error = DeadlineExceeded(
-        f"{request.model}: the call did not finish within its deadline of {round(seconds, 2):.3g} s{before}",
+        f"{request.model}: the call {what} its deadline of {seconds}{before}",
         model=request.model,
-        attempts=record.requests + (0 if record.waiting else 1),
+        attempts=attempts,
+        sent=attempts > 0,
     )
     error.failures = failures
     return error

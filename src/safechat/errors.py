@@ -41,7 +41,7 @@ from typing import ClassVar
 
 from safechat.usage import Usage
 
-NO_FIT = "schema_mismatch"  # the `code` of such an error
+NO_FIT = "schema_mismatch"  # the `code` of an answer that does not fit the caller's schema
 
 
 class ChatError(Exception):
@@ -102,11 +102,15 @@ class ChatError(Exception):
 
 
 class RateLimited(ChatError):
-    """429: the API asks for fewer requests or tokens. `retry_after` is the wait, where the API names one."""
+    """429: the API asks for fewer requests or tokens. `retry_after` is the wait, where the API names one.
+
+    With `place_kept` the call may come back at once: it then waits in line, before those that came later.
+    """
 
     kind = "rate_limited"
     retryable = True
     falls_back = True
+    place_kept: bool = False
 
 
 class QuotaExhausted(ChatError):
@@ -309,7 +313,8 @@ def says(pattern: str) -> Callable[[str], object]:
     return re.compile(pattern, re.IGNORECASE).search
 
 
-_NUMBERS = re.compile(r"\blimit:? ([\d,]+)\b.*\brequested:? ([\d,]+)\b", re.IGNORECASE | re.DOTALL)
+_LIMIT = re.compile(r"\blimit(?: is|:)? ([\d,]+)", re.IGNORECASE)
+_REQUESTED = re.compile(r"\brequested:? ~?([\d,]+)", re.IGNORECASE)
 
 
 def asks_for_more_than_the_limit(message: str) -> bool:
@@ -317,10 +322,10 @@ def asks_for_more_than_the_limit(message: str) -> bool:
 
     'Limit 30000, Requested 61234' does; 'Limit 250000, Used 249800, Requested 546' does not.
     """
-    if (numbers := _NUMBERS.search(message)) is None:
+    limit, requested = _LIMIT.search(message), _REQUESTED.search(message)
+    if limit is None or requested is None:
         return False
-    limit, requested = (int(number.replace(",", "") or 0) for number in numbers.groups())
-    return requested > limit
+    return int(requested[1].replace(",", "") or 0) > int(limit[1].replace(",", "") or 0)
 
 
 # By the words of the message, for servers that give no code of their own: a status, a test, a class.
@@ -329,6 +334,8 @@ BY_TEXT: tuple[tuple[int, Callable[[str], object], type[ChatError]], ...] = (
     (429, asks_for_more_than_the_limit, RequestTooLarge),
     # Groq: github.com/continuedev/continue/issues/10218
     (413, asks_for_more_than_the_limit, RequestTooLarge),
+    # Gemini: github.com/ai-christianson/RA.Aid/issues/182
+    (429, says(r"doesn't have a free quota tier"), ModelUnavailable),
     # Moonshot: github.com/continuedev/continue/issues/11443
     (429, says(r"insufficient balance"), QuotaExhausted),
     # xAI: github.com/continuedev/continue/issues/10373

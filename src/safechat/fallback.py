@@ -43,7 +43,7 @@ class TimeLimits:
 
 
 class Fallback:
-    """The layer. `next` gets the request's own model, then come the `fallbacks`, each for its turn."""
+    """The layer. `next` gets the request's own model, then come the `fallbacks`, one after the other."""
 
     def __init__(
         self,

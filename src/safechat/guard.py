@@ -24,7 +24,7 @@ from safechat.errors import (
     ServerError,
 )
 from safechat.log.events import event
-from safechat.log.record import call_record
+from safechat.log.record import CallRecord, call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.runtime import clock
 
@@ -45,9 +45,11 @@ class Guarded:
         self.breaker = CircuitBreaker(policy)
         self._next = next
         self._timeout = timeout
+        self._under_way: dict[asyncio.Timeout, CallRecord] = {}
 
     async def __call__(self, request: ChatRequest, *, hurried: bool = False) -> ChatReply:
-        """The next handler's reply or error; CircuitOpen at once while the model is left alone."""
+        """The next handler's reply or error; CircuitOpen at once while the model is left alone, also for a
+        call that still waits for its turn when the circuit opens."""
         permit = self.breaker.permit(clock.now())
         if permit is None:
             raise left_alone(self.model, refuses_for(self.breaker, clock.now()))
@@ -55,7 +57,7 @@ class Guarded:
             began = partial(self._decide, permit.begins_to_answer)
             waited = record.waited
             try:
-                reply = await self._next(addressed(request, self.model, began))
+                reply = await self._unless_opened(addressed(request, self.model, began), record)
             except ChatError as error:
                 record.add(error)
                 if is_sick(error, request, self._timeout):
@@ -68,11 +70,34 @@ class Guarded:
             self._decide(permit.answered)
             return reply
 
+    async def _unless_opened(self, request: ChatRequest, record: CallRecord) -> ChatReply:
+        """The next handler's reply, unless the circuit opens while no request of this call is under way."""
+        try:
+            async with asyncio.timeout(None) as patience:
+                self._under_way[patience] = record
+                try:
+                    return await self._next(request)
+                finally:
+                    del self._under_way[patience]
+        except TimeoutError:
+            if not patience.expired():
+                raise
+        record.waiting = False
+        raise left_alone(self.model, refuses_for(self.breaker, clock.now()))
+
     def _decide(self, decision: Callable[[float], None]) -> None:
         now = clock.now()
         before = self.breaker.state(now)
         decision(now)
-        log_change(self.model, before, self.breaker.state(now))
+        after = self.breaker.state(now)
+        log_change(self.model, before, after)
+        if before != after == "open":
+            self._send_back_who_waits(now)
+
+    def _send_back_who_waits(self, now: float) -> None:
+        for patience, record in self._under_way.items():
+            if record.waiting:
+                patience.reschedule(now)
 
 
 def addressed(request: ChatRequest, model: str, begun: Callable[[], None]) -> ChatRequest:

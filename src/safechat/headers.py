@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 _UNIX_TIME = 1e9  # seconds: as a wait, thirty years; as a time, 2001
 _DEEPEST = 8  # levels of an error's body that are read
+_LONGEST_JITTER = 0.25  # seconds on top of a wait, and at most a tenth of it
+
+Random = Callable[[], float]  # a number from 0 up to 1
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
@@ -40,26 +43,39 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
         return reset_wait(headers, now)
 
 
+def with_jitter(wait: float, random: Random) -> float:
+    """`wait`, or a little longer, so that not all who were given the same moment come at once."""
+    return wait + random() * min(_LONGEST_JITTER, wait / 10)
+
+
 def reset_wait(headers: Mapping[str, str], now: float | None = None) -> float | None:
-    """Seconds until each limit that is used up is reset, by the `x-ratelimit-*` headers; None if none is."""
+    """Seconds until every limit that is used up is reset, by the `x-ratelimit-reset-*` headers; None if none
+    is. A limit whose `x-ratelimit-remaining-*` is missing counts as used up."""
     waits = [
-        duration(headers.get(f"x-ratelimit-reset{kind}"), now)
-        for kind in ("", "-requests", "-tokens")
-        if _number(headers.get(f"x-ratelimit-remaining{kind}")) == 0
+        duration(value, now)
+        for name, value in headers.items()
+        if name.startswith("x-ratelimit-reset")
+        and _number(headers.get(name.replace("reset", "remaining"), "0")) == 0
     ]
     return max((wait for wait in waits if wait is not None), default=None)
 
 
-def retry_after_in_body(body: object) -> float | None:
-    """The wait that an error's body names, in seconds: Gemini's RetryInfo, or words such as 'Please try again
-    in 20s'. None if there is none. `body` is what its JSON says, or its text.
+def retry_after_in_body(body: object, now: float | None = None) -> float | None:
+    """The wait that an error's body names, in seconds; None if there is none. `body` is what its JSON says,
+    or its text.
 
-    Source: https://cloud.google.com/apis/design/errors#error_payloads
+    It stands in Gemini's RetryInfo, in a field `retry_after`, among headers that OpenRouter repeats from the
+    provider behind it, or in words such as 'Please try again in 20s'.
+
+    Sources: https://cloud.google.com/apis/design/errors#error_payloads
+    https://github.com/Gitlawb/openclaude/issues/936
     """
     texts = list(_texts(body))
-    for name, text in texts:
-        if name == "retryDelay" and (seconds := duration(text)) is not None:
-            return seconds
+    fields = {name.lower().replace("_", "-"): text for name, text in texts}
+    if (seconds := duration(fields.get("retrydelay"))) is not None:
+        return seconds
+    if (seconds := retry_after(fields, now)) is not None:
+        return seconds
     for _, text in texts:
         if (words := _WAIT_IN_WORDS.search(text)) is not None:
             return sum(float(number) * _UNITS[unit.lower()] for number, unit in _TIME.findall(words[0]))
@@ -131,14 +147,16 @@ def _number(text: str | None) -> float | None:
 
 
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milli|s|m|h|d)[a-z]*", re.I)
-_WAIT_IN_WORDS = re.compile(rf"\b(?:try again|retry)\s+(?:in|after)\s+(?:{_TIME.pattern}\s*)+", re.I)
+_WAIT_IN_WORDS = re.compile(
+    rf"\b(?:(?:try|retry)(?:\s+\w+){{0,3}}?\s+(?:in|after)|wait(?:\s+for)?)\s+(?:{_TIME.pattern}\s*)+", re.I
+)
 _UNITS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def _texts(body: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
-    """The texts in the body, each with the name that it has there."""
-    if isinstance(body, str):
-        yield name, body
+    """The texts and the numbers in the body, each with the name that it has there."""
+    if isinstance(body, str | int | float):
+        yield name, str(body)
     elif depth < _DEEPEST and isinstance(body, Mapping):
         for key, value in body.items():
             yield from _texts(value, str(key), depth + 1)

@@ -35,7 +35,7 @@ Stop = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """How patient, how fast and how careful; `keys` gives the API keys."""
+    """What a wrapper was set up with, apart from its clients and models. `keys` gives the API keys."""
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     limits: RateLimits = field(default_factory=RateLimits)
@@ -45,7 +45,7 @@ class Policies:
 
     def for_another_client(self) -> Policies:
         """Limits set by hand are those of the client's own quota, and its keys are its own. Another
-        endpoint has other ones: it tells its limits in its headers, and its client has a key."""
+        endpoint names its limits in its headers, and its client has a key."""
         limits = replace(self.limits, requests_per_minute=None, tokens_per_minute=None)
         return replace(self, limits=limits, keys=None)
 
@@ -95,24 +95,28 @@ class Layers:
 
     @classmethod
     def build(cls, client: object, fallbacks: Sequence[tuple[object, str]], policies: Policies) -> Self:
-        """For the client, and for each other one among the fallbacks."""
+        """For the client, and for every other client among the fallbacks."""
         telemetry = _telemetry()
         calls: dict[int, OpenAICall] = {}
         handlers: dict[int, Handler] = {}
         for other in (client, *(other for other, _ in fallbacks)):
             if id(other) not in calls:
                 own = policies if other is client else policies.for_another_client()
-                call = calls[id(other)] = OpenAICall(other, keyed=own.keys is not None)
+                call = calls[id(other)] = OpenAICall(
+                    other, keyed=own.keys is not None, threads=own.limits.concurrency
+                )
                 handlers[id(other)] = around_a_client(call, own, telemetry)
         targets = [Target(handlers[id(other)], model) for other, model in fallbacks]
         whole = around_all_clients(handlers[id(client)], targets, policies, telemetry)
         return cls(whole, tuple(calls.values()), policies.keys)
 
-    async def answer(self, request: ChatRequest, deadline: float) -> ChatReply:
-        """The call; `deadline` is in seconds from now."""
+    async def answer(self, request: ChatRequest, deadline: float, *, began: float | None = None) -> ChatReply:
+        """The call; `deadline` is in seconds from `began`, on the loop's clock, or from now."""
         started = clock.now()
-        with call_record(new=True):
-            reply = await self.handler(replace(request, deadline=started + deadline))
+        with call_record(new=True) as record:
+            if began is not None:
+                record.began = began
+            reply = await self.handler(replace(request, deadline=record.began + deadline))
         return replace(reply, latency=clock.now() - started)
 
     def attach(self, stop: Stop) -> Callable[[], None]:

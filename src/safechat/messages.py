@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel
 
+from safechat.assistant import message_in, request_form
 from safechat.cost import cost_usd
 from safechat.usage import Usage
 
 Message = Mapping[str, object]
 OnPiece = Callable[[str], Awaitable[None]]
 OnStart = Callable[[Mapping[str, str]], None]
-Messages = str | Sequence[Message]
+Messages = str | Sequence[Message | BaseModel]  # the SDK's own message classes are pydantic's
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,15 @@ class ChatReply:
     parsed: BaseModel | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     base_url: str | None = field(default=None, repr=False, compare=False)
+    id: str | None = None
+    reasoning: str = field(default="", repr=False)
+    raw: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def message(self) -> dict[str, object]:
+        """The assistant's message as the next request wants it: `messages.append(reply.message)`."""
+        own = {"content": self.text, "tool_calls": self.tool_calls}
+        return message_in(self.raw) or request_form(own)
 
     @property
     def cost_usd(self) -> float | None:

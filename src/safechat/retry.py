@@ -3,7 +3,8 @@
 It waits between the attempts, longer each time and never past the call's deadline, and it stops where
 too many other calls retry as well. The loop is tenacity's. Not here: which errors can be helped (errors.py),
 how many retries all calls may make together (retry_budget.py), the pause of all callers after a 429
-(limits/quota.py), other models (fallback.py).
+(limits/pause.py), other models (fallback.py), why a stream is not tried again after its first piece
+(call/chunks.py).
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import logging
 import random as _random
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -20,15 +20,12 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from safechat import errors
 from safechat.checks import check_count, check_seconds
 from safechat.errors import ChatError
+from safechat.headers import Random, with_jitter
 from safechat.log.events import event
 from safechat.log.record import CallRecord, call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.retry_budget import RetryBudget
 from safechat.runtime import clock
-
-Random = Callable[[], float]  # a number from 0 up to 1
-
-_LONGEST_JITTER = 0.25  # seconds on top of a Retry-After, and at most a tenth of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +110,14 @@ def can_be_helped(error: BaseException) -> bool:
 
 
 def wait_before_retry(policy: RetryPolicy, random: Random, state: RetryCallState) -> float:
-    """Seconds until the next attempt, with jitter: the backoff, or longer where the API asks for it."""
+    """Seconds until the next attempt, with jitter: the backoff, or longer where the API asks for it.
+
+    A call whose place is kept waits there for what the API asks: later it would come behind others.
+    """
     own = backoff(policy, state.attempt_number, random)
-    asked = _error(state).retry_after
-    if asked is None:
-        return own
-    return max(own, asked + random() * min(_LONGEST_JITTER, asked / 10))
+    error = _error(state)
+    kept = isinstance(error, errors.RateLimited) and error.place_kept
+    return own if kept or error.retry_after is None else max(own, with_jitter(error.retry_after, random))
 
 
 def backoff(policy: RetryPolicy, attempt: int, random: Random) -> float:

@@ -91,7 +91,7 @@ async def measure(base_url: str, concurrency: int, count: int, calls: int, round
     await bare.close()
     await client.close()
     pool.shutdown()
-    medians = {name: statistics.median(found) for name, found in ratios.items()}
+    medians = {name: statistics.median(measured) for name, measured in ratios.items()}
     return {"bare SDK": statistics.median(bases) / calls * 1e6, **medians}
 
 

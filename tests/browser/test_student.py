@@ -61,11 +61,11 @@ def address(clone: Path) -> Iterator[str]:
         )
     try:
         give_up = time.monotonic() + 60
-        while not (found := re.search(r"(http://127\.0\.0\.1:\d+/lab)\?token=(\w+)", log.read_text())):
+        while not (address := re.search(r"(http://127\.0\.0\.1:\d+/lab)\?token=(\w+)", log.read_text())):
             assert lab.poll() is None, log.read_text()
             assert time.monotonic() < give_up, log.read_text()
             time.sleep(0.2)
-        yield f"{found[1]}/tree/{LESSON}?token={found[2]}"
+        yield f"{address[1]}/tree/{LESSON}?token={address[2]}"
     finally:
         lab.terminate()
         lab.wait(30)

@@ -54,7 +54,7 @@ def test_two_builds_differ_in_nothing(course: Course) -> None:
     assert write([second]) == []
     course.solutions.joinpath("01_words.ipynb").unlink()
     (afresh,) = build(course)
-    without = [json.loads(each.text) for each in (first, afresh)]
+    without = [json.loads(solution.text) for solution in (first, afresh)]
     for notebook in without:
         notebook["cells"][-1]["outputs"] = []
     assert without[0] == without[1]
@@ -87,7 +87,7 @@ def test_what_changed_makes_the_solution_stale(course: Course, change: object) -
     write(build(course))
     assert callable(change)
     change(course)
-    assert [each.stale for each in build(Course(course.root))] == [True]
+    assert [solution.stale for solution in build(Course(course.root))] == [True]
 
 
 def test_a_solution_without_its_lesson_is_an_orphan(course: Course) -> None:

@@ -16,7 +16,9 @@ from nbclient import NotebookClient
 from rich.console import Console
 
 import mini_course as mini
+import odev
 from odev.course.course import Course
+from odev.course.splice import splice
 from odev.course.students_copy import landed, mark_students
 from odev.grading.result import State
 from odev.student.check import Session, check, status
@@ -35,8 +37,6 @@ def course(tmp_path: Path) -> Course:
 @pytest.fixture
 def students(course: Course) -> Course:
     """A student's copy: src holds the stubs."""
-    from odev.course.splice import splice
-
     for task in course.tasks:
         path = course.module(task)
         path.write_text(splice(path.read_text("utf-8"), task.name, course.stubs[task.id]), "utf-8")
@@ -45,7 +45,7 @@ def students(course: Course) -> Course:
 
 
 def states(report: Report) -> dict[str, State]:
-    return {each.task: each.state for each in report.results}
+    return {result.task: result.state for result in report.results}
 
 
 def test_the_last_run_version_counts_saved_or_not(course: Course) -> None:
@@ -129,7 +129,7 @@ def test_what_a_cell_says_is_not_html(course: Course) -> None:
 
 def test_status_counts_all_lessons_and_names_what_is_next(course: Course) -> None:
     progress = status(course=course, session=Session((mini.GOOD_GREET,)))
-    assert [(each.score, each.points) for each in progress.lessons] == [(4, 10), (0, 10)]
+    assert [(lesson.score, lesson.points) for lesson in progress.lessons] == [(4, 10), (0, 10)]
     assert "Sıradaki: 1.2 words.count (lessons/01_words.ipynb)" in repr(progress)
     assert "Toplam 4/20" in progress._repr_html_()
     done = Session((mini.GOOD_GREET, mini.GOOD_COUNT, mini.GOOD_QUEUE))
@@ -190,8 +190,6 @@ def test_importing_odev_is_cheap() -> None:
 
 
 def test_the_function_stays_a_function_whatever_is_imported() -> None:
-    import odev
-
     importlib.import_module("odev.student.check")
     assert callable(odev.check)
 
@@ -205,9 +203,9 @@ def test_in_a_real_kernel_the_cells_that_were_run_are_judged(
     notebook = nbformat.reads(mini.notebook(*cells), as_version=4)
     client = NotebookClient(notebook, resources={"metadata": {"path": str(course.lessons)}}, timeout=60)
     client.execute()
-    said = [json.dumps(cell.outputs, ensure_ascii=False) for cell in notebook.cells]
-    assert "4/4" in said[3]
-    assert "text/html" in said[3]
-    assert "4/10" in said[4]
-    assert "henüz yazılmadı" in said[4]
-    assert "4/20" in said[5]
+    outputs = [json.dumps(cell.outputs, ensure_ascii=False) for cell in notebook.cells]
+    assert "4/4" in outputs[3]
+    assert "text/html" in outputs[3]
+    assert "4/10" in outputs[4]
+    assert "henüz yazılmadı" in outputs[4]
+    assert "4/20" in outputs[5]

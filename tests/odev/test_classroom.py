@@ -1,4 +1,4 @@
-"""The classroom's servers are real, behave as told, and never outlive whoever started them."""
+"""The classroom's servers are real, behave as they are asked to, and never outlive whoever started them."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_wrong_key_is_a_401_that_does_not_show_it(api: ClassroomAPI) -> None:
         (Fault("drip", seconds=0.2), RequestTimedOut),
         (Fault("hang"), RequestTimedOut),
     ],
-    ids=lambda each: each.kind if isinstance(each, Fault) else "",
+    ids=lambda fault: fault.kind if isinstance(fault, Fault) else "",
 )
 def test_a_fault_is_met_once_and_counted(
     api: ClassroomAPI, chat: ChatClientWrapper, fault: Fault, expected: type[Exception]

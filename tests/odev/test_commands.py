@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,7 +72,7 @@ def test_grade_writes_every_file(course: Course) -> None:
     assert "4/10" in done.stdout
     assert "veli, 1.1: testler bitmeden process kapandı" in done.stdout
     out = course.root / "out"
-    assert [each["score"] for each in json.loads((out / "grades.json").read_text("utf-8"))] == [4, 0]
+    assert [graded["score"] for graded in json.loads((out / "grades.json").read_text("utf-8"))] == [4, 0]
     assert (out / "grades.csv").is_file()
     assert (out / "gradescope" / "ayşe" / "results.json").is_file()
     assert (out / "classroom50" / "veli" / "result.json").is_file()
@@ -152,8 +154,7 @@ def test_the_lab_serves_the_lessons_and_ends_with_everything(course: Course) -> 
         try:
             server = the_server(course.root / "runtime")
             url = f"http://127.0.0.1:{server['port']}/api/contents?token={server['token']}"
-            with urllib.request.urlopen(url, timeout=60) as answer:
-                names = [each["name"] for each in json.load(answer)["content"]]
+            names = [entry["name"] for entry in listing(url)["content"]]
         finally:
             process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
             process.wait(60)
@@ -163,12 +164,24 @@ def test_the_lab_serves_the_lessons_and_ends_with_everything(course: Course) -> 
 
 
 def the_server(folder: Path) -> dict[str, object]:
-    """What JupyterLab writes about itself once it listens, within 60 s."""
+    """What JupyterLab writes about itself shortly before it listens, within 60 s."""
     for _ in range(600):
         for path in folder.glob("jpserver-*.json"):
             text = path.read_text("utf-8")
             if text:
-                told: dict[str, object] = json.loads(text)
-                return told
+                about: dict[str, object] = json.loads(text)
+                return about
         time.sleep(0.1)
     raise AssertionError("JupyterLab did not start")
+
+
+def listing(url: str) -> dict[str, Any]:
+    """The answer, once JupyterLab listens, within 60 s."""
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(url, timeout=60) as answer:
+                content: dict[str, Any] = json.load(answer)
+                return content
+        except urllib.error.URLError:
+            time.sleep(0.1)
+    raise AssertionError("JupyterLab does not listen")

@@ -38,24 +38,24 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
 
 @pytest.fixture(scope="module")
 def grader(course: Course) -> Iterator[Grader]:
-    with copies(course) as made:
-        yield reference_grader(course, made, limits=LIMITS)
+    with copies(course) as course_copies:
+        yield reference_grader(course, course_copies, limits=LIMITS)
 
 
 @pytest.fixture(scope="module")
 def sparing(course: Course) -> Iterator[Grader]:
-    with copies(course) as made:
-        yield reference_grader(course, made, limits=replace(LIMITS, memory=350_000_000))
+    with copies(course) as course_copies:
+        yield reference_grader(course, course_copies, limits=replace(LIMITS, memory=350_000_000))
 
 
 @pytest.fixture(scope="module")
 def impatient(course: Course) -> Iterator[Grader]:
-    with copies(course) as made:
-        yield reference_grader(course, made, limits=IMPATIENT)
+    with copies(course) as course_copies:
+        yield reference_grader(course, course_copies, limits=IMPATIENT)
 
 
 def judge(grader: Grader, source: str | None, id: str = "1.1") -> TaskResult:
-    task = next(each for each in grader.tasks if each.id == TaskId.parse(id))
+    task = next(task for task in grader.tasks if task.id == TaskId.parse(id))
     return grader.judge(task, None if source is None else task_cell(source))
 
 
@@ -284,8 +284,8 @@ def test_a_package_that_no_longer_imports_is_named_where_a_steps_file_imports_it
     course = mini.mini_course(tmp_path)
     mini.write(course.steps / "test_01_words.py", "from safechat import words\n\n" + mini.STEPS_1)
     broken = greet("return ''", "import yok_boyle_bir_modul\n")
-    with copies(course) as made:
-        result = judge(reference_grader(course, made, [1]), broken)
+    with copies(course) as course_copies:
+        result = judge(reference_grader(course, course_copies, [1]), broken)
     assert (result.state, result.hint) == (State.FAILED, "f-string ile ismi ekle")
     assert result.message == "ModuleNotFoundError: No module named 'yok_boyle_bir_modul'"
 
@@ -311,8 +311,8 @@ def test_a_run_loads_the_plugins_that_its_course_names_and_no_others(
     if plugins:
         wanted = " ".join(f"-p {name}" for name in plugins)
         mini.write(course.steps / "grading.ini", f"[pytest]\naddopts = {wanted}\n")
-    with copies(course) as made:
-        assert reference_grader(course, made, [1]).tasks
+    with copies(course) as course_copies:
+        assert reference_grader(course, course_copies, [1]).tasks
 
 
 def test_other_settings_list_the_tests_anew(tmp_path: Path) -> None:
@@ -348,15 +348,16 @@ def test_a_reference_that_fails_is_the_courses_error(tmp_path: Path) -> None:
     course = mini.mini_course(tmp_path)
     path = course.module(course.tasks[0])
     path.write_text(path.read_text("utf-8").replace("herkes", "kimse"), "utf-8")
-    with copies(course) as made, pytest.raises(CourseError, match="test_greets_all"):
-        reference_grader(course, made)
+    with copies(course) as course_copies, pytest.raises(CourseError, match="test_greets_all"):
+        reference_grader(course, course_copies)
 
 
 def test_a_test_without_its_mark_is_the_courses_error(tmp_path: Path) -> None:
     course = mini.mini_course(tmp_path)
     mini.write(course.steps / "test_01_words.py", "def test_it(): pass\n")
-    with copies(course) as made, pytest.raises(CourseError, match=r"test_it needs @pytest\.mark\.task"):
-        reference_grader(course, made, [1])
+    needs_a_mark = r"test_it needs @pytest\.mark\.task"
+    with copies(course) as course_copies, pytest.raises(CourseError, match=needs_a_mark):
+        reference_grader(course, course_copies, [1])
 
 
 def test_the_lessons_own_first_line_in_a_cell_is_no_tampering(grader: Grader) -> None:

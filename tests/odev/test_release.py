@@ -104,8 +104,8 @@ def test_the_package_holds_the_students_cells_and_names_what_is_missing(
     unchecked = mini.notebook(mini.WRONG["1.1_no_name"], mini.GOOD_COUNT)
     mini.write(students.lessons / "01_words.ipynb", unchecked)
     assert package(students, tmp_path / "mine") == (["1.1"], ["1.2", "2.1"])
-    made = (tmp_path / "mine" / "src" / "safechat" / "words.py").read_text("utf-8")
-    assert "name or 'herkes'" in made
+    words = (tmp_path / "mine" / "src" / "safechat" / "words.py").read_text("utf-8")
+    assert "name or 'herkes'" in words
     assert "1.1" in (tmp_path / "mine" / "README.md").read_text("utf-8")
     assert package(students, tmp_path / "mine") == (["1.1"], ["1.2", "2.1"])  # over that of before
 
@@ -138,8 +138,8 @@ safechat = "safechat.cli.main:main"
 """
     mini.write(course.root / "pyproject.toml", settings)
     package(course, tmp_path / "mine")
-    told = tomllib.loads((tmp_path / "mine" / "pyproject.toml").read_text("utf-8"))
-    assert told["project"] == {
+    project = tomllib.loads((tmp_path / "mine" / "pyproject.toml").read_text("utf-8"))
+    assert project["project"] == {
         "name": "safechat",
         "version": "1.2.3",
         "requires-python": ">=3.11",
@@ -148,7 +148,7 @@ safechat = "safechat.cli.main:main"
         "optional-dependencies": {"cli": ["typer>=0.15; python_version < '4'"]},
         "scripts": {"safechat": "safechat.cli.main:main"},
     }
-    assert told["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["src/safechat"]
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["src/safechat"]
 
 
 def test_a_cell_that_breaks_the_package_is_said(course: Course, tmp_path: Path) -> None:

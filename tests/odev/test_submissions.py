@@ -37,7 +37,7 @@ def inbox(tmp_path: Path) -> Path:
 
 
 def scores(graded: list[Graded]) -> dict[str, int]:
-    return {each.name: each.score for each in graded}
+    return {submission.name: submission.score for submission in graded}
 
 
 def test_each_costs_its_own_tasks_alone(course: Course, inbox: Path, tmp_path: Path) -> None:
@@ -55,10 +55,10 @@ def test_each_costs_its_own_tasks_alone(course: Course, inbox: Path, tmp_path: P
     assert scores(graded) == {
         "ayşe": 20, "boş": 0, "bozuk": 10, "değil": 0, "döngü": 6, "iki kez": 0, "stub": 0, "zipli": 10,
     }  # fmt: skip
-    by_name = {each.name: each for each in graded}
-    assert all(each.points == 20 for each in graded)
+    by_name = {submission.name: submission for submission in graded}
+    assert all(submission.points == 20 for submission in graded)
     assert by_name["boş"].warnings == ("içinde hiç notebook yok",)
-    assert {each.state for each in by_name["boş"].results} == {State.MISSING}
+    assert {result.state for result in by_name["boş"].results} == {State.MISSING}
     assert "01_words.ipynb okunamadı" in by_name["bozuk"].warnings[0]
     assert "1.1 numaralı görev birden çok kez var, sonuncusu sayıldı" in by_name["iki kez"].warnings[0]
     assert by_name["döngü"].results[0].state is State.TIME
@@ -170,8 +170,8 @@ def test_only_what_changed_is_graded_again(course: Course, inbox: Path, tmp_path
 
     def again() -> tuple[dict[str, int], int]:
         runs.clear()
-        found = scores(grade(course, [inbox], tmp_path / "out", limits=LIMITS, progress=runs.append))
-        return found, len(runs)
+        points = scores(grade(course, [inbox], tmp_path / "out", limits=LIMITS, progress=runs.append))
+        return points, len(runs)
 
     assert again() == ({"ayşe": 4, "veli": 4}, 6)
     assert again() == ({"ayşe": 4, "veli": 4}, 0)
@@ -186,7 +186,7 @@ def test_only_what_changed_is_graded_again(course: Course, inbox: Path, tmp_path
 def test_one_lesson_can_be_graded(course: Course, inbox: Path, tmp_path: Path) -> None:
     mini.submission(inbox / "ayşe", *GOOD)
     (graded,) = grade(course, [inbox], tmp_path / "out", lessons=[2], limits=LIMITS)
-    assert [(each.task, each.score) for each in graded.results] == [("2.1", 10)]
+    assert [(result.task, result.score) for result in graded.results] == [("2.1", 10)]
 
 
 def test_thirty_submissions_with_two_endless_loops(course: Course, inbox: Path, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_thirty_submissions_with_two_endless_loops(course: Course, inbox: Path, 
         cells = (mini.NEVER_ENDS,) if number in (3, 17) else (mini.GOOD_GREET,)
         mini.submission(inbox / f"öğrenci{number:02}", *cells)
     graded = grade(course, [inbox], tmp_path / "out", lessons=[1], limits=LIMITS)
-    assert [each.score for each in graded] == [0 if number in (3, 17) else 4 for number in range(30)]
+    assert [one.score for one in graded] == [0 if number in (3, 17) else 4 for number in range(30)]
 
 
 def test_names_come_from_folders_and_zips(inbox: Path) -> None:
@@ -227,9 +227,9 @@ def test_the_csv_opens_in_a_spreadsheet_and_calculates_nothing(tmp_path: Path) -
 
 def test_the_json_holds_every_task(tmp_path: Path) -> None:
     write_json(tmp_path / "g.json", [GRADED])
-    (told,) = json.loads((tmp_path / "g.json").read_text("utf-8"))
-    assert (told["name"], told["score"], told["points"], told["warnings"]) == ("=ayşe", 4, 10, ["uyarı"])
-    assert [(each["task"], each["state"], each["score"]) for each in told["tasks"]] == [
+    (saved,) = json.loads((tmp_path / "g.json").read_text("utf-8"))
+    assert (saved["name"], saved["score"], saved["points"], saved["warnings"]) == ("=ayşe", 4, 10, ["uyarı"])
+    assert [(task["task"], task["state"], task["score"]) for task in saved["tasks"]] == [
         ("1.1", "passed", 4),
         ("1.2", "failed", 0),
     ]
@@ -237,8 +237,8 @@ def test_the_json_holds_every_task(tmp_path: Path) -> None:
 
 def test_gradescope_gets_its_fields(tmp_path: Path) -> None:
     write_gradescope(tmp_path / "results.json", GRADED)
-    told = json.loads((tmp_path / "results.json").read_text("utf-8"))
-    assert told["tests"] == [
+    content = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert content["tests"] == [
         {
             "score": 4, "max_score": 4, "status": "passed", "name": "words.greet", "number": "1.1",
             "output": "geçti",

@@ -153,7 +153,7 @@ def test_a_problem_is_named(tmp_path: Path, change: Callable[[Course], object], 
     change(course)
     changed = Course(tmp_path)
     problems = verify(changed, [1]) if expected in RUN else inspect(changed).problems
-    assert [each for each in problems if expected in each], problems
+    assert [problem for problem in problems if expected in problem], problems
 
 
 def long_function(lines: int) -> str:

@@ -1,4 +1,4 @@
-"""The three kinds of client that every test of a call runs with."""
+"""The kinds of client that every test of a call runs with: one for each way of a request."""
 
 from __future__ import annotations
 
@@ -16,13 +16,24 @@ from safechat import ChatClientWrapper, RetryPolicy
 
 KEY = "sk-proj-Zk3x9Q7mT1vB8nR5wY2c"
 
-KINDS = ("async", "sync", "plain")
+SDK_KINDS = ("async", "httpx2", "thread")
+KINDS = (*SDK_KINDS, "plain")
 
 
 def make_client(kind: str, base_url: str = "https://api.openai.com/v1", **options: Any) -> object:
-    if kind == "async":
+    """A client of the SDK, or a PlainClient.
+
+    `async` goes by aiohttp, and so does `sync`, by its asynchronous twin; `httpx2` and `thread` are the two
+    with an `http_client` made by hand, which go by httpx2, in the loop and in threads.
+    """
+    if kind in ("async", "sync"):
+        sdk = openai.AsyncOpenAI if kind == "async" else openai.OpenAI
+        return sdk(api_key=KEY, base_url=base_url, **options)
+    if kind == "httpx2":
+        options["http_client"] = openai.DefaultAsyncHttpxClient()
         return openai.AsyncOpenAI(api_key=KEY, base_url=base_url, **options)
-    if kind == "sync":
+    if kind == "thread":
+        options["http_client"] = openai.DefaultHttpxClient()
         return openai.OpenAI(api_key=KEY, base_url=base_url, **options)
     return PlainClient(base_url)
 

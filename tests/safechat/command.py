@@ -26,5 +26,5 @@ def safechat(*arguments: str, environment: Mapping[str, str] | None = None) -> C
             status = int(ended.code or 0)
         stdout.flush()
         stderr.flush()
-    printed, said = (stream.buffer.getvalue().decode() for stream in (stdout, stderr))
-    return CompletedProcess(arguments, status, printed, said)
+    printed, errors = (stream.buffer.getvalue().decode() for stream in (stdout, stderr))
+    return CompletedProcess(arguments, status, printed, errors)

@@ -32,7 +32,7 @@ class Source(CachedKeys):
         ttl: float = 300.0,
         refresh_interval: float = 5.0,
     ) -> None:
-        self.answer: Exception | int = 1
+        self.answer: BaseException | int = 1
         self.reads = 0
         self.gate = threading.Event()
         self.gate.set()
@@ -48,6 +48,6 @@ class Source(CachedKeys):
         self.reads += 1
         answer = self.answer
         assert self.gate.wait(60)
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return Key(SecretStr(f"sk-number-{answer}-0000000000"), answer)

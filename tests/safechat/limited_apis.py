@@ -21,7 +21,7 @@ def of_tokens(tokens: int, **fields: Any) -> ChatRequest:
 
 
 def limited(server: Callable[[ChatRequest], Any], **limits: Any) -> Limited:
-    return Limited(server, RateLimits(**limits))
+    return Limited(server, RateLimits(**limits), random=lambda: 0.0)
 
 
 async def gathered(layer: Limited, *requests: ChatRequest) -> list[object]:

@@ -10,6 +10,12 @@ from wire import Peer
 HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: req_9\r\nconnection: close\r\n\r\n"
 )
+CHUNKED = HEAD.replace(b"connection: close", b"transfer-encoding: chunked")
+
+
+def http_chunk(part: bytes) -> bytes:
+    """A part of a body that is sent with CHUNKED: the client sees whether the body is whole."""
+    return b"%x\r\n%b\r\n" % (len(part), part)
 
 
 def event(data: object) -> bytes:
@@ -33,14 +39,15 @@ USAGE = event({"id": "1", "model": "m-1", "choices": [],
 
 def sends(*parts: bytes | float, ends: str = "close") -> Callable[[Peer], None]:
     """A server that sends these parts; a number is a pause in seconds."""
+    is_reset = ends == "reset"
 
     def script(peer: Peer) -> None:
-        peer.say(HEAD)
+        peer.say(CHUNKED if is_reset else HEAD)
         for part in parts:
             if isinstance(part, bytes):
-                peer.say(part)
+                peer.say(http_chunk(part) if is_reset else part)
             elif peer.pause(part):
                 return
-        peer.reset() if ends == "reset" else peer.close()
+        peer.reset() if is_reset else peer.close()
 
     return script

@@ -9,6 +9,7 @@ import pytest
 from safechat import ChatReply, ChatRequest, DeadlineExceeded, ServerError
 from safechat.deadline import Deadline
 from safechat.log.record import call_record
+from safechat.testing import ScriptedHandler
 from virtual_time import now, run
 
 
@@ -57,5 +58,15 @@ def test_a_request_that_never_left_is_no_attempt() -> None:
         with pytest.raises(DeadlineExceeded) as caught:
             await Deadline(waits)(request(3))
         assert caught.value.attempts == 0
+
+    run(main())
+
+
+def test_a_call_that_comes_at_its_deadline_is_not_sent() -> None:
+    async def main() -> None:
+        handler = ScriptedHandler("Merhaba!")
+        with pytest.raises(DeadlineExceeded, match="was not sent, it waited for its turn") as caught:
+            await Deadline(handler)(request(0))
+        assert (caught.value.attempts, caught.value.sent, handler.requests) == (0, False, [])
 
     run(main())

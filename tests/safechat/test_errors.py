@@ -104,8 +104,8 @@ def test_no_error_holds_the_key(kind: str, fault: str) -> None:
         assert KEY not in str(value)
         assert KEY not in repr(value)
         assert not type(value).__module__.startswith(("openai", "httpx"))
-    told = traceback.TracebackException.from_exception(error, capture_locals=True)
-    assert KEY not in "".join(told.format())
+    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    assert KEY not in "".join(shown.format())
 
 
 def test_a_refused_connection_holds_no_key() -> None:

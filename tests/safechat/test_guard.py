@@ -327,13 +327,45 @@ async def outcomes(
     return kinds
 
 
+@pytest.mark.parametrize("at_once", [1, 50, 200])
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 10.0])
-def test_200_calls_to_an_api_that_is_down_make_at_most_100_requests(seconds: float) -> None:
+def test_200_calls_to_an_api_that_is_down_make_at_most_100_requests(seconds: float, at_once: int) -> None:
     client = AsyncFake(seconds, fails=lambda _: ServerError("503", status=503))
-    kinds = run(outcomes(Layers.build(client, (), Policies()), 200, 60, at_once=50))
+    kinds = run(outcomes(Layers.build(client, (), Policies()), 200, 60, at_once=at_once))
     assert sum(kinds.values()) == 200
     assert kinds["circuit_open"] > 100
     assert len(client.prompts) <= 100
+
+
+def test_calls_that_wait_for_their_turn_when_the_circuit_opens_go_to_the_next_model_at_once() -> None:
+    async def main() -> None:
+        first = AsyncFake(9, fails=lambda _: ServerError("503", status=503))
+        policies = Policies(retry=ONCE, limits=RateLimits(concurrency=5))
+        layers = Layers.build(first, [(AsyncFake(), "second")], policies)
+        began = now()
+        assert await outcomes(layers, 100, 60, at_once=100) == {"ok": 100}
+        assert len(first.prompts) <= 2 * 5  # a slot that gets free before the circuit opens is taken
+        assert now() - began == pytest.approx(9, abs=0.1)
+
+    run(main())
+
+
+def test_a_call_whose_request_is_under_way_when_the_circuit_opens_gets_its_answer() -> None:
+    async def main() -> None:
+        async def handler(request: ChatRequest) -> ChatReply:
+            if request.timeout == 1:
+                raise ServerError("503")
+            await asyncio.sleep(5)
+            return ChatReply("ok", "first")
+
+        fallback = layer(handler, breaker=BreakerPolicy(failures=1))
+        slow = asyncio.create_task(fallback(request()))
+        await asyncio.sleep(1)
+        with pytest.raises(ServerError):
+            await fallback(request(timeout=1.0))
+        assert (await slow).text == "ok"
+
+    run(main())
 
 
 def test_one_callers_short_time_limits_do_not_shut_the_others_out() -> None:

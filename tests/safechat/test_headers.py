@@ -52,6 +52,10 @@ def used_up(kind: str, remaining: str, reset: str) -> dict[str, str]:
         ({**used_up("-requests", "0", "2s"), **used_up("-tokens", "0", "30s")}, 30.0),
         ({**used_up("-requests", "0", "2s"), **used_up("-tokens", "150", "30s")}, 2.0),
         (used_up("-requests", "3", "20s"), None),
+        (used_up("-requests-day", "0", "33011.38"), 33011.38),
+        ({"x-ratelimit-reset-requests": "20s"}, 20.0),
+        ({"x-ratelimit-reset": f"{NOW + 20:.0f}"}, 20.0),
+        ({**used_up("-requests", "3", "1m0s"), "x-ratelimit-reset-tokens": "20s"}, 20.0),
         (used_up("-requests", "0", "soon"), None),
         ({**used_up("-requests", "0", "20s"), "retry-after": "3"}, 3.0),
         ({**used_up("-requests", "0", "20s"), "retry-after": "soon"}, 20.0),
@@ -74,6 +78,21 @@ GEMINI = {
 }
 
 
+OPENROUTER = {
+    "error": {
+        "message": "Rate limit exceeded: free-models-per-min",
+        "code": 429,
+        "metadata": {
+            "headers": {
+                "X-RateLimit-Limit": "20",
+                "X-RateLimit-Remaining": "0",
+                "X-RateLimit-Reset": f"{1000 * (NOW + 20):.0f}",
+            }
+        },
+    }
+}
+
+
 @pytest.mark.parametrize(
     ("body", "seconds"),
     [
@@ -87,6 +106,14 @@ GEMINI = {
         ("TRY AGAIN IN 2 MINUTES and 5 seconds", 120.0),
         ("try again in 1 hour 30 min", 5400.0),
         ("retry after 250 milliseconds", 0.25),
+        ("Please wait 10 hours 58 minutes before trying again.", 39480.0),
+        ("Rate limit of 50 per 86400s exceeded. Please wait 20 seconds before retrying.", 20.0),
+        ("Please wait for 20 sec and send it again", 20.0),
+        ("Retry your request after 20 seconds", 20.0),
+        ({"detail": "Slow down", "retry_after": 20}, 20.0),
+        ({"error": {"retryAfterMs": 250}, "retry_after_ms": "250"}, 0.25),
+        (OPENROUTER, 20.0),
+        ("Please wait a moment", None),
         ("Please try again later.", None),
         ("Please retry in a moment", None),
         ({"error": {"message": None, "code": 429}}, None),
@@ -96,7 +123,7 @@ GEMINI = {
     ],
 )
 def test_the_wait_that_a_body_names(body: object, seconds: float | None) -> None:
-    assert retry_after_in_body(body) == (pytest.approx(seconds) if seconds is not None else None)
+    assert retry_after_in_body(body, NOW) == (pytest.approx(seconds) if seconds is not None else None)
 
 
 def test_a_body_that_nests_without_end_names_no_wait() -> None:

@@ -24,7 +24,7 @@ ROWS = (
     ("checks",),
     ("messages",),
     ("errors",),
-    ("redact", "headers", "cost", "settings"),
+    ("assistant", "redact", "headers", "cost", "settings"),
     ("usage", "runtime", "shutdowns"),
 )
 RANKS = {room: rank for rank, row in enumerate(ROWS) for room in row}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import openai
 import pytest
 from llmock.chaos import StreamChaos
 from llmock.ratelimit import LimitSettings
@@ -13,6 +12,7 @@ from llmock.scenarios import Behavior, Delay, Fail, SlowFirstToken, StreamFault
 from llmock.testing import LLMockServer
 from llmock.verdict import Verdict, judge
 
+from clients import KEY, SDK_KINDS, make_client
 from safechat import (
     AuthenticationFailed,
     ChatClientWrapper,
@@ -24,8 +24,6 @@ from safechat import (
     RequestRejected,
     RetryPolicy,
 )
-
-KINDS = ("async", "sync")
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +42,9 @@ def server(running: LLMockServer) -> LLMockServer:
     return running
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=SDK_KINDS)
 def chat(request: pytest.FixtureRequest, server: LLMockServer) -> Iterator[ChatClientWrapper]:
-    kind = openai.AsyncOpenAI if request.param == "async" else openai.OpenAI
-    client = kind(base_url=server.base_url(), api_key="sk-test-0123456789")
+    client = make_client(request.param, server.base_url())
     with ChatClientWrapper(client, timeout=20, retry=RetryPolicy(base=0.2)) as wrapper:
         yield wrapper
 
@@ -144,7 +141,7 @@ def test_a_small_quota_that_others_have_used_up_is_waited_for(
 ) -> None:
     server.state.limiter.configure(LimitSettings(rpm=120))
     for _ in range(121):
-        server.state.limiter.admit("openai", "Bearer sk-test-0123456789", 1)
+        server.state.limiter.admit("openai", f"Bearer {KEY}", 1)
     assert chat.generate("Merhaba").text
     verdict(server).assert_ok(strict=True)
 

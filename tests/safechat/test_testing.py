@@ -8,6 +8,7 @@ import pytest
 
 from safechat import ChatClientWrapper, ChatReply, ChatRequest, RateLimited, ServerError
 from safechat.retry import Retried
+from safechat.runtime import clock
 from safechat.testing import ScriptedClient, ScriptedHandler, no_waiting
 
 
@@ -26,8 +27,6 @@ def test_no_waiting_changes_no_decision() -> None:
 
 
 def test_no_waiting_ends_with_its_block() -> None:
-    from safechat.runtime import clock
-
     with no_waiting():
         assert clock.seconds(5) == 0
     assert clock.seconds(5) == 5

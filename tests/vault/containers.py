@@ -111,8 +111,8 @@ class ContainerServer:
         while not (self._has_ca() and is_up(self.address, self.ca)):
             self._wrapped.reload()
             if self._wrapped.status == "exited" or time.monotonic() > give_up:
-                said = self._wrapped.logs(tail=20).decode(errors="replace")
-                raise RuntimeError(f"{self.image} did not start:\n{said}")
+                lines = self._wrapped.logs(tail=20).decode(errors="replace")
+                raise RuntimeError(f"{self.image} did not start:\n{lines}")
             time.sleep(0.05)
 
     def _has_ca(self) -> bool:

@@ -165,7 +165,7 @@ class Front:
 @contextmanager
 def front(server: Server) -> Iterator[Front]:
     """Requests to `Front.address` go to the server, and are written down."""
-    told = Front()
+    between = Front()
     target = urlsplit(server.address)
 
     class Handler(BaseHTTPRequestHandler):
@@ -177,10 +177,10 @@ def front(server: Server) -> Iterator[Front]:
 
         def _pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            told.seen.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}))
-            time.sleep(told.delay)
-            if told.instead is not None:
-                self._answer(*told.instead)
+            between.seen.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}))
+            time.sleep(between.delay)
+            if between.instead is not None:
+                self._answer(*between.instead)
                 return
             upstream = http.client.HTTPConnection(str(target.hostname), target.port or 80, timeout=10)
             try:
@@ -213,9 +213,9 @@ def front(server: Server) -> Iterator[Front]:
     proxy = HTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    told.address = f"http://127.0.0.1:{proxy.server_port}"
+    between.address = f"http://127.0.0.1:{proxy.server_port}"
     try:
-        yield told
+        yield between
     finally:
         proxy.shutdown()
         proxy.server_close()

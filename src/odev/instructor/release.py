@@ -22,14 +22,14 @@ _README = """# ÖDEV: production'a hazır bir LLM istemcisi
 pip install -c constraints.txt -e ".[course]" && python -m odev lab
 ```
 
-JupyterLab açılır; `00_baslangic.ipynb` ile başla. İnternet de API anahtarı da gerekmez. pip
-`externally-managed-environment` derse önce: `python3 -m venv .venv && . .venv/bin/activate`.
+JupyterLab açılır; `00_baslangic.ipynb` ile başla. API anahtarı gerekmez; kurulumdan sonra internet de
+gerekmez. pip `externally-managed-environment` derse önce: `python3 -m venv .venv && . .venv/bin/activate`.
 
 - `python -m odev status`: nerede kaldın, kaç puanın var.
 - `python -m odev check 1`: kaydettiğin dersi terminalde kontrol et.
 - `python -m odev package`: bitirince, yazdığın kodla kendi paketin.
 
-Kontrolden geçen her görev `src/safechat` içindeki yerine konur. `tests/steps` puan veren testlerdir;
+Kontrolden geçen kodun `src/safechat` içindeki yerine yerleşir. `tests/steps` puan veren testlerdir;
 okuyabilirsin. `python -m pytest`, yazmadığın görevlerde kalır: doğaldır.
 """
 _ROOT_FILES = (

@@ -2,21 +2,21 @@
 
 An SDK client with the SDK's own connection pool is called through a copy whose
 pool belongs to the running event loop, so it does not matter where it was used
-before. The SDK's own retries are off: retries multiply. A synchronous client
-runs in threads. Not here: the copy (clients.py), time limits (layer.py), what its
-exceptions mean (translate.py).
+before; a synchronous one through an asynchronous copy. The SDK's own retries are
+off: retries multiply. Other synchronous clients run in threads. Not here: the copy
+(clients.py), its connections (pool.py), time limits (layer.py), what its exceptions
+mean (translate.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import os
+import math
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import date
-from types import FunctionType, MethodType
 from typing import Any, Literal, Protocol, cast
 
 import httpx2
@@ -24,10 +24,12 @@ import openai
 from openai._types import RequestOptions
 from pydantic import BaseModel
 
-from safechat.call.clients import SDKClient, copied, has_own_pool, key_header, key_in_use
+from safechat.call.clients import SDKClient, check_loop, copied, has_own_pool, is_the_sdks
 from safechat.call.fields import field
+from safechat.call.pool import httpx2_is_mocked, synchronous_httpx2_is_mocked
+from safechat.call.replaced import Replaced
 from safechat.redact import remember
-from safechat.runtime.threads import in_thread
+from safechat.runtime.threads import Threads
 from safechat.shutdowns import shutdown_day
 
 Arguments = Mapping[str, object]
@@ -46,7 +48,6 @@ Chunks = tuple[ChunkStream, Mapping[str, str]]
 
 _END = object()
 _PATH = "/chat/completions"
-_SDK_FOLDER = os.path.dirname(openai.__file__)
 _FIRST = ("model", "stream", "service_tier", "messages")  # of the body; then by name
 _OPTIONS: dict[str, Literal["headers", "params", "extra_json", "timeout"]] = {
     "extra_headers": "headers",
@@ -64,13 +65,16 @@ def strict_schema(model: type[BaseModel]) -> Mapping[str, object]:
 class Endpoint:
     """A client of any kind: the SDK's, or an object with `.chat.completions.create`.
 
-    With `keyed` each request brings its own key (keys/layer.py), in place of the client's.
+    With `keyed` each request brings its own key (keys/layer.py), in place of the client's. A synchronous
+    client runs in at most `threads` threads at once.
     """
 
-    def __init__(self, client: object, *, keyed: bool = False) -> None:
+    def __init__(self, client: object, *, keyed: bool = False, threads: int = 32) -> None:
         self._client = client
         self._keyed = keyed
-        self._copy: tuple[asyncio.AbstractEventLoop, SDKClient] | None = None
+        self._threads = Threads(threads)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._copies: dict[tuple[bool, bool], SDKClient] = {}
 
     async def exchange(self, arguments: Arguments, seconds: float) -> Answer:
         """One request, one answer. A thread that nobody waits for any more ends after `seconds`."""
@@ -80,8 +84,8 @@ class Endpoint:
             return response.content, _lowered(response.headers)
         if isinstance(client, openai.OpenAI):
             expires = time.monotonic() + seconds
-            return await in_thread(lambda: _read_whole(client, arguments, expires))
-        return await _called(client, arguments), {}
+            return await self._threads.run(lambda: _read_whole(client, arguments, expires), seconds=seconds)
+        return await self._called(client, arguments)
 
     async def stream(self, arguments: Arguments) -> Chunks:
         """One request, its answer in chunks. Closing the iterator closes the connection."""
@@ -89,29 +93,33 @@ class Endpoint:
         if isinstance(client, openai.AsyncOpenAI):
             stream = await _opened(client, arguments)
             return _Chunks(stream, stream.close), _lowered(stream.response.headers)
+        seconds = _time_limit(arguments)
         if isinstance(client, openai.OpenAI):
-            blocking: Any = await in_thread(
+            blocking: Any = await self._threads.run(
                 lambda: client.chat.completions.create(**cast(Any, arguments)),
                 unwanted=lambda stream: stream.close(),
+                seconds=seconds,
             )
-            return _ThreadChunks(blocking, blocking.close), _lowered(blocking.response.headers)
-        chunks = await _called(client, arguments)
-        if isinstance(chunks, AsyncIterable):
-            return _Chunks(chunks, getattr(chunks, "aclose", None)), {}
-        if isinstance(chunks, Iterable) and not isinstance(chunks, str | bytes | Mapping):
-            return _ThreadChunks(iter(chunks), getattr(chunks, "close", None)), {}
-        raise TypeError(f"a {type(chunks).__name__} in place of a stream")
+            chunks = _ThreadChunks(blocking, blocking.close, self._threads, seconds)
+            return chunks, _lowered(blocking.response.headers)
+        answer, headers = await self._called(client, arguments)
+        if isinstance(answer, AsyncIterable):
+            close = getattr(answer, "aclose", None) or getattr(answer, "close", None)
+            return _Chunks(answer, close), headers
+        if isinstance(answer, Iterable) and not isinstance(answer, str | bytes | Mapping):
+            close = getattr(answer, "close", None)
+            return _ThreadChunks(iter(answer), close, self._threads, seconds), headers
+        raise TypeError(f"a {type(answer).__name__} in place of a stream")
 
     async def models(self) -> dict[str, date | None]:
         """The models that an SDK client's API lists, with the day of their shutdown where it gives one."""
-        client = self._here()
+        client = self._copy()
         if isinstance(client, openai.AsyncOpenAI):
             return {
                 model.id: shutdown_day(field(model, "shutdown_date")) async for model in client.models.list()
             }
-        listing = cast(openai.OpenAI, client).models
-        return await in_thread(
-            lambda: {model.id: shutdown_day(field(model, "shutdown_date")) for model in listing.list()}
+        return await self._threads.run(
+            lambda: {model.id: shutdown_day(field(model, "shutdown_date")) for model in client.models.list()}
         )
 
     def base_url(self) -> str | None:
@@ -120,53 +128,66 @@ class Endpoint:
 
     def remember_keys(self) -> None:
         """Have the literal keys in use taken out of every text."""
-        for client in (self._client, self._copy[1] if self._copy else None):
+        for client in (self._client, *self._copies.values()):
             for name in ("api_key", "_azure_ad_token"):
                 if isinstance(key := getattr(client, name, None), str):
                     remember(key)
 
     async def aclose(self) -> None:
         """Close the connections that this object opened; those of the client it was given stay open."""
-        copy, self._copy = self._copy, None
-        if copy is not None and copy[0] is asyncio.get_running_loop() and has_own_pool(self._client):
-            closing = copy[1].close()
-            if closing is not None:
-                await closing
+        copies, self._copies = self._copies, {}
+        if self._loop is asyncio.get_running_loop() and has_own_pool(self._client):
+            for copy in copies.values():
+                closing = copy.close()
+                if closing is not None:
+                    await closing
 
     def _here(self) -> object:
-        """The client for this event loop. One whose `create` a test or a tracing tool has replaced
-        is used as it is."""
+        """The client for this event loop, or a Replaced for one whose `create` a test or a tracing tool has
+        replaced."""
         client = self._client
         if not isinstance(client, SDKClient):
             return client
         if "create" in vars(client.chat.completions):
-            return _Plain(client, self._keyed)
+            return Replaced(client, self._copy(twin=False))
+        return self._copy()
+
+    def _copy(self, *, twin: bool = True) -> SDKClient:
+        """The copy that belongs to this event loop. While httpx2 is mocked it is one that goes by httpx2;
+        while only its synchronous half is, a synchronous client has no asynchronous twin."""
+        client = cast(SDKClient, self._client)
         loop = asyncio.get_running_loop()
-        if self._copy is None or self._copy[0] is not loop:
-            self._copy = (loop, copied(client, self._keyed))
-        return self._copy[1]
+        if self._loop is not loop:
+            self._loop, self._copies = loop, {}
+        if not has_own_pool(client):
+            check_loop(client)
+        mocked = httpx2_is_mocked()
+        kind = (mocked, twin and (mocked or not synchronous_httpx2_is_mocked()))
+        copy = self._copies.get(kind)
+        if copy is None:
+            copy = self._copies[kind] = copied(
+                client, self._keyed, self._threads.run, mocked=kind[0], twin=kind[1]
+            )
+        return copy
 
-
-class _Plain:
-    """An SDK client to be called like any other object, by its `create`."""
-
-    def __init__(self, client: SDKClient, keyed: bool) -> None:
-        self.chat = client.chat if not keyed else self
-        self.completions = self
-        self._create = client.chat.completions.create
-        self._header, self._prefix = key_header(client)
-
-    def create(self, **arguments: Any) -> object:
-        """With the key of this request, in the one way that is left."""
-        headers = dict(arguments.get("extra_headers") or {})
-        headers[self._header] = self._prefix + key_in_use()
-        return self._create(**{**arguments, "extra_headers": headers})
+    async def _called(self, client: object, arguments: Arguments) -> Answer:
+        """What `create` gives, and the headers of the answer, where it gives them."""
+        create = cast(Any, client).chat.completions.create
+        with client.sending() if isinstance(client, Replaced) else nullcontext():
+            if inspect.iscoroutinefunction(create) or asyncio.iscoroutinefunction(create):
+                answer = create(**arguments)
+            else:
+                seconds = _time_limit(arguments)
+                answer = await self._threads.run(lambda: create(**arguments), seconds=seconds)
+            if isinstance(answer, Awaitable):
+                answer = await answer
+        return answer, _lowered(client.headers) if isinstance(client, Replaced) else {}
 
 
 async def _sent(client: openai.AsyncOpenAI, arguments: Arguments) -> httpx2.Response:
     """The HTTP answer to one request. By `client.post`, the SDK's documented way for raw requests, which
     skips a walk over all messages; by `create` where a tracing library has wrapped that."""
-    if not _is_the_sdks(client.chat.completions.create):
+    if not is_the_sdks(client.chat.completions.create):
         raw = await client.chat.completions.with_raw_response.create(**cast(Any, arguments))
         return cast(httpx2.Response, raw.http_response)
     body, options = _request(arguments)
@@ -175,20 +196,13 @@ async def _sent(client: openai.AsyncOpenAI, arguments: Arguments) -> httpx2.Resp
 
 async def _opened(client: openai.AsyncOpenAI, arguments: Arguments) -> openai.AsyncStream[Any]:
     """The stream that answers one request, in the same way. Its chunks are the decoded JSON."""
-    if not _is_the_sdks(client.chat.completions.create):
+    if not is_the_sdks(client.chat.completions.create):
         stream = await client.chat.completions.create(**cast(Any, arguments))
         return cast("openai.AsyncStream[Any]", stream)
     body, options = _request(arguments)
     return await client.post(
         _PATH, cast_to=object, body=body, options=options, stream=True, stream_cls=openai.AsyncStream[object]
     )
-
-
-def _is_the_sdks(create: Callable[..., object]) -> bool:
-    """Whether nothing has been wrapped around the SDK's own method, on the class or on the instance."""
-    if type(create) is not MethodType or type(create.__func__) is not FunctionType:
-        return False  # wrapt's objects pass for both
-    return create.__func__.__code__.co_filename.startswith(_SDK_FOLDER)
 
 
 def _request(arguments: Arguments) -> tuple[dict[str, object], RequestOptions]:
@@ -206,13 +220,9 @@ def _request(arguments: Arguments) -> tuple[dict[str, object], RequestOptions]:
     return body, options
 
 
-async def _called(client: object, arguments: Arguments) -> object:
-    create = cast(Any, client).chat.completions.create
-    if inspect.iscoroutinefunction(create) or asyncio.iscoroutinefunction(create):
-        answer = create(**arguments)
-    else:
-        answer = await in_thread(lambda: create(**arguments))
-    return await answer if isinstance(answer, Awaitable) else answer
+def _time_limit(arguments: Arguments) -> float:
+    seconds = arguments.get("timeout")
+    return seconds if isinstance(seconds, float) else math.inf
 
 
 def _read_whole(client: openai.OpenAI, arguments: Arguments, expires: float) -> Answer:
@@ -230,7 +240,7 @@ def _read_whole(client: openai.OpenAI, arguments: Arguments, expires: float) -> 
 class _Chunks:
     """The chunks of one answer, and the way to let go of its connection, also before the first one."""
 
-    def __init__(self, chunks: AsyncIterable[object], close: Callable[[], Awaitable[object]] | None) -> None:
+    def __init__(self, chunks: AsyncIterable[object], close: Callable[[], object] | None) -> None:
         self._chunks = aiter(chunks)
         self._close = close
 
@@ -239,21 +249,31 @@ class _Chunks:
 
     async def aclose(self) -> None:
         if self._close is not None:
-            await self._close()
+            closing = self._close()
+            if isinstance(closing, Awaitable):
+                await closing
 
 
 class _ThreadChunks:
     """The same of a synchronous client: each chunk is awaited in a thread."""
 
-    def __init__(self, chunks: Iterator[object], close: Callable[[], object] | None) -> None:
+    def __init__(
+        self,
+        chunks: Iterator[object],
+        close: Callable[[], object] | None,
+        threads: Threads,
+        seconds: float,
+    ) -> None:
         self._chunks = chunks
         self._close = close
+        self._threads = threads
+        self._seconds = seconds
 
     def __aiter__(self) -> AsyncIterator[object]:
         return self
 
     async def __anext__(self) -> object:
-        chunk = await in_thread(lambda: next(self._chunks, _END))
+        chunk = await self._threads.run(lambda: next(self._chunks, _END), seconds=self._seconds)
         if chunk is _END:
             raise StopAsyncIteration
         return chunk

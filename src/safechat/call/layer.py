@@ -22,11 +22,12 @@ import openai
 from safechat.call.chunks import Chunked
 from safechat.call.endpoint import Answer, Endpoint
 from safechat.call.parameters import ParameterMemory
-from safechat.call.reply import read_reply
+from safechat.call.reply import decode, read_reply, with_whole_body
 from safechat.call.schema import parse_reply, response_format
 from safechat.call.translate import translate
 from safechat.errors import ChatError, ConnectionFailed, RequestTimedOut
 from safechat.messages import ChatReply, ChatRequest
+from safechat.runtime import clock
 
 T = TypeVar("T")
 
@@ -35,12 +36,12 @@ class OpenAICall:
     """Sends a request through `client` and reads the answer, whole or, with `on_piece`, as a stream.
 
     `client` is OpenAI, AsyncOpenAI, one of their Azure subclasses, or any object with
-    `.chat.completions.create`; a synchronous one runs in a thread. With `keyed` the
-    layer Keyed gives each request its key.
+    `.chat.completions.create`; a synchronous one runs in at most `threads` threads at once.
+    With `keyed` the layer Keyed gives each request its key.
     """
 
-    def __init__(self, client: object, *, keyed: bool = False) -> None:
-        self._endpoint = Endpoint(client, keyed=keyed)
+    def __init__(self, client: object, *, keyed: bool = False, threads: int = 32) -> None:
+        self._endpoint = Endpoint(client, keyed=keyed, threads=threads)
         self._parameters = ParameterMemory()
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
@@ -76,7 +77,10 @@ class OpenAICall:
         )
 
     def _read(self, answer: object, request: ChatRequest, headers: Mapping[str, str]) -> ChatReply:
-        reply = replace(read_reply(answer, request, headers), base_url=self.base_url)
+        completion = decode(answer, request)
+        reply = read_reply(completion, request, headers)
+        reply = with_whole_body(reply, completion, decoded=completion is not answer)
+        reply = replace(reply, base_url=self.base_url)
         return reply if request.parse is None else parse_reply(reply, request.parse)
 
     async def _streamed(self, request: ChatRequest) -> ChatReply:
@@ -91,7 +95,6 @@ class OpenAICall:
     async def _receive(self, chunked: Chunked, request: ChatRequest) -> None:
         """Takes all chunks. The clock runs while the next one is awaited, and rests while the consumer takes
         a piece. A connection that breaks after the finish_reason takes nothing of the answer away."""
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(request.timeout) as limit:
                 chunks, headers = await self._adapted(request, self._endpoint.stream)
@@ -102,7 +105,7 @@ class OpenAICall:
                             continue  # a keep-alive, or an empty chunk in its place: the clock runs on
                         limit.reschedule(None)
                         await chunked.deliver()
-                        limit.reschedule(loop.time() + request.timeout)
+                        limit.reschedule(clock.now() + request.timeout)
         except Exception as exception:
             failure = self._translated(exception, request)
             if not (chunked.finished and isinstance(failure, ConnectionFailed | RequestTimedOut)):
@@ -143,7 +146,7 @@ async def attempt(
     """
 
     async def answered() -> ChatReply:
-        """In a frame of its own: an answer may quote the key, and this frame is in the traceback below."""
+        """In its own frame: an answer may quote the key, and this frame is in the traceback below."""
         answer, headers = await send(request)
         return read(answer, request, headers)
 

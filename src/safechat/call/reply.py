@@ -12,10 +12,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from safechat.call.error_body import broken_off, error_in_place_of_an_answer, error_within, holds_error
-from safechat.call.fields import field, text_of
+from safechat.call.fields import field, items_of, plain, text_of
 from safechat.call.finish_reasons import BROKEN_OFF, known_finish_reason
+from safechat.call.surrogates import may_hold_halves, mended, mended_all
+from safechat.call.tool_calls import as_tool_call
 from safechat.errors import (
     BadReply,
     ChatError,
@@ -85,8 +88,9 @@ def decode(response: object, request: ChatRequest) -> object:
         return response
     # Raised outside an except block: a JSONDecodeError on __context__ would hold the whole body.
     with suppress(ValueError):
-        decoded: object = json.loads(response)
-        return decoded
+        body = response.encode("utf-8", "surrogatepass") if isinstance(response, str) else response
+        decoded: object = json.loads(body)
+        return mended_all(decoded) if may_hold_halves(body) else decoded
     start = response[:80] if isinstance(response, str) else response[:80].decode("utf-8", "replace")
     what = f"starts with {start!r}" if response.strip() else "is empty"
     raise MalformedReply(
@@ -100,16 +104,13 @@ def first_choice(completion: object, model: str, request_id: str | None) -> obje
     Raises MalformedReply where it is missing, or has no message; the error that stands in its place, or in
     it, where one does.
     """
-    try:
-        choice: object = field(completion, "choices")[0]  # type: ignore[index]
-    except (TypeError, LookupError):
-        choice = None
+    choice = _first_of(field(completion, "choices"))
     if (problem := error_within(choice)) is not None:
         text = content_text(field(field(choice, "message"), "content"))
         usage = read_usage(field(completion, "usage"))
         raise broken_off(problem, model, request_id, usage=usage, partial_text=text)
     if field(choice, "message") is not None:
-        return choice
+        return _with_words_of_its_sound(choice)
     if holds_error(completion):
         raise error_in_place_of_an_answer(completion, model, request_id)
     raise MalformedReply(
@@ -120,6 +121,28 @@ def first_choice(completion: object, model: str, request_id: str | None) -> obje
     )
 
 
+def _first_of(choices: object) -> object:
+    """The one with the lowest index: with n=2 they may come in any order."""
+    try:
+        if isinstance(choices, list) and len(choices) > 1:
+            return min(choices, key=lambda choice: int(text_of(field(choice, "index")) or 0))
+        return choices[0]  # type: ignore[index]
+    except (TypeError, LookupError, ValueError):
+        return None
+
+
+def _with_words_of_its_sound(choice: object) -> object:
+    """`choice`; of an answer in sound the transcript is its text.
+
+    Source: https://platform.openai.com/docs/guides/audio
+    """
+    message = field(choice, "message")
+    transcript = text_of(field(field(message, "audio"), "transcript"))
+    if not transcript or content_text(field(message, "content")):
+        return choice
+    return {**dict(items_of(choice)), "message": {**dict(items_of(message)), "content": transcript}}
+
+
 def _outline(completion: object) -> str:
     if isinstance(completion, Mapping):
         return f"an object with {', '.join(map(str, completion)) or 'nothing in it'}"
@@ -128,26 +151,58 @@ def _outline(completion: object) -> str:
 
 def content_text(content: object) -> str:
     """The text of a message's content, which some servers give in parts; without any, an empty text."""
+    return mended(text_in(content))
+
+
+def text_in(content: object) -> str:
+    """The same as it came: of a stream it may end with half of a surrogate pair."""
     if isinstance(content, list | tuple):
         return "".join(text_of(field(part, "text")) or "" for part in content)
     return text_of(content) or ""
 
 
 def read_tool_calls(message: object) -> tuple[Mapping[str, object], ...]:
-    """The tool calls of a message, as dicts; none is an empty tuple."""
+    """The tool calls of a message, as dicts; none is an empty tuple. The API's older `function_call` is one
+    without an id."""
     calls = field(message, "tool_calls")
-    if not isinstance(calls, list | tuple):
-        return ()
-    return tuple(call if isinstance(call, Mapping) else _as_dict(call) for call in calls)
+    if isinstance(calls, list | tuple) and calls:
+        return tuple(as_tool_call(call) for call in calls)
+    if (function := field(message, "function_call")) is not None and field(function, "name"):
+        return (as_tool_call({"id": None, "type": "function", "function": plain(function)}),)
+    return ()
 
 
-def _as_dict(call: object) -> Mapping[str, object]:
-    function = field(call, "function")
-    return {
-        "id": field(call, "id"),
-        "type": field(call, "type"),
-        "function": {"name": field(function, "name"), "arguments": field(function, "arguments")},
-    }
+# The fields in which servers put what the model thought.
+_REASONING = (
+    "reasoning_content",  # DeepSeek: api-docs.deepseek.com/guides/thinking_mode; Kimi, SGLang
+    "reasoning",  # OpenRouter, Groq; vLLM: github.com/BerriAI/litellm/pull/24019
+)
+
+
+def read_reasoning(message: object) -> str:
+    """What the model thought before it answered, where the server shows it; else an empty text."""
+    for name in _REASONING:
+        if text := text_of(field(message, name)):
+            return mended(text)
+    content = field(message, "content")
+    if not isinstance(content, list | tuple):
+        return ""
+    # Mistral: github.com/agentjido/req_llm/issues/742
+    return "".join(content_text(field(part, "thinking")) for part in content)
+
+
+def with_whole_body(reply: ChatReply, completion: object, *, decoded: bool) -> ChatReply:
+    """`reply` with what its other fields do not name: the body that it was read from, its id, its reasoning.
+
+    What is not `decoded` JSON but an object that a client made, is kept as plain data.
+    """
+    raw = completion if decoded else mended_all(plain(completion))
+    return replace(
+        reply,
+        raw=raw if isinstance(raw, dict) else {},
+        id=text_of(field(completion, "id")),
+        reasoning=read_reasoning(field(_first_of(field(completion, "choices")), "message")),
+    )
 
 
 def read_usage(usage: object) -> Usage | None:

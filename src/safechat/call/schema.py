@@ -5,6 +5,8 @@ Not here: reading the answer itself (reply.py).
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -28,13 +30,14 @@ def response_format(model: type[BaseModel]) -> Mapping[str, object]:
 def parse_reply(reply: ChatReply, model: type[BaseModel]) -> ChatReply:
     """`reply` with its text as a `model` in `parsed`; a reply that calls a tool instead stays as it is.
 
-    Raises MalformedReply that says which field is wrong.
+    The JSON may stand in a code fence, or behind `<think>…</think>`. Raises MalformedReply that says which
+    field is wrong.
     """
     if reply.tool_calls and not reply.text:
         return reply  # it asks for a tool first
     problems: list[str]
     try:
-        return replace(reply, parsed=model.model_validate_json(reply.text))
+        return replace(reply, parsed=model.model_validate_json(json_in(reply.text)))
     except ValidationError as error:
         problems = [
             f"{'.'.join(map(str, problem['loc'])) or 'the whole'}: {problem['msg']}"
@@ -42,3 +45,34 @@ def parse_reply(reply: ChatReply, model: type[BaseModel]) -> ChatReply:
         ]
     what = f"the answer is no {model.__name__}: {'; '.join(problems[:5])}"
     raise error_from(reply, MalformedReply, what, code=NO_FIT)
+
+
+_THOUGHTS = re.compile(r".*?</think>", re.DOTALL)  # some chat templates keep the opening tag to themselves
+_FENCE = re.compile(r"^[ \t]*```\w*\s*", re.MULTILINE)
+_WHITE_SPACE = re.compile(r"\s*")
+
+
+def json_in(text: str) -> str:
+    """The JSON in `text`: all of it; what stands behind the model's thoughts; the first in a code fence.
+
+    A text without any is given back as it is. Sources: github.com/admonstrator/zettelrobbe/issues/74 (Qwen3),
+    github.com/ollama/ollama/issues/15416, github.com/vectorize-io/hindsight/issues/645 (MiniMax)
+    """
+    if _json_at(text, 0):
+        return text
+    thoughts = _THOUGHTS.match(text)
+    for answer in (text[thoughts.end() :] if thoughts else "", text):
+        for start in (0, *(fence.end() for fence in _FENCE.finditer(answer))):
+            if found := _json_at(answer, start):
+                return found
+    return text
+
+
+def _json_at(text: str, start: int) -> str:
+    """The JSON that begins there, after white space; without any, an empty text."""
+    if blank := _WHITE_SPACE.match(text, start):
+        start = blank.end()
+    try:
+        return text[start : json.JSONDecoder().raw_decode(text, start)[1]]
+    except ValueError:
+        return ""

@@ -6,21 +6,29 @@ Not here: reading an error body (error_body.py), which class a status and its wo
 
 from __future__ import annotations
 
+import ast
+import gzip
 import http.client
 import json
 import re
 import socket
 import ssl
+import traceback
+import zlib
+from collections.abc import Iterator
 
 import httpx2
 import openai
+from openai.lib import azure
 
 from safechat.call.error_body import api_error, implied_status, read_error_body
 from safechat.errors import (
     AuthenticationFailed,
     ChatError,
     ConnectionFailed,
+    KeyUnavailable,
     MalformedReply,
+    RequestRejected,
     RequestTimedOut,
 )
 from safechat.messages import ChatRequest
@@ -51,6 +59,19 @@ _NEVER_CONNECTED = (
     ssl.SSLCertVerificationError,
 )
 
+# aiohttp's exceptions, by the name of the class or of its nearest base here: they may be what stands behind
+# one of httpx2, whose transport over aiohttp calls most of them a ConnectTimeout. The bool is `sent`.
+# By name, for aiohttp need not be installed: docs.aiohttp.org, 'Hierarchy of exceptions'.
+_AIOHTTP: dict[str, tuple[type[ChatError], bool]] = {
+    "ConnectionTimeoutError": (RequestTimedOut, False),
+    "ServerTimeoutError": (RequestTimedOut, True),
+    "ClientConnectorError": (ConnectionFailed, False),
+    "ClientHttpProxyError": (ConnectionFailed, False),
+    "ClientError": (ConnectionFailed, True),
+}
+# The body came, and could not be unpacked.
+_CORRUPT = (httpx2.DecodingError, zlib.error, gzip.BadGzipFile)
+
 _NO_KEY = re.compile(r"authentication method|missing credentials", re.I)
 
 
@@ -71,38 +92,101 @@ def translate(exception: Exception, request: ChatRequest) -> ChatError:
     text = redact(_text(exception))
     if isinstance(exception, TypeError | openai.OpenAIError) and _NO_KEY.search(text):
         return AuthenticationFailed(f"{model}: the client has no API key", model=model, sent=False)
-    if "Illegal header value" in text:
-        return AuthenticationFailed(
-            f"{model}: the client's API key holds a character that no header can carry; a line break?",
-            model=model,
-            sent=False,
-        )
-    if isinstance(exception, RuntimeError) and "loop" in text:
+    if (value := _unsendable_header(exception)) is not None:
+        return _header_error(value, model)
+    if _comes_from_a_token_provider(exception):
+        return KeyUnavailable(f"{model}: the client's token provider failed: {text}", model=model)
+    if "loop" in text and any(isinstance(one, RuntimeError) for one in (exception, exception.__cause__)):
         return ConnectionFailed(
             f"{model}: {text}. The client's connections belong to another event loop: "
-            "give the wrapper an http_client of its own, or none",
+            "give the wrapper its own http_client, or none",
             model=model,
+            retryable=False,
         )
+    if any(isinstance(cause, _CORRUPT) for cause in _causes(exception)):
+        return MalformedReply(f"{model}: the body of the answer cannot be unpacked: {text}", model=model)
+    if (of_aiohttp := _of_aiohttp(exception)) is not None:
+        cause, error, sent = of_aiohttp
+        text = redact(f"Connection error. ({type(cause).__name__}: {cause})")
+        return _unanswered(error, text, request, sent)
     for known, error in _EXCEPTIONS:
         if isinstance(exception, known):
-            if error is RequestTimedOut:
-                text = f"no whole answer within {request.timeout:g} s"
-            return error(f"{model}: {text}", model=model, sent=not _never_connected(exception))
+            return _unanswered(error, text, request, not _never_connected(exception))
     if isinstance(exception, openai.APIError):  # an error event in a stream: it has no status
         status = implied_status(read_error_body(exception.body)) or 500
         return api_error(exception.body, status, model, {})
     return ChatError(f"{model}: unexpected {text}", model=model)
 
 
-def _never_connected(exception: BaseException) -> bool:
-    """Whether it was raised before there was a connection. The SDK keeps the first cause in `__cause__`,
-    urllib in `reason`."""
+def _unanswered(error: type[ChatError], text: str, request: ChatRequest, sent: bool) -> ChatError:
+    if error is RequestTimedOut:
+        text = f"no whole answer within {request.timeout:g} s"
+    return error(f"{request.model}: {text}", model=request.model, sent=sent)
+
+
+def _of_aiohttp(exception: BaseException) -> tuple[BaseException, type[ChatError], bool] | None:
+    """The exception of aiohttp behind this one, and what it means: a class, and whether it was sent."""
+    for cause in _causes(exception):
+        for base in type(cause).__mro__:
+            if base.__module__.startswith("aiohttp.") and (row := _AIOHTTP.get(base.__name__)):
+                return cause, *row
+    return None
+
+
+def _causes(exception: BaseException) -> Iterator[BaseException]:
+    """It, and what it was raised from. The SDK keeps the first cause in `__cause__`, urllib in `reason`."""
     cause: object = exception
     while isinstance(cause, BaseException):
-        if isinstance(cause, _NEVER_CONNECTED):
-            return True
+        yield cause
         cause = cause.__cause__ or getattr(cause, "reason", None)
-    return False
+
+
+def _never_connected(exception: BaseException) -> bool:
+    """Whether it was raised before there was a connection."""
+    return any(isinstance(cause, _NEVER_CONNECTED) for cause in _causes(exception))
+
+
+_HEADER_VALUE = re.compile(r"(?:Illegal|Invalid) header value (b(['\"]).*\2)", re.DOTALL)  # h11, http.client
+_IN_HEADERS = re.compile(
+    r"detected in headers|Potential header injection"
+)  # aiohttp, which does not say what
+_UNSENDABLE = re.compile(r"[^\t\x20-\x7e]")
+
+
+def _unsendable_header(exception: BaseException) -> str | None:
+    """The value of the header that could not be written; empty where the exception does not hold it."""
+    for cause in _causes(exception):
+        if isinstance(cause, UnicodeEncodeError) and cause.encoding in ("ascii", "latin-1"):
+            return cause.object
+        if found := _HEADER_VALUE.search(str(cause)):
+            return str(ast.literal_eval(found[1]).decode("latin-1"))
+        if isinstance(cause, ValueError) and _IN_HEADERS.search(str(cause)):
+            return ""
+    return None
+
+
+def _header_error(value: str, model: str) -> ChatError:
+    """The API key holds what no header can carry, copied from a formatted page for example, or another
+    header does."""
+    character = _UNSENDABLE.search(value)
+    if character is None:
+        what = "white space or a line break at one of its ends"
+    else:
+        what = "a line break" if character[0] in "\r\n" else f"the character {character[0]!r}"
+    if value and "Bearer " not in value and redact(value) == value:
+        error: type[ChatError] = RequestRejected
+        whose = "a header of the request"
+    else:
+        error, whose = AuthenticationFailed, "the client's API key"
+    return error(f"{model}: {whose} holds {what}, which no header can carry", model=model, sent=False)
+
+
+def _comes_from_a_token_provider(exception: BaseException) -> bool:
+    """Whether it was raised while an Azure client asked its `azure_ad_token_provider` for a token."""
+    return any(
+        frame.f_code.co_name == "_get_azure_ad_token" and frame.f_code.co_filename == azure.__file__
+        for frame, _ in traceback.walk_tb(exception.__traceback__)
+    )
 
 
 def _text(exception: BaseException) -> str:

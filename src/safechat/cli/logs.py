@@ -1,33 +1,41 @@
 """Reads a log that configure_logging wrote: a summary for an operator, and the timeline of one call.
 
-In bounded memory, whatever the file's size. A line that is torn, or of another
+In bounded memory, whatever the file's size and whatever is in it. A line that is torn, or of another
 program, is counted and skipped. Not here: which records are wanted
 (filters.py), what is counted of a call (figures.py), the screens (screens.py).
 """
 
 from __future__ import annotations
 
+import glob
+import gzip
 import heapq
 import json
-import math
 import os
+import re
 import time
+import zlib
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
-from safechat.cli.figures import TOKENS, Bars, Figures, Latencies, rounded
+from safechat.cli.figures import MOST, TOKENS, Bars, Figures, Latencies, rounded
 from safechat.cli.filters import Filter, LogLine, as_text, moment
 
 _decode = json.JSONDecoder().decode  # json.loads looks at its options first, each time
 
 _SLOWEST = 5  # calls that a summary lists
 _FAILED = 10  # calls that failed, and that it lists
-_MOST_GROUPS = 1000
-OTHERS = "(others)"  # the group of all that come after those
+# Characters of a line. A longer one is none of ours.
+LONGEST_LINE = 1_000_000
+# Characters of a name in a summary, and names of one kind; further ones are counted together, as OTHERS.
+_LONGEST_NAME, _MOST_NAMES = 200, 1000
+OTHERS = "(others)"
+_MOST_PRICED = 10_000  # models of groups, each with a sum of its own
+_LONGEST_TIMELINE = 10_000  # records of one call
 
 
 @dataclass
@@ -53,6 +61,8 @@ class LogSummary:
     failed: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=_FAILED))
     first: str | None = None
     last: str | None = None
+    lost: int = 0
+    priced: set[tuple[int, str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._filters = self.filter != Filter()
@@ -66,24 +76,27 @@ class LogSummary:
             return
         if self._filters and not self.filter.wants(line):
             return
-        if (at := line.get("time")) is not None:
-            self.first, self.last = self.first or at, at
+        if isinstance(at := line.get("time"), str):
+            self.last = _name(at)
+            self.first = self.first or self.last
         match line["event"]:
             case "chat.call":
                 self._add_call(line)
             case "chat.attempt_failed":
                 status = f" {line['status']}" if line.get("status") else ""
-                self.errors[f"{line.get('model')}: {line.get('kind')}{status}"] += 1
+                _count(self.errors, f"{line.get('model')}: {line.get('kind')}{status}")
                 if "prompt_tokens" in line:
                     self._add_tokens(self._group(line), line)
             case "keys.stale":
-                self.errors[f"{line.get('source')}: {line.get('kind')}"] += 1
+                _count(self.errors, f"{line.get('source')}: {line.get('kind')}")
             case "chat.retry":
                 self.retries += 1
             case "chat.fallback":
                 self.fallbacks += 1
             case "chat.limited":
                 self.waited_ms += _number(line.get("wait_ms"))
+            case "log.lost":
+                self.lost += int(_number(line.get("records")))
 
     @property
     def calls(self) -> int:
@@ -149,12 +162,17 @@ class LogSummary:
             ],
             "lines": self.lines,
             "foreign": self.foreign,
+            "lost": self.lost,
         }
 
     def _add_call(self, line: LogLine) -> None:
-        outcome, model, call_id = str(line.get("outcome")), str(line.get("model")), str(line.get("call_id"))
+        outcome, model, call_id = (
+            _name(line.get("outcome")),
+            _name(line.get("model")),
+            _name(line.get("call_id")),
+        )
         failed = outcome != "ok"
-        self.outcomes[outcome] += 1
+        _count(self.outcomes, outcome)
         group = self._group(line)
         group.calls += 1
         group.answered += not failed
@@ -171,9 +189,9 @@ class LogSummary:
             heapq.heapreplace(self.slowest, (latency, call_id, model))
 
     def _group(self, line: LogLine) -> Figures:
-        name = as_text(line.get(self.by))
+        name = _name(as_text(line.get(self.by)))
         if (group := self.groups.get(name)) is None:
-            name = name if len(self.groups) < _MOST_GROUPS else OTHERS
+            name = name if len(self.groups) < _MOST_NAMES else OTHERS
             group = self.groups.setdefault(name, Figures())
         return group
 
@@ -184,24 +202,27 @@ class LogSummary:
             return
         for name, count in zip(TOKENS, counts, strict=True):
             group.tokens[name] += count
-        group.costs.add(str(line.get("host")), str(line.get("answered_by")), *counts[:3])
+        target = (id(group), _name(line.get("host")), _name(line.get("answered_by")))
+        if target in self.priced or len(self.priced) < _MOST_PRICED:
+            self.priced.add(target)
+            group.costs.add(*target[1:], *counts[:3])
 
 
 def parse_line(text: str) -> LogLine | None:
     """The record in a line of a log; None if the line holds none of ours."""
     try:
         line = _decode(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the second one for '[[[[…'
         return None
     return line if isinstance(line, dict) and isinstance(line.get("event"), str) else None
 
 
 def call_timeline(lines: Iterable[str], call_id: str) -> list[tuple[float, LogLine]]:
-    """The records of one call, with the seconds since the first of them."""
+    """The first records of one call, with the seconds since the first of them."""
     timeline: list[tuple[float, LogLine]] = []
     first: datetime | None = None
     for text in lines:
-        if call_id not in text:
+        if call_id not in text or len(timeline) == _LONGEST_TIMELINE:
             continue
         line = parse_line(text)
         if line is None or line.get("call_id") != call_id:
@@ -212,6 +233,52 @@ def call_timeline(lines: Iterable[str], call_id: str) -> list[tuple[float, LogLi
     return timeline
 
 
+def read_lines(files: Iterable[Path]) -> Iterator[str]:
+    """The lines of logs, one file after the other; one that ends in .gz is decompressed.
+
+    Of a line that is too long, its beginning. A compressed file that is damaged ends there, with a torn line.
+    """
+    for path in files:
+        with _reader(path) as file:
+            try:
+                yield from _whole_lines(file)
+            except (EOFError, zlib.error, gzip.BadGzipFile):
+                yield ""
+
+
+def oldest_first(files: Iterable[Path]) -> list[Path]:
+    """`files`, with the numbers that a rotation gave them going down: chat.log.2.gz, chat.log.1, chat.log."""
+    return sorted(files, key=lambda path: -_rotation(path.name))
+
+
+def rotated_files(path: Path) -> list[Path]:
+    """The files that a rotation made of this one: chat.log.1, chat.log.2.gz, …"""
+    return [
+        other
+        for other in path.parent.glob(f"{glob.escape(path.name)}.*")
+        if re.fullmatch(r"\.\d+(\.gz)?", other.name.removeprefix(path.name))
+    ]
+
+
+def _rotation(name: str) -> int:
+    """The number of a rotated file; 0 for the one that is written to."""
+    match = re.search(r"\.(\d{1,9})(\.gz)?$", name)
+    return int(match[1]) if match else 0
+
+
+def _reader(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8", errors="replace", newline="\n")
+    return path.open(encoding="utf-8", errors="replace", newline="\n")
+
+
+def _whole_lines(file: TextIO) -> Iterator[str]:
+    while line := file.readline(LONGEST_LINE):
+        yield line
+        while line and not line.endswith("\n"):  # the rest of a line that is too long
+            line = file.readline(LONGEST_LINE)
+
+
 def follow_lines(path: Path, *, every: float = 0.5) -> Iterator[str | None]:
     """The lines of a file, for ever: those that are there, then new ones. None when there is no new line;
     then it waits `every` seconds. After a rotation it goes on with the new file, and where the file was cut
@@ -220,12 +287,13 @@ def follow_lines(path: Path, *, every: float = 0.5) -> Iterator[str | None]:
     part, ended = b"", False
     while True:
         file = file or _opened(path)
-        piece = file.readline() if file is not None else b""
+        piece = file.readline(LONGEST_LINE) if file is not None else b""
+        part = (part + piece)[: LONGEST_LINE + 1]
         if piece.endswith(b"\n"):
-            yield (part + piece).decode("utf-8", "replace")
+            yield part.decode("utf-8", "replace")
             part = b""
+        if piece:
             continue
-        part += piece
         if file is not None and ended:
             file.close()
             file, part, ended = None, b"", False
@@ -254,6 +322,14 @@ def _was_replaced(file: BinaryIO, path: Path) -> bool:
 
 
 def _number(value: object) -> float:
-    if type(value) is int:
-        return value
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
+    """A number from a log; 0 for one that cannot be."""
+    return float(value) if isinstance(value, int | float) and 0 <= value <= MOST else 0.0
+
+
+def _name(value: object) -> str:
+    return str(value)[:_LONGEST_NAME]
+
+
+def _count(counts: Counter[str], name: str) -> None:
+    name = _name(name)
+    counts[name if name in counts or len(counts) < _MOST_NAMES else OTHERS] += 1

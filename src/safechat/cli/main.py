@@ -11,7 +11,6 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -20,7 +19,14 @@ from typing import Annotated
 
 from safechat.cli.doctor import examine
 from safechat.cli.filters import Filter, read_moment, read_where
-from safechat.cli.logs import LogSummary, call_timeline, follow_lines
+from safechat.cli.logs import (
+    LogSummary,
+    call_timeline,
+    follow_lines,
+    oldest_first,
+    read_lines,
+    rotated_files,
+)
 from safechat.cli.models import examine_models
 from safechat.cli.terminal import for_stream, visible
 from safechat.client.wrapper import ChatClientWrapper
@@ -71,11 +77,12 @@ def ask(
 
 @app.command()
 def logs(
-    file: Annotated[Path, typer.Argument(help="A log that configure_logging wrote.")],
+    files: Annotated[list[Path], typer.Argument(help="Logs that configure_logging wrote; .gz too.")],
     call: Annotated[
         str | None, typer.Option("--call", metavar="ID", help="The timeline of one call.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while the log grows.")] = False,
+    rotated: Annotated[bool, typer.Option("--rotated", help="Also file.1, file.2.gz and so on.")] = False,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="From then on: 2026-11-25T03:00 (UTC), or 2h for ago.")
     ] = None,
@@ -87,9 +94,15 @@ def logs(
     by: Annotated[str, typer.Option(metavar="FIELD", help="The groups of the table.")] = "model",
     as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
 ) -> None:
-    """Summarise the calls in a log, on one screen; or show one call."""
-    if not file.exists() and not follow:
-        raise ValueError(f"there is no file {file}")
+    """Summarise the calls in logs, on one screen; or show one call."""
+    if follow and (rotated or len(files) > 1):
+        raise ValueError("--follow is for one file")
+    for file in files:
+        if not file.exists() and not follow:
+            raise ValueError(f"there is no file {file}")
+    if rotated:
+        files = [other for file in files for other in (file, *rotated_files(file))]
+    files = oldest_first(dict.fromkeys(files))
     now = datetime.now(UTC)
     wanted = Filter(
         since=read_moment(since, now) if since is not None else None,
@@ -99,9 +112,9 @@ def logs(
     )
     console = _console()
     if call is not None:
-        timeline = call_timeline(_lines(file), call)
+        timeline = call_timeline(read_lines(files), call)
         if not timeline:
-            raise ValueError(f"no call {call} in {file}")
+            raise ValueError(f"no call {call} in {', '.join(map(str, files))}")
         if as_json:
             typer.echo(_as_json([line for _, line in timeline]))
         else:
@@ -110,13 +123,13 @@ def logs(
     summary = LogSummary(wanted, by)
     if follow:
         with Live(console=console, auto_refresh=False) as live, suppress(KeyboardInterrupt):
-            for text in follow_lines(file):
+            for text in follow_lines(files[0]):
                 if text is not None:
                     summary.add(text)
                 else:
                     live.update(summary_screen(summary, console.width), refresh=True)
         return
-    for text in _lines(file):
+    for text in read_lines(files):
         summary.add(text)
     if as_json:
         typer.echo(_as_json(summary.to_dict()))
@@ -160,11 +173,6 @@ def _console() -> Console:
     """The terminal; in a pipe, where there is none, it is wide enough for every line."""
     wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
     return Console(width=wide)
-
-
-def _lines(file: Path) -> Iterator[str]:
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        yield from lines
 
 
 def _reply_as_dict(reply: ChatReply) -> dict[str, object]:

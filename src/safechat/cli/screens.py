@@ -61,6 +61,8 @@ def summary_screen(summary: LogSummary, width: int = 80) -> RenderableType:
         rows = [(call_id, f"{latency_ms:,.0f}", model) for latency_ms, call_id, model in slowest]
         parts.append(_calls("slowest calls", "ms", rows))
     parts.append(Text(f"{summary.lines:,} lines, {summary.foreign:,} of them torn or foreign", "dim"))
+    if summary.lost:
+        parts.append(Text(f"{summary.lost:,} records were lost before they were written", "yellow"))
     return Group(*parts)
 
 

@@ -45,8 +45,9 @@ class Call:
     request: ChatRequest
     deadline: float
 
-    async def answer(self, layers: Layers) -> ChatReply:
-        return await layers.answer(self.request, self.deadline)
+    async def answer(self, layers: Layers, began: float | None = None) -> ChatReply:
+        """The reply. The deadline counts from `began`, on the wrapper's loop's clock, or from now."""
+        return await layers.answer(self.request, self.deadline, began=began)
 
     async def stream(self, layers: Layers, on_piece: OnPiece) -> ChatReply:
         """The same, with each piece of text given to `on_piece` as it comes."""
@@ -113,3 +114,7 @@ class Dispatcher:
     def close(self) -> None:
         """Cancel the calls under way, close the connections, end the loop."""
         self._loop.close()
+
+    async def aclose(self) -> None:
+        """`close` for an event loop, which it does not block."""
+        await self._loop.aclose()

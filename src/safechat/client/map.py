@@ -28,7 +28,7 @@ Progress = Callable[[int, int | None], object]
 """Called after each item with (done, total); total is None for what has no length."""
 
 MakeCall = Callable[[Messages], Call]
-Answer = Callable[[Layers], Awaitable[ChatReply]]
+GetReply = Callable[[Layers], Awaitable[ChatReply]]
 
 
 class Map:
@@ -165,7 +165,7 @@ class _OrderedCalls:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _answer(self, prompt: Messages) -> Answer:
+    def _answer(self, prompt: Messages) -> GetReply:
         """A prompt that is wrong fails like any other item, when its turn comes."""
         try:
             return self._make_call(prompt).answer
@@ -177,7 +177,7 @@ class _OrderedCalls:
 
         return reject
 
-    def _begin(self, answer: Answer, context: Context) -> None:
+    def _begin(self, answer: GetReply, context: Context) -> None:
         if not self._stopped:
             self._tasks.append(self._loop.create_task(self._run(answer), context=context))
             self._moved.set()
@@ -186,7 +186,7 @@ class _OrderedCalls:
         self._more_come, self._source_error = False, error
         self._moved.set()
 
-    async def _run(self, answer: Answer) -> Outcome[ChatReply]:
+    async def _run(self, answer: GetReply) -> Outcome[ChatReply]:
         async with self._free:
             return await contained(answer, self._layers)
 

@@ -20,7 +20,7 @@ End = Callable[[BaseException | None], None]
 
 
 class ThreadSource(Generic[T]):
-    """An iterable, in a thread of its own: one that blocks holds nobody else up.
+    """An iterable that is pulled in its own thread: one that blocks holds nobody else up.
 
     The thread has the context variables of who enters. Leaving does not wait for
     it: it ends when the iterable gives its next item.
@@ -59,7 +59,7 @@ class ThreadSource(Generic[T]):
 
 
 class TaskSource(Generic[T]):
-    """An asynchronous iterable, in a task of its own in the event loop that it belongs to (asyncio's)."""
+    """An asynchronous iterable that is pulled in its own task, in its event loop (asyncio's)."""
 
     def __init__(self, items: AsyncIterable[T], ahead: int, hand_over: Callable[[T], None], end: End) -> None:
         self._items = items

@@ -12,6 +12,8 @@ import asyncio
 import threading
 import weakref
 from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Self
 
 import anyio
@@ -33,13 +35,21 @@ class _Pipe:
     def __init__(self, call: Call) -> None:
         self._call = call
         self._pieces: deque[str] = deque()
+        self._handed_out: list[str] = []  # until the consumer comes again: an answer may be lost on its way
         self._waiting_since = 0.0  # since when the first of the pieces is there
         self._moved = asyncio.Event()
         self._task: asyncio.Task[Outcome[ChatReply]] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def take(self, layers: Layers) -> list[str] | ChatReply:
-        """The pieces that have come since; at the end the reply. Raises what the call raises."""
+    async def take(self, layers: Layers, *, again: bool) -> list[str] | Outcome[ChatReply]:
+        """The pieces that have come since; at the end the outcome of the call.
+
+        `again` says that the last answer never arrived, because the consumer was cancelled while it waited:
+        then its pieces are given once more.
+        """
+        if again:
+            self._pieces.extendleft(reversed(self._handed_out))
+        self._handed_out = []
         if self._task is None:
             self._loop = asyncio.get_running_loop()
             self._task = self._loop.create_task(self._run(layers))
@@ -50,13 +60,13 @@ class _Pipe:
             self._moved.clear()
             await self._moved.wait()
         if self._pieces:
-            pieces = list(self._pieces)
+            self._handed_out = list(self._pieces)
             self._pieces.clear()
             self._moved.set()
-            return pieces
+            return self._handed_out
         if self._task.cancelled():
             raise self.closed()
-        return self._task.result().value()
+        return self._task.result()
 
     def closed(self) -> ChatError:
         """The error of a reader whose stream somebody else has closed."""
@@ -99,6 +109,7 @@ class _Stream:
         self._pipe = _Pipe(call)
         self._here: deque[str] = deque()
         self._reply: ChatReply | None = None
+        self._lost = False  # whether the last answer of the pipe never arrived here
         self._ended = False
         self._closed_by: int | None = None
         weakref.finalize(self, self._pipe.abandon).atexit = False
@@ -127,9 +138,15 @@ class _Stream:
         except IndexError:
             return None
 
-    def _add(self, taken: list[str] | ChatReply) -> None:
-        if isinstance(taken, ChatReply):
-            self._reply, self._ended = taken, True
+    def _taking(self) -> Callable[[Layers], Awaitable[list[str] | Outcome[ChatReply]]]:
+        """What to run in the wrapper's loop for the next pieces. It holds the pipe, and not the stream."""
+        again, self._lost = self._lost, False
+        return partial(self._pipe.take, again=again)
+
+    def _add(self, taken: list[str] | Outcome[ChatReply]) -> None:
+        """Raises what the call raised."""
+        if isinstance(taken, Outcome):
+            self._reply, self._ended = taken.value(), True
         else:
             self._here.extend(taken)
 
@@ -156,7 +173,7 @@ class ChatStream(_Stream):
             if self._ended:
                 raise StopIteration
             try:
-                self._add(self._dispatcher.run(self._pipe.take))
+                self._add(self._dispatcher.run(self._taking()))
             except BaseException:
                 self._ended = True
                 raise
@@ -180,6 +197,9 @@ class AsyncChatStream(_Stream):
 
     async for piece in chat.stream_async("Merhaba"):
         print(piece, end="")
+
+    Cancelling a wait for the next piece costs nothing: `asyncio.wait_for(anext(stream), 1.0)` may time out as
+    often as it likes, and the next `anext` goes on. The call ends when the stream is closed or dropped.
     """
 
     def __aiter__(self) -> Self:
@@ -190,9 +210,10 @@ class AsyncChatStream(_Stream):
             if self._ended:
                 raise StopAsyncIteration
             try:
-                self._add(await self._dispatcher.run_async(self._pipe.take))
+                self._add(await self._dispatcher.run_async(self._taking()))
             except anyio.get_cancelled_exc_class():
-                await self.aclose()
+                self._lost = True
+                del self  # the traceback must not keep a stream whose reader is gone from being dropped
                 raise
             except BaseException:
                 self._ended = True

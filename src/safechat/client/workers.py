@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic, TypeVar
 
-from safechat.checks import check_count
+from safechat.checks import check_count, check_int
 from safechat.client.dispatch import Call
-from safechat.errors import DeadlineExceeded, QueueFull
+from safechat.errors import QueueFull
 from safechat.layers import Layers
+from safechat.log.layer import log_cancelled
 from safechat.messages import ChatReply
 from safechat.runtime import clock
 from safechat.runtime.inbox import Inbox
@@ -98,19 +99,20 @@ class QueueStats:
 class Job:
     """A call to make, with the context variables of its maker, and the future of its reply in their loop.
 
-    `deadline` is a moment on the wrapper's loop's clock. `timer` ends the job then, as long as it waits.
+    `placed` is when it got its place, on the wrapper's loop's clock. `timer` ends it at its deadline, as
+    long as it waits.
     """
 
     call: Call
     future: asyncio.Future[ChatReply]
     context: Context = field(default_factory=copy_context)
-    deadline: float = float("inf")
+    placed: float = 0.0
     timer: asyncio.TimerHandle | None = None
     task: asyncio.Task[None] | None = None
 
     async def answer(self, layers: Layers) -> ChatReply:
         """The call, in what is left of its deadline."""
-        return await layers.answer(self.call.request, self.deadline - clock.now())
+        return await self.call.answer(layers, self.placed)
 
     def settle(self, result: ChatReply | BaseException | None) -> None:
         """From any thread: give the future its result, or cancel it (None), unless it is done."""
@@ -158,16 +160,14 @@ class Workers:
         From now on the job's deadline runs.
         """
         self._check_open()
-        if isinstance(priority, bool) or not isinstance(priority, int):
-            raise TypeError(f"priority must be an int, not {type(priority).__name__}: {priority!r}")
-        await self._queue.put(job, priority, wait=wait)
+        await self._queue.put(job, check_int("priority", priority), wait=wait)
         if not self._is_open:
             self._queue.remove(job)  # its room is for the next submitter, who then learns the same
         self._check_open()
         self._idle.clear()
-        job.deadline = clock.now() + job.call.deadline
+        job.placed = clock.now()
         if job.call.deadline != float("inf"):
-            job.timer = self._loop.call_at(job.deadline, self._expire, job)
+            job.timer = self._loop.call_at(job.placed + job.call.deadline, self._expire, job)
         self._start_next()
 
     def cancelled(self, job: Job) -> None:
@@ -177,10 +177,13 @@ class Workers:
 
     async def drain(self) -> None:
         """Wait until nothing waits and nothing runs."""
+        self._check_open()
         await self._idle.wait()
 
     async def stop(self) -> None:
         """Cancel all that waits or runs; returns when it has ended."""
+        if self._loop is not asyncio.get_running_loop():
+            return  # in the child of a fork: the calls are the parent's
         self._is_open = False
         self._detach()
         for job in self._running:
@@ -199,15 +202,20 @@ class Workers:
     def _check_open(self) -> None:
         if not self._is_open:
             raise RuntimeError("the queue is not open: use it inside `async with ChatQueue(…) as queue`")
+        if self._loop is not asyncio.get_running_loop():
+            raise RuntimeError("this queue belongs to the parent process: open another one after a fork")
 
     def _start_next(self) -> None:
         while self._is_open and len(self._running) < self._count:
             if (job := self._queue.get()) is None:
                 return
-            _stop_timer(job)
-            self._running.add(job)
-            job.task = self._loop.create_task(self._run(job), context=job.context)
-            job.task.add_done_callback(partial(self._ended, job))
+            self._begin(job)
+
+    def _begin(self, job: Job) -> None:
+        _stop_timer(job)
+        self._running.add(job)
+        job.task = self._loop.create_task(self._run(job), context=job.context)
+        job.task.add_done_callback(partial(self._ended, job))
 
     async def _run(self, job: Job) -> None:
         outcome = await contained(job.answer, self._layers)
@@ -242,14 +250,13 @@ class Workers:
         if job.task is not None:
             job.task.cancel()
         else:
+            job.context.run(log_cancelled, job.call.request, clock.now() - job.placed)
             job.settle(None)
 
     def _expire(self, job: Job) -> None:
-        """End a job whose deadline has come before its turn."""
+        """End a job whose deadline has come before its turn: the layers refuse it, and log it."""
         if self._queue.remove(job):
-            self._failed += 1
-            job.settle(_waited_too_long(job.call))
-            self._check_idle()
+            self._begin(job)
 
     def _check_idle(self) -> None:
         if not self._running and not len(self._queue):
@@ -260,13 +267,3 @@ def _stop_timer(job: Job) -> None:
     if job.timer is not None:
         job.timer.cancel()
         job.timer = None
-
-
-def _waited_too_long(call: Call) -> DeadlineExceeded:
-    model = call.request.model
-    return DeadlineExceeded(
-        f"{model}: the call waited in the queue until its deadline of {call.deadline:.3g} s",
-        model=model,
-        attempts=0,
-        sent=False,
-    )

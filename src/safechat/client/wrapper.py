@@ -45,7 +45,8 @@ class ChatClientWrapper:
     failing model alone; limits that are not set follow the API's headers. `keys` gives
     the API key in place of the client's own (VaultKeys, EnvKeys); it is asked again when
     the API refuses a key, and its login is given back at the end. One wrapper serves all
-    threads and event loops of a program, and a copy of it is the wrapper itself.
+    threads and event loops of a program, and a copy of it is the wrapper itself; an
+    `http_client` of httpx that you made by hand belongs to one event loop, so to one wrapper.
 
         with ChatClientWrapper(OpenAI()) as chat:
             print(chat.generate("Merhaba"))
@@ -243,7 +244,7 @@ class ChatClientWrapper:
         """The answers to many prompts, in their order, by `workers` calls at once.
 
         An answer comes as soon as it is there and it is its turn. `prompts` is pulled
-        at most `2 * workers` ahead of the answers, in a thread of its own with the
+        at most `2 * workers` ahead of the answers, in its own thread with the
         caller's context variables, so what belongs to one thread (a sqlite3
         connection) is opened inside the generator. What `prompts` raises is raised
         after the answers to the prompts before.
@@ -307,7 +308,7 @@ class ChatClientWrapper:
     async def aclose(self) -> None:
         """`close` for an event loop, which it does not block. It closes in a cancelled task, too."""
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self.dispatcher.close)
+            await self.dispatcher.aclose()
 
     def __enter__(self) -> Self:
         return self

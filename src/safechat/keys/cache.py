@@ -198,7 +198,7 @@ class CachedKeys(ABC):
             result: Key | ChatError = self._read()
         except ChatError as error:
             result = error.with_traceback(None)
-        except Exception as exception:
+        except BaseException as exception:  # also a SystemExit: nobody else would end the read
             text = redact(f"{self.source}: unexpected {type(exception).__name__}: {exception}")
             result = KeyUnavailable(text)
         with self._lock:

@@ -1,4 +1,4 @@
-"""Flight: one read of a key's source, in a thread of its own, that serves all who wait for it.
+"""Flight: one read of a key's source, in its own thread, that serves all who wait for it.
 
 The field calls this a single flight. Not here: when a read starts, and what its result changes (cache.py).
 """

@@ -18,9 +18,10 @@ from safechat.runtime import clock
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """A call in line, and the moment at which it must be over."""
+    """A call in line: when it began, and when it must be over."""
 
     turn: asyncio.Future[None]
+    began: float
     deadline: float
 
 
@@ -38,17 +39,22 @@ class Gate:
         self._timer: asyncio.TimerHandle | None = None
 
     async def enter(
-        self, *, deadline: float | None = None, sent_back: bool = False, gave_way: bool = False
+        self,
+        *,
+        began: float = 0.0,
+        deadline: float = math.inf,
+        sent_back: bool = False,
+        gave_way: bool = False,
     ) -> None:
         """Wait for the turn, behind all others. A call that the API has `sent_back` goes before them, and
-        among those the one whose deadline is the earliest. One that `gave_way` is the first of the others."""
+        among those the one that `began` first. One that `gave_way` is the first of the others."""
         if not self._taken and not self._has_waiters() and not self.closed_for():
             self._taken = True
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiter = Waiter(turn, math.inf if deadline is None else deadline)
+        waiter = Waiter(turn, began, deadline)
         if sent_back:
-            insort(self._sent_back, waiter, key=lambda waiter: waiter.deadline)
+            insort(self._sent_back, waiter, key=lambda waiter: waiter.began)
         else:
             self._waiters[waiter] = None
             self._waiters.move_to_end(waiter, last=not gave_way)
@@ -78,7 +84,7 @@ class Gate:
 
     def closed_for(self) -> float:
         """Seconds until the gate opens; 0 if it is open."""
-        return max(0.0, self._opens_at - clock.now())
+        return max(0.0, self._opens_at - clock.now()) if self._opens_at else 0.0  # most never close
 
     def close_until(self, when: float, too_late: Callable[[float], Exception]) -> None:
         """Let nobody in before `when`. A waiter whose deadline comes earlier gets `too_late(seconds)`."""

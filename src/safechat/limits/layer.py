@@ -6,11 +6,13 @@ Not here: what a model may use and whose turn it is (quota.py), trying again (re
 from __future__ import annotations
 
 import logging
+import random as _random
 from dataclasses import replace
 
 from safechat.errors import ChatError, RateLimited
+from safechat.headers import Random
 from safechat.limits.quota import Quota, Quotas, RateLimits, Reservation
-from safechat.limits.tokens import TokenEstimator, billed_tokens
+from safechat.limits.tokens import TokenEstimator, billed_tokens, used_tokens
 from safechat.log.events import UNLOGGED, event
 from safechat.log.record import call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
@@ -22,9 +24,11 @@ _LOGGED_WAIT = 0.05  # seconds; shorter waits are not logged
 class Limited:
     """The layer. For one event loop."""
 
-    def __init__(self, next: Handler, limits: RateLimits | None = None) -> None:
+    def __init__(
+        self, next: Handler, limits: RateLimits | None = None, *, random: Random = _random.random
+    ) -> None:
         self._next = next
-        self._quotas = Quotas(limits or RateLimits())
+        self._quotas = Quotas(limits or RateLimits(), random)
         self._estimator = TokenEstimator()
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
@@ -36,18 +40,18 @@ class Limited:
         quota = self._quotas.of(request.model)
         came = clock.now()
         with call_record() as record, record.wait():
-            reservation = await quota.reserve(request, self._estimator.estimate(request))
+            reservation = await quota.reserve(request, self._estimator.estimate(request), record.began)
         with reservation:
             log_wait(request.model, clock.now() - came)
             try:
                 reply = await self._next(watched(request, quota, reservation))
             except ChatError as error:
-                reservation.settle(billed_tokens(error, reservation.tokens))
+                reservation.settle(billed_tokens(error, reservation.tokens, begun=reservation.landed))
                 if isinstance(error, RateLimited):
                     quota.refused(reservation, error)
+                    error.place_kept = quota.keeps_place(request, error)
                 raise
-            if reply.usage is not None:
-                reservation.settle(reply.usage.total_tokens)
+            reservation.settle(used_tokens(reply.usage, reservation.tokens))
             self._estimator.learn(request, reply)
             quota.answered(reservation, reply.headers)
             return reply

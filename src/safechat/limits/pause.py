@@ -7,6 +7,7 @@ for the others. Not here: the waiting (gate.py), the call that goes alone (windo
 
 from __future__ import annotations
 
+from safechat.headers import Random, with_jitter
 from safechat.limits.gate import Gate
 from safechat.limits.refusal import paused
 from safechat.limits.window import Window
@@ -24,11 +25,12 @@ def guessed_pause(pauses: int) -> float:
 class Pause:
     """The pauses of one model, each of `longest` seconds at most."""
 
-    def __init__(self, model: str, gate: Gate, window: Window, longest: float) -> None:
+    def __init__(self, model: str, gate: Gate, window: Window, longest: float, random: Random) -> None:
         self._model = model
         self._gate = gate
         self._window = window
         self._longest = longest
+        self._random = random
         self._pauses = 0  # since the last answer
 
     def answered(self) -> None:
@@ -36,7 +38,7 @@ class Pause:
         self._pauses = 0
 
     def refused(self, asked: float | None) -> None:
-        """A 429 that asked for a wait of so many seconds. None at all, or 0, is no help: it is guessed."""
+        """A 429 that asked for a wait, in seconds. Where it named none, or 0, the wait is guessed."""
         if not self._gate.closed_for():
             self._pauses += 1  # those of calls that were under way together count as one
         self.begin(asked or guessed_pause(self._pauses))
@@ -45,14 +47,20 @@ class Pause:
         """Nobody goes for `asked` seconds, or only one call goes after the longest time."""
         if asked > self._longest:
             self._window.probe()
-        until = clock.now() + clock.seconds(min(asked, self._longest))
+        until = clock.now() + clock.seconds(with_jitter(min(asked, self._longest), self._random))
         self._gate.close_until(until, lambda seconds: paused(self._model, seconds))
 
     def left(self) -> float:
         """Seconds until it is over; 0 where there is none."""
         return self._gate.closed_for()
 
+    def fits(self, request: ChatRequest, asked: float | None) -> bool:
+        """Whether a call that was asked to wait has time for it, waiting switched off or not."""
+        wait = max(self.left(), min(asked or 0.0, self._longest))
+        return request.deadline is None or wait <= request.deadline - clock.now()
+
     def check(self, request: ChatRequest) -> None:
         """Raise RateLimited for a call whose deadline comes before the end of the pause."""
-        if request.deadline is not None and self.left() > request.deadline - clock.now():
-            raise paused(request.model, self.left())
+        left = self.left()
+        if left and request.deadline is not None and left > request.deadline - clock.now():
+            raise paused(request.model, left)

@@ -15,7 +15,7 @@ from typing import Self
 
 from safechat.checks import check_count, check_rate, check_seconds
 from safechat.errors import RateLimited
-from safechat.headers import rate_limit
+from safechat.headers import Random, rate_limit
 from safechat.limits.bucket import Bucket
 from safechat.limits.gate import Gate
 from safechat.limits.observed import FollowedBucket
@@ -71,7 +71,7 @@ class Reservation:
         self.slots.release()
 
     def settle(self, used: float) -> None:
-        """The call used so many tokens: the difference to those it holds is taken, or given back."""
+        """The call used this number of tokens: the difference to those it holds is taken, or given back."""
         if self._bucket is not None:
             self._bucket.settle(used - self.tokens)
         self.tokens = used
@@ -86,8 +86,9 @@ class Reservation:
 class Quotas:
     """The quota of each model, and the slots of all of them together."""
 
-    def __init__(self, limits: RateLimits) -> None:
+    def __init__(self, limits: RateLimits, random: Random) -> None:
         self._limits = limits
+        self._random = random
         self._slots = Slots(limits.concurrency)
         self._quotas: dict[str, Quota] = {}
 
@@ -95,30 +96,31 @@ class Quotas:
         """The one quota of this model."""
         quota = self._quotas.get(model)
         if quota is None:
-            quota = self._quotas[model] = Quota(model, self._limits, self._slots)
+            quota = self._quotas[model] = Quota(model, self._limits, self._slots, self._random)
         return quota
 
 
 class Quota:
     """What one model may use, and who waits for it. For one event loop."""
 
-    def __init__(self, model: str, limits: RateLimits, slots: Slots) -> None:
+    def __init__(self, model: str, limits: RateLimits, slots: Slots, random: Random) -> None:
         by_hand = limits.requests_per_minute is not None or limits.tokens_per_minute is not None
         self._window = Window(math.inf) if by_hand else Window()
         self._requests = FollowedBucket("requests", limits.requests_per_minute)
         self._tokens = FollowedBucket("tokens", limits.tokens_per_minute)
         self._slots = slots
         self._gate = Gate()
-        self._pause = Pause(model, self._gate, self._window, limits.longest_pause)
+        self._pause = Pause(model, self._gate, self._window, limits.longest_pause, random)
         self._waiting = 0  # calls in line, and the tokens that they want
         self._waiting_tokens = 0
 
-    async def reserve(self, request: ChatRequest, tokens: int) -> Reservation:
-        """Wait for the turn and for room. Raises at once what could never go, or not in time."""
+    async def reserve(self, request: ChatRequest, tokens: int, began: float) -> Reservation:
+        """Wait for the turn and for room. Raises at once what could never go, or not in time. `began` is when
+        the call did, with the requests before this one."""
         tokens = self._admitted(request, tokens)
         gave_way = False
         while True:
-            await self._turn(request, tokens, gave_way=gave_way)
+            await self._turn(request, tokens, began, gave_way=gave_way)
             try:
                 reservation = await self._take(request, tokens)
             finally:
@@ -156,6 +158,10 @@ class Quota:
         if self._requests.bucket is not None:
             self._requests.bucket.hold_until(clock.now() + self._pause.left())
 
+    def keeps_place(self, request: ChatRequest, error: RateLimited) -> bool:
+        """Whether the refused call has time for the pause: then its retry waits here, before others."""
+        return self._pause.fits(request, error.retry_after)
+
     async def _take(self, request: ChatRequest, tokens: int) -> Reservation | None:
         """All that the call needs, in order; None, and nothing, where it has to give way to those that
         the API has sent back. Cancelled, it gives back what it has."""
@@ -164,7 +170,7 @@ class Quota:
         with ExitStack() as taken:
             for bucket, amount in buckets:
                 if bucket is not None:
-                    await bucket.take(amount)
+                    await bucket.take(amount, lambda: self._pause.check(request))
                     taken.callback(bucket.settle, -amount)
             await self._take_slot(request)
             if self._gate.has_sent_back and request.attempt == 1:
@@ -183,18 +189,23 @@ class Quota:
             await self._slots.acquire()
 
     def _admitted(self, request: ChatRequest, tokens: int) -> int:
-        """The tokens to reserve, a minute's at most. Raises for what could never go, or not in time."""
-        if self._tokens.bucket is not None and tokens > self._tokens.bucket.per_minute:
+        """The tokens to reserve. Raises for what could never go, or not in time.
+
+        `tokens` is a guess, and only the usage of an answer corrects it: a call that is never sent, because
+        of a guess that is too high, would never be. So above the least that the call can cost it counts as
+        no more than a minute allows, and half of the time that the call has.
+        """
+        left = math.inf if request.deadline is None else request.deadline - clock.now()
+        if self._tokens.bucket is not None:
             per_minute = self._tokens.bucket.per_minute
-            if (least := least_tokens(request)) > per_minute:
-                raise too_large(request.model, least, per_minute)
-            tokens = int(per_minute)
+            believed = per_minute * min(1.0, max(left, 0) / 120)
+            if tokens > believed:
+                if (least := least_tokens(request)) > per_minute:
+                    raise too_large(request.model, least, per_minute)
+                tokens = max(least, int(believed))
         self._pause.check(request)
-        if request.deadline is not None:
-            left = request.deadline - clock.now()
-            wait = self._wait(tokens, first=request.attempt > 1)
-            if wait > left:
-                raise too_late(request.model, wait, left)
+        if left < math.inf and (wait := self._wait(tokens, first=request.attempt > 1)) > left:
+            raise too_late(request.model, wait, left)
         return tokens
 
     def _wait(self, tokens: int, *, first: bool) -> float:
@@ -206,12 +217,15 @@ class Quota:
             bucket.wait_for(tokens_before + tokens) if bucket is not None else 0.0,
         )
 
-    async def _turn(self, request: ChatRequest, tokens: int, *, gave_way: bool) -> None:
+    async def _turn(self, request: ChatRequest, tokens: int, began: float, *, gave_way: bool) -> None:
         self._waiting += 1
         self._waiting_tokens += tokens
         try:
             await self._gate.enter(
-                deadline=request.deadline, sent_back=request.attempt > 1, gave_way=gave_way
+                began=began,
+                deadline=math.inf if request.deadline is None else request.deadline,
+                sent_back=request.attempt > 1,
+                gave_way=gave_way,
             )
         finally:
             self._waiting -= 1

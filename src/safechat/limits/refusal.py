@@ -28,7 +28,7 @@ def too_late(model: str, wait: float, left: float) -> DeadlineExceeded:
         model=model,
         attempts=0,
         sent=False,
-        falls_back=True,  # another model has limits of its own
+        falls_back=True,  # another model has its own limits
     )
 
 

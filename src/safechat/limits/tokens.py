@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from safechat.errors import ChatError, RateLimited
 from safechat.messages import ChatReply, ChatRequest
+from safechat.usage import Usage
 
 _FIRST_PER_CHARACTER = 0.5
 _LEAST_PER_CHARACTER, _MOST_PER_CHARACTER = 0.1, 1.2  # what any language and any tokenizer may come to
@@ -37,7 +38,7 @@ class Size(NamedTuple):
 
 
 @dataclass(slots=True)
-class Line:
+class Fit:
     """tokens = constant + ratio × characters, by least squares, with a ratio in believable bounds."""
 
     weight: float = 0.0
@@ -55,7 +56,7 @@ class Line:
         self.xy = self.xy * _MEMORY + characters * tokens
 
     def tokens(self, characters: float) -> float:
-        """The tokens of so many characters, by what was learned."""
+        """The tokens of this number of characters, by what was learned."""
         if not self.weight:
             return _FIRST_PER_CHARACTER * characters
         ratio = _ratio(self.xy - self.x * self.y / self.weight, self.xx - self.x * self.x / self.weight)
@@ -72,10 +73,10 @@ def _ratio(rise: float, spread: float) -> float:
 
 
 @dataclass(slots=True)
-class Model:
+class Learned:
     """What the replies of one model have taught."""
 
-    prompt: Line = field(default_factory=Line)
+    prompt: Fit = field(default_factory=Fit)
     replies: float = 0.0
     completion: float = 0.0
 
@@ -84,42 +85,48 @@ class Model:
 class TokenEstimator:
     """Estimates the tokens of a request, prompt and answer together."""
 
-    _models: dict[str, Model] = field(default_factory=dict)
+    _models: dict[str, Learned] = field(default_factory=dict)
 
     def estimate(self, request: ChatRequest) -> int:
         """Tokens. The answer counts as its budget (`max_completion_tokens`), or as the model's usual one."""
-        model = self._models.get(request.model) or Model()
-        size = measured(request)
-        prompt = model.prompt.tokens(size.characters) + size.frame + size.parts * _PER_PART
+        learned = self._models.get(request.model) or Learned()
+        size = size_of(request)
+        prompt = learned.prompt.tokens(size.characters) + size.frame + size.parts * _PER_PART
         budget = answer_budget(request)
-        usual = model.completion / model.replies if model.replies else 0
+        usual = learned.completion / learned.replies if learned.replies else 0
         return max(1, round(prompt + (usual if budget is None else budget)))
 
     def learn(self, request: ChatRequest, reply: ChatReply) -> None:
         """Take the reply's usage into account; without one, nothing is learned."""
         if reply.usage is None or not reply.usage.prompt_tokens:
             return
-        model = self._models.setdefault(request.model, Model())
-        model.replies = model.replies * _MEMORY + 1
-        model.completion = model.completion * _MEMORY + reply.usage.completion_tokens
-        size = measured(request)
+        learned = self._models.setdefault(request.model, Learned())
+        learned.replies = learned.replies * _MEMORY + 1
+        learned.completion = learned.completion * _MEMORY + reply.usage.completion_tokens
+        size = size_of(request)
         if not size.parts:
-            model.prompt.learn(size.characters, max(0, reply.usage.prompt_tokens - size.frame))
+            learned.prompt.learn(size.characters, max(0, reply.usage.prompt_tokens - size.frame))
 
 
 def least_tokens(request: ChatRequest) -> int:
     """The fewest tokens that the request can cost, whatever the language and the tokenizer."""
-    size = measured(request)
+    size = size_of(request)
     return round(size.characters * _LEAST_PER_CHARACTER + size.frame + (answer_budget(request) or 0))
 
 
-def billed_tokens(error: ChatError, reserved: float) -> float:
+def used_tokens(usage: Usage | None, reserved: float) -> float:
+    """The tokens that the API counted; as many as were reserved where it counted none."""
+    if usage is None:
+        return reserved
+    return usage.total_tokens or usage.prompt_tokens + usage.completion_tokens or reserved
+
+
+def billed_tokens(error: ChatError, reserved: float, *, begun: bool = False) -> float:
     """The tokens that a failed call has used, as far as one can know. What was sent and was not refused may
-    be billed, and counts as `reserved` where the answer did not say what it cost."""
-    if error.usage is not None:
-        return error.usage.total_tokens
+    be billed; an answer that had `begun` was not refused, whatever broke it off."""
     refused = isinstance(error, RateLimited) or (error.status is not None and 400 <= error.status < 500)
-    return 0 if refused or not error.sent else reserved
+    free = not error.sent or (refused and not begun)
+    return used_tokens(error.usage, 0 if free else reserved)
 
 
 def answer_budget(request: ChatRequest) -> int | None:
@@ -130,7 +137,7 @@ def answer_budget(request: ChatRequest) -> int | None:
     return None
 
 
-def measured(request: ChatRequest) -> Size:
+def size_of(request: ChatRequest) -> Size:
     """How large the request is, before any model has counted it."""
     characters, frame, parts = 0, 3, 0
     for message in request.messages:

@@ -13,6 +13,7 @@ event, its data are in `extra`, and every record of a call has the call's `call_
     chat.parameter_dropped  a model does not take a parameter
     keys.read               a key was read from its source
     keys.stale              a source is down, and the key in hand is served
+    log.lost                records were lost: how many, and why (queue.py)
     telemetry.off           OpenTelemetry is installed, and cannot be used
 
 Not here: who writes `chat.call` (layer.py) and `chat.attempt_failed` (record.py), the file (file.py),

@@ -45,6 +45,13 @@ class Logged:
             return reply
 
 
+def log_cancelled(request: ChatRequest, seconds: float) -> None:
+    """Log the `chat.call` of a call that was cancelled after `seconds`, before it came to any layer."""
+    started = time.perf_counter() - seconds
+    with log_context(call_id=secrets.token_hex(8)), call_record(new=True) as record:
+        log_call(logging.WARNING, request=request, record=record, started=started, outcome="cancelled")
+
+
 def log_call(
     level: int, request: ChatRequest, record: CallRecord, started: float, *, outcome: str, **fields: object
 ) -> None:

@@ -1,7 +1,9 @@
 """QueueHandler: a record goes into a queue, and a thread writes it. So no call waits for the disk.
 
-A disk that fails is reported once on stderr and harms no call. Not here: how a line reads (format.py),
-where it is written to (rotation.py, stream.py).
+A disk that fails is reported once on stderr and harms no call. Records that are lost are counted, and the
+record `log.lost` says how many, as soon as one can be written. A process that is killed loses those of the
+last LOOK_EVERY seconds. Not here: how a line reads (format.py), where it is written to (rotation.py,
+stream.py).
 """
 
 from __future__ import annotations
@@ -9,10 +11,9 @@ from __future__ import annotations
 import copy
 import logging
 import threading
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from safechat.log.complaint import complain
 from safechat.log.content import logs_with_content
@@ -20,13 +21,15 @@ from safechat.log.events import OWN_FIELDS
 from safechat.redact import redact, redacted
 from safechat.runtime.process import begin_anew_after_fork, forget, stop_at_exit
 
-# Records that may wait. Further ones are dropped, and stderr says so once.
+# Records that may wait. Further ones are lost, and stderr says so once.
 MOST_QUEUED = 10_000
 # Seconds between two looks at the queue. To wake the thread for every record would cost a call more
 # than all the rest of logging.
 LOOK_EVERY = 0.05
 # Bytes that are written at once.
 MOST_AT_ONCE = 65_536
+
+LossReason = Literal["queue_full", "not_formatted", "not_written"]
 
 
 class Output(Protocol):
@@ -35,14 +38,15 @@ class Output(Protocol):
     @property
     def path(self) -> Path | None: ...
 
-    def append(self, lines: Sequence[bytes]) -> None:
-        """Append whole lines. May raise."""
+    def append(self, lines: deque[bytes]) -> None:
+        """Append whole lines, and take them out of `lines`. What is left when it raises was not written."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of what is open. The next `append` opens it again."""
 
 
 class QueueHandler(logging.Handler):
-    """Keeps every record as it is at this moment, and writes it to `output` in a thread of its own.
+    """Keeps every record as it is at this moment, and writes it to `output` in its own thread.
 
     With `content` the log wants prompts and answers.
     """
@@ -51,7 +55,7 @@ class QueueHandler(logging.Handler):
         super().__init__()
         self._output = output
         self.setFormatter(formatter)
-        self._complained = False
+        self._complained: set[LossReason] = set()
         self.begin()
         begin_anew_after_fork(self)
         stop_at_exit(self, last=True)  # the event loops write their last records first
@@ -61,7 +65,9 @@ class QueueHandler(logging.Handler):
     def begin(self) -> None:
         """Start the thread. Also called in the child of a fork, where the parent's does not exist."""
         self._records: deque[logging.LogRecord] = deque()
-        self._dropped = False
+        self._losses: Counter[LossReason] = Counter()
+        self._lock = threading.Lock()
+        self._output.close()  # the lock of an open file belongs to the parent, too
         self._not_empty = threading.Event()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._work, name="safechat-log", daemon=True)
@@ -77,15 +83,28 @@ class QueueHandler(logging.Handler):
         logs_with_content.discard(self)
         self._thread.join()
         self._output.close()
+        if lost := self._losses.total():
+            complain(f"{lost} records of the log {self._output} were lost")
 
     def emit(self, record: logging.LogRecord) -> None:
-        if len(self._records) < MOST_QUEUED:
+        if len(self._records) >= MOST_QUEUED:
+            self._lose(1, "queue_full", "it cannot keep up")
+            return
+        try:
             self._records.append(snapshot(record))
-            if not self._not_empty.is_set():
-                self._not_empty.set()
-        elif not self._dropped:
-            self._dropped = True
-            complain("the log cannot keep up; records are being dropped")
+        except Exception as error:
+            self._lose(1, "not_formatted", type(error).__name__)
+        if not self._not_empty.is_set():
+            self._not_empty.set()
+
+    def _lose(self, count: int, reason: LossReason, problem: str) -> None:
+        """Count records that are lost."""
+        with self._lock:
+            self._losses[reason] += count
+            first = reason not in self._complained
+            self._complained.add(reason)
+        if first:
+            complain(redact(f"cannot write the log {self._output}: {problem}; calls go on without it"))
 
     def _work(self) -> None:
         while not self._ending.is_set():
@@ -97,20 +116,56 @@ class QueueHandler(logging.Handler):
 
     def _write(self) -> None:
         """Write what is queued, many lines at once."""
+        while self._records:
+            self._append(self._formatted())
+        # Alone, if there is no other line: the last records may be those that were lost.
+        if self._losses:
+            self._append(deque())
+
+    def _formatted(self) -> deque[bytes]:
+        """The lines of the next records."""
+        lines: deque[bytes] = deque()
+        size = 0
+        while self._records and size < MOST_AT_ONCE:
+            try:
+                line = self._line(self._records.popleft())
+            except Exception as error:
+                self._lose(1, "not_formatted", type(error).__name__)
+                continue
+            lines.append(line)
+            size += len(line)
+        return lines
+
+    def _append(self, lines: deque[bytes]) -> None:
+        """Append the lines, after those that say how many were lost before."""
+        with self._lock:
+            losses = self._losses.copy()
+        notices = [self._line(_lost(reason, count)) for reason, count in losses.items()]
+        lines.extendleft(reversed(notices))
         try:
-            while self._records:
-                lines: list[bytes] = []
-                size = 0
-                while self._records and size < MOST_AT_ONCE:
-                    line = f"{self.format(self._records.popleft())}\n".encode("utf-8", "backslashreplace")
-                    lines.append(line)
-                    size += len(line)
-                self._output.append(lines)
+            self._output.append(lines)
         except Exception as error:
             self._output.close()
-            if not self._complained:
-                self._complained = True
-                complain(redact(f"cannot write the log {self._output}: {error}; calls go on without it"))
+            problem = str(error)
+        else:
+            problem = ""
+        unwritten = sum(line in notices for line in lines)
+        with self._lock:
+            for reason in list(losses)[: len(notices) - unwritten]:
+                self._losses.subtract({reason: losses[reason]})
+            self._losses = +self._losses
+        if problem:
+            self._lose(len(lines) - unwritten, "not_written", problem)
+
+    def _line(self, record: logging.LogRecord) -> bytes:
+        return f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
+
+
+def _lost(reason: LossReason, count: int) -> logging.LogRecord:
+    """The record `log.lost`."""
+    record = logging.LogRecord("safechat", logging.WARNING, "", 0, "log.lost", None, None)
+    vars(record).update(records=count, reason=reason)
+    return record
 
 
 _IMMUTABLE = (str, int, float, bool, type(None))

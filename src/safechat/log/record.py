@@ -24,13 +24,17 @@ from safechat.usage import Usage
 
 @dataclass(slots=True)
 class CallRecord:
-    """The failures of one call, in their order; how many requests they took, and what those cost."""
+    """The failures of one call, in their order; how many requests they took, and what those cost.
+
+    `began` is on the event loop's clock: the moment from which the call's deadline counts.
+    """
 
     failures: list[ChatError] = field(default_factory=list)
     requests: int = 0
     usage: Usage = field(default_factory=Usage)
     waited: float = 0.0  # seconds
     waiting: bool = False
+    began: float = field(default_factory=clock.now)
 
     def wait(self) -> Wait:
         """A `with` block in which no request is under way: the call waits for its turn, or for a key."""

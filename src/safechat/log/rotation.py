@@ -1,20 +1,27 @@
 """RotatingFile: a file that whole lines are appended to, and that is rotated when it is full.
 
-Several processes may write to one file. Not here: the thread that writes (queue.py), how a line
-reads (format.py), a log to stdout (stream.py).
+Several processes may write to one file: each holds the file's lock (lock.py) while it writes or rotates.
+Not here: the thread that writes (queue.py), how a line reads (format.py), a log to stdout (stream.py).
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-import time
-from collections.abc import Sequence
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
-# Seconds after which the lock of a process that is rotating the file is taken for that of a dead one.
-STALE_LOCK = 10.0
+from safechat.log.complaint import complain
+from safechat.log.lock import lock, unlock
+from safechat.redact import redact
+
+# Seconds to wait for another process that writes to the file. After that, lines are written without the
+# lock, and the file is not rotated.
+PATIENCE = 2.0
+# Times in a row that another process may rotate the file first. Then it is written to nevertheless.
+_MOST_RACES = 100
 # Without this flag Windows would write \r\n.
 _BINARY = getattr(os, "O_BINARY", 0)
 
@@ -23,7 +30,7 @@ class RotatingFile:
     """Appends lines. At `max_bytes` the file becomes `path.1`, that `path.2`, up to `backups`.
 
     Where either is 0, and for a device such as /dev/stdout, it is never rotated. `mode` are the permissions
-    of a new file.
+    of a new file. While a rotation fails, the file grows, and stderr says so once.
     """
 
     def __init__(self, path: Path, *, max_bytes: int, backups: int, mode: int) -> None:
@@ -32,36 +39,78 @@ class RotatingFile:
         self._backups = backups
         self._mode = mode
         self._descriptor: int | None = None
+        self._torn = False
+        self._complained = False
 
     def __str__(self) -> str:
         return str(self.path)
 
-    def append(self, lines: Sequence[bytes]) -> None:
-        """Append whole lines, in one write if the file has room for all of them. Raises OSError."""
-        size = self._size()
-        fitting: list[bytes] = []
-        for line in lines:
-            if self._max_bytes and size and size + len(line) > self._max_bytes:
-                self._write(fitting)
-                fitting = []
-                self._rotate()
-                size = self._size()
-            fitting.append(line)
-            size += len(line)
-        self._write(fitting)
+    def append(self, lines: deque[bytes]) -> None:
+        """Append whole lines, and take those that are written out of `lines`. Raises OSError."""
+        races = 0
+        while lines:
+            if self._descriptor is None:
+                self._descriptor = self._open()
+            descriptor = self._descriptor
+            is_locked = lock(descriptor, patience=PATIENCE)
+            try:
+                current = self._is_at_the_path() or races == _MOST_RACES
+                full = current and self._append_to_this_file(lines, is_locked)
+            finally:
+                if is_locked and self._descriptor == descriptor:
+                    unlock(descriptor)
+            races = 0 if current else races + 1
+            if full or not current:  # rotated, by this process or by another
+                self.close()
 
     def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
+        self._torn = False
         if descriptor is not None:
             with suppress(OSError):
                 os.close(descriptor)
 
-    def _write(self, lines: Sequence[bytes]) -> None:
-        if not lines:
-            return
-        if self._descriptor is None:
-            self._descriptor = self._open()
-        os.write(self._descriptor, b"".join(lines))
+    def _append_to_this_file(self, lines: deque[bytes], is_locked: bool) -> bool:
+        """Append as many lines as the file has room for. Where it has none for the first, rotate it, and
+        return True."""
+        assert self._descriptor is not None
+        size = _size(self._descriptor)
+        count = self._fitting(lines, size) if is_locked else len(lines)
+        if not count and self._rotate():
+            return True
+        self._write(lines, count or len(lines), size if is_locked else None)
+        return False
+
+    def _fitting(self, lines: deque[bytes], size: int) -> int:
+        """The number of lines that the file has room for. A line longer than a file has one to itself."""
+        if not self._max_bytes:
+            return len(lines)
+        for number, line in enumerate(lines):
+            if size and size + len(line) > self._max_bytes:
+                return number
+            size += len(line)
+        return len(lines)
+
+    def _write(self, lines: deque[bytes], count: int, size: int | None) -> None:
+        """Write the first `count` lines. What a write leaves of a line that has no room is cut off again,
+        if `size` is that of the file, whose lock is held."""
+        assert self._descriptor is not None
+        start = b"\n" if self._torn else b""
+        data = start + b"".join(line for line, _ in zip(lines, range(count), strict=False))
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+        finally:
+            whole = len(start) if written else 0
+            while lines and count and whole + len(lines[0]) <= written:
+                whole += len(lines.popleft())
+                count -= 1
+            self._torn = written > whole if written else self._torn
+            if self._torn and size is not None:
+                with suppress(OSError):  # a pipe; then the next line begins with a line break
+                    os.ftruncate(self._descriptor, size + whole)
+                    self._torn = False
 
     def _open(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,33 +123,44 @@ class RotatingFile:
             os.fchmod(descriptor, self._mode)  # the umask may have taken some permissions away
         return descriptor
 
-    def _size(self) -> int:
-        """The size of the file at the path. If another process has put a new one there, ours is closed."""
+    def _is_at_the_path(self) -> bool:
+        """Whether the open file is still the one at the path."""
+        assert self._descriptor is not None
         try:
-            status = os.stat(self.path)
+            return os.stat(self.path).st_ino == os.fstat(self._descriptor).st_ino
         except FileNotFoundError:
-            self.close()
-            return 0
-        if self._descriptor is not None and os.fstat(self._descriptor).st_ino != status.st_ino:
-            self.close()
-        return status.st_size if stat.S_ISREG(status.st_mode) else 0
+            return False
 
-    def _rotate(self) -> None:
-        """Rename the files. One process does it; the others find the new file at their next write."""
-        lock = f"{self.path}.lock"
-        with suppress(FileNotFoundError):
-            if time.time() - os.stat(lock).st_mtime > STALE_LOCK:
-                os.unlink(lock)
+    def _rotate(self) -> bool:
+        """Rename the files. False where that fails; then all of them are still there."""
         try:
-            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            return
-        try:
-            self.close()
-            for number in range(self._backups - 1, 0, -1):
-                with suppress(FileNotFoundError):
-                    os.replace(f"{self.path}.{number}", f"{self.path}.{number + 1}")
-            with suppress(FileNotFoundError):
-                os.replace(self.path, f"{self.path}.1")
-        finally:
-            os.unlink(lock)
+            self._rename_backups()
+            if os.name == "nt":
+                self.close()  # Windows renames no open file
+            os.replace(self.path, f"{self.path}.1")
+        except OSError as error:
+            if not self._complained:
+                self._complained = True
+                complain(redact(f"cannot rotate the log {self.path}: {error}; it goes on growing"))
+            if self._descriptor is None:
+                self._descriptor = self._open()
+            return False
+        self._complained = False
+        return True
+
+    def _rename_backups(self) -> None:
+        """Make room for a new `path.1`. Only the backups before a gap move: so a rotation that fails half-way
+        again and again pushes none of them out."""
+        backups = [f"{self.path}.{number}" for number in range(1, self._backups + 1)]
+        for backup in backups:
+            if os.path.isdir(backup):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), backup)
+        there = next((number for number, name in enumerate(backups) if not os.path.lexists(name)), None)
+        last = self._backups - 1 if there is None else there
+        for number in range(last, 0, -1):
+            os.replace(backups[number - 1], backups[number])
+
+
+def _size(descriptor: int) -> int:
+    status = os.fstat(descriptor)
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0

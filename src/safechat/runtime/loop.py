@@ -1,9 +1,9 @@
-"""The wrapper's own event loop, on a thread of its own.
+"""The wrapper's own event loop, in its own thread.
 
 One loop for all callers means one limiter, one connection pool and one breaker,
 whoever calls, from whichever thread or loop. It starts at the first call, ends
 at `close`, at the program's end, or with the wrapper; after a fork the child
-starts one of its own. Context variables and cancellation cross the hop (about
+starts another. Context variables and cancellation cross the hop (about
 50 µs). What belongs to a loop (limiter, connections) is built in it, and anew
 after a fork. Not here: what is built (layers.py).
 """
@@ -14,6 +14,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -118,15 +119,26 @@ class OwnLoop(Generic[R]):
 
     def close(self, wait: bool = True) -> None:
         """End the loop. Calls under way are cancelled. Closing twice is no error."""
-        with self._lock:
-            self._closed = True
-            running, self._running = self._running, None
-        if running is not None:
-            running.stop(wait)
+        running = self._end()
+        if wait and running is not None:
+            running.join()
+
+    async def aclose(self) -> None:
+        """`close` from another event loop. The end begins at once, however often the caller is cancelled."""
+        if (running := self._end()) is not None:
+            await anyio.to_thread.run_sync(running.join)
 
     def stop(self) -> None:
         """`close`, at the program's end."""
         self.close()
+
+    def _end(self) -> _Running[R] | None:
+        with self._lock:
+            self._closed = True
+            running, self._running = self._running, None
+        if running is not None:
+            running.stop()
+        return running
 
     def _started(self) -> _Running[R]:
         with self._lock:
@@ -170,17 +182,24 @@ class _Running(Generic[R]):
                     raise
                 started.set_exception(exception)
 
-        # A context of its own: the loop must not live in that of its first caller.
+        # In a new context: the loop must not live in that of its first caller.
         self.thread = threading.Thread(target=Context().run, args=(run,), name="safechat-loop", daemon=True)
         self.thread.start()
         try:
             self.portal, self.resident = started.result(_LONGEST_START)
-        except TimeoutError:
-            if not started.cancel():
-                raise
-            raise RuntimeError(
-                f"the client's event loop did not start within {_LONGEST_START:g} s: its thread does not run"
-            ) from None
+        except BaseException as exception:
+            if started.cancel() and isinstance(exception, TimeoutError):
+                raise RuntimeError(
+                    f"the client's event loop did not start within {_LONGEST_START:g} s: "
+                    "its thread does not run"
+                ) from None
+            started.add_done_callback(self._stop_unwanted)
+            raise
+
+    def _stop_unwanted(self, started: Future[tuple[BlockingPortal, R]]) -> None:
+        """Who started it was interrupted (Ctrl-C) and does not hold it."""
+        if not started.cancelled() and started.exception() is None:
+            self.stop()
 
     async def _end_visits(self) -> None:
         self.inbox.close()
@@ -189,12 +208,13 @@ class _Running(Generic[R]):
         if self.visits:
             await asyncio.wait(self.visits)
 
-    def stop(self, wait: bool) -> None:
-        try:
+    def stop(self) -> None:
+        with suppress(RuntimeError):  # the loop has ended already
             self.loop.call_soon_threadsafe(self._stop.set)
-        except RuntimeError:
-            return  # the loop has ended already
-        if wait and threading.current_thread() is not self.thread:
+
+    def join(self) -> None:
+        """Wait until the loop has ended, which cannot be done in the loop itself."""
+        if threading.current_thread() is not self.thread:
             self.thread.join()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import weakref
 from typing import Protocol
@@ -22,6 +23,9 @@ class Stops(Protocol):
     def stop(self) -> None:
         """End what runs in the background. Stopping twice is no error."""
 
+
+# A priority of multiprocessing's finalizers, after all others.
+_LAST = -1_000_000
 
 _begin_anew: weakref.WeakSet[BeginsAnew] = weakref.WeakSet()
 _stop_first: weakref.WeakSet[Stops] = weakref.WeakSet()
@@ -64,6 +68,7 @@ class ProcessLock:
 def _after_fork() -> None:
     for thing in list(_begin_anew):
         thing.begin()
+    _stop_with_multiprocessing()
 
 
 def _at_exit() -> None:
@@ -72,6 +77,22 @@ def _at_exit() -> None:
             thing.stop()
 
 
+def _stop_with_multiprocessing() -> None:
+    """A child of multiprocessing ends with os._exit: it runs multiprocessing's finalizers, and no atexit.
+
+    It forgets its parent's finalizers first. So one is registered now, and again after that.
+    """
+    if (util := sys.modules.get("multiprocessing.util")) is None:
+        return
+
+    def finalize(_: object = None) -> None:
+        util.Finalize(None, _at_exit, exitpriority=_LAST)
+
+    util.register_after_fork(_at_exit, finalize)
+    finalize()
+
+
 atexit.register(_at_exit)
+_stop_with_multiprocessing()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

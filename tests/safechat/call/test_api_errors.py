@@ -62,6 +62,11 @@ TABLE: list[tuple[int, str | None, str | None, str, type[ChatError], bool, bool]
     (429, "rate_limit_exceeded", "tokens", "Rate limit reached on tokens per min (TPM): Limit 250000, "
      "Used 249800, Requested 546. Please try again in 20s.", RateLimited, True, True),
     (429, None, None, "Request too large: Limit 250,000, Requested 546", RateLimited, True, True),
+    (429, "rate_limit_exceeded", "tokens", "Limit 5000, Used 0, Requested ~5597.", RequestTooLarge, False,
+     True),
+    (429, None, None, "You requested 61,234 tokens, the limit is 30,000", RequestTooLarge, False, True),
+    (429, None, None, "Gemini 2.5 Pro Preview doesn't have a free quota tier. Please use Gemini 2.5 Pro "
+     "Experimental", ModelUnavailable, False, True),
     (413, "rate_limit_exceeded", "tokens", "Request too large for model `llama` on tokens per minute (TPM): "
      "Limit 12000, Requested 14137, please reduce your message size", RequestTooLarge, False, True),
     (429, None, "exceeded_current_quota_error", "not active", QuotaExhausted, False, False),

@@ -92,3 +92,49 @@ def test_a_schema_that_no_answer_fits_opens_no_circuit() -> None:
             with pytest.raises(MalformedReply):
                 chat.generate("Faturayı oku", parse=Fatura)
         assert chat.generate("Merhaba").text == "{}"
+
+
+FENCED = f"```json\n{GOOD}\n```"
+
+WRAPPED: dict[str, str] = {
+    "a fence": FENCED,
+    "a fence without a language": f"```\n{GOOD}\n```",
+    "a fence in one line": f"```json {GOOD}```",
+    "a fence in capital letters": f"```JSON\n{GOOD}\n```",
+    "words around a fence": f"Tabii! İşte:\n\n{FENCED}\n\nBaşka?",
+    "the second of two fences": f"```python\nprint(1)\n```\n{FENCED}",
+    "a fence that never ends": f"```json\n{GOOD}",
+    "thoughts": f"<think>\nHımm {{}}\n</think>\n\n{GOOD}",
+    "thoughts without their opening tag": f"Hımm\n</think>\n{GOOD}",
+    "thoughts and a fence": f"<think>Hımm</think>\n{FENCED}",
+    "a draft among the thoughts": f'<think>```json\n{{"no": 1, "alici": "X"}}\n```</think>{FENCED}',
+    "white space": f"\n  {GOOD}\n",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", WRAPPED)
+def test_json_in_a_fence_or_behind_thoughts_is_parsed(kind: str, name: str) -> None:
+    body = json.dumps(completion(WRAPPED[name])).encode()
+    with wire(lambda peer: peer.say(http(body))) as server:
+        with ChatClientWrapper(make_client(kind, server.base_url)) as chat:
+            reply = chat.generate("Faturayı oku", parse=Fatura)
+    assert reply.parsed == Fatura(no=7, alici="Ayşe")
+    assert reply.text == WRAPPED[name]
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("alici", ["```json\n{}\n```", "<think>x</think>", "a ``` b", "x</think>y"])
+@pytest.mark.parametrize("fence", ["{}", "```json\n{}\n```"])
+def test_json_that_quotes_fences_and_tags_is_parsed_as_it_is(alici: str, fence: str) -> None:
+    text = fence.replace("{}", json.dumps({"no": 7, "alici": alici}))
+    with ChatClientWrapper(ScriptedClient(text)) as chat:
+        reply = chat.generate("Faturayı oku", parse=Fatura)
+    assert reply.parsed == Fatura(no=7, alici=alici)
+
+
+def test_the_error_for_json_in_a_fence_names_the_field() -> None:
+    text = '```json\n{"no": "yedi", "alici": "A"}\n```'
+    with ChatClientWrapper(ScriptedClient(text), retry=RetryPolicy(attempts=1)) as chat:
+        with pytest.raises(MalformedReply, match="no: Input should be a valid integer"):
+            chat.generate("Faturayı oku", parse=Fatura)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from clients import KINDS, make_client
+from clients import KINDS, SDK_KINDS, make_client
 from safechat import (
     BadReply,
     ChatError,
@@ -26,7 +26,7 @@ from sse import DONE, ROLE, USAGE, chunk, event, sends
 from wire import Peer, wire
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
-sdk = pytest.mark.parametrize("kind", ["async", "sync"])
+sdk = pytest.mark.parametrize("kind", SDK_KINDS)
 
 
 class Listener:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +82,9 @@ def test_an_error_is_one_line_on_stderr(
     assert done.stderr.startswith(words)
     assert done.stderr.count("\n") == 1
     assert KEY not in done.stderr
+
+
+def test_the_command_that_pip_installs_is_there() -> None:
+    settings = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8"))
+    module, _, name = settings["project"]["scripts"]["safechat"].partition(":")
+    assert callable(getattr(importlib.import_module(module), name))

@@ -79,7 +79,7 @@ def test_an_sdk_client_that_another_loop_has_used_before(server: Wire) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["async", "sync", "thread", "plain"])
 def test_a_forked_child_can_call_and_so_can_its_parent(kind: str, server: Wire) -> None:
     script = f"""
 import os, sys
@@ -237,6 +237,23 @@ async def test_leaving_by_a_cancelled_scope_closes_all_the_same() -> None:
             await anyio.sleep(60)
     assert chat.dispatcher.closed
     assert "safechat-loop" not in [thread.name for thread in threading.enumerate()]
+
+
+async def test_leaving_by_a_task_that_is_cancelled_again_and_again_closes_all_the_same() -> None:
+    chat = ChatClientWrapper(AsyncFake())
+
+    async def leave() -> None:
+        async with chat:
+            await chat.generate_async("a")
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(leave())
+    await eventually(lambda: "safechat-loop" in [thread.name for thread in threading.enumerate()])
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    assert chat.dispatcher.closed
+    await eventually(lambda: "safechat-loop" not in [thread.name for thread in threading.enumerate()])
 
 
 async def test_leaving_a_stream_and_a_queue_by_a_cancelled_scope_ends_their_calls() -> None:

@@ -13,10 +13,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from types import SimpleNamespace
 from typing import Any
 
-import openai
 import pytest
 
-from clients import KEY, once
+from clients import KEY, SDK_KINDS, make_client, once
 from safechat import (
     ChatClientWrapper,
     ChatError,
@@ -32,56 +31,21 @@ from safechat import (
     ServerError,
     TruncatedReply,
 )
+from sse import DONE, HEAD, ROLE, USAGE, chunk, event, sends
 from wire import Peer, Wire, http, wire
 
-HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: req_9\r\nconnection: close\r\n\r\n"
-)
-
-
-def event(data: object) -> bytes:
-    return f"data: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode()
-
-
-def chunk(content: str | None = None, finish: str | None = None, **delta: object) -> bytes:
-    if content is not None:
-        delta["content"] = content
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return event(
-        {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m-1", "choices": [choice]}
-    )
-
-
-USAGE = event({"id": "1", "model": "m-1", "choices": [],
-               "usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}})  # fmt: skip
-ROLE = chunk("", role="assistant")
-END = chunk(finish="stop") + USAGE + event("[DONE]")
+END = chunk(finish="stop") + USAGE + DONE
 
 
 def repeated(part: bytes, seconds: float, times: int) -> list[bytes | float]:
     return [part, seconds] * times
 
 
-def says(*parts: bytes | float, ends: str = "close") -> Callable[[Peer], None]:
-    """A server that says these parts; a number is a pause in seconds."""
-
-    def script(peer: Peer) -> None:
-        peer.say(HEAD)
-        for part in parts:
-            if isinstance(part, bytes):
-                peer.say(part)
-            elif peer.pause(part):
-                return
-        peer.reset() if ends == "reset" else peer.close()
-
-    return script
-
-
 def client_of(kind: str, server: Wire) -> object:
-    return (openai.AsyncOpenAI if kind == "async" else openai.OpenAI)(api_key=KEY, base_url=server.base_url)
+    return make_client(kind, server.base_url)
 
 
-sdk = pytest.mark.parametrize("kind", ["async", "sync"])
+sdk = pytest.mark.parametrize("kind", SDK_KINDS)
 
 
 def drained(chat: ChatClientWrapper, **options: Any) -> tuple[list[str], ChatError | None]:
@@ -120,7 +84,7 @@ def test_pieces_come_as_they_are_said_and_the_reply_at_the_end(kind: str) -> Non
 
 @sdk
 async def test_stream_async_is_the_same_in_a_loop(kind: str) -> None:
-    with wire(says(ROLE, chunk("Mer"), chunk("haba"), END)) as server:
+    with wire(sends(ROLE, chunk("Mer"), chunk("haba"), END)) as server:
         async with ChatClientWrapper(client_of(kind, server)) as chat, chat.stream_async("Merhaba") as stream:
             assert "".join([piece async for piece in stream]) == "Merhaba"
             assert stream.reply.finish_reason == "stop"
@@ -129,24 +93,24 @@ async def test_stream_async_is_the_same_in_a_loop(kind: str) -> None:
 JSON_BODY = http(json.dumps({"error": {"message": "no streams here"}}).encode())
 
 BEFORE: dict[str, tuple[Callable[[Peer], None], type[ChatError]]] = {
-    "ends at once": (says(), TruncatedReply),
-    "ends after the role": (says(ROLE), TruncatedReply),
-    "is reset": (says(ROLE, 0.05, ends="reset"), ConnectionFailed),
-    "a malformed chunk": (says(ROLE, event('{"choices": [{"del'), chunk("x"), END), MalformedReply),
+    "ends at once": (sends(), TruncatedReply),
+    "ends after the role": (sends(ROLE), TruncatedReply),
+    "is reset": (sends(ROLE, 0.05, ends="reset"), ConnectionFailed),
+    "a malformed chunk": (sends(ROLE, event('{"choices": [{"del'), chunk("x"), END), MalformedReply),
     "an error event": (
-        says(event({"error": {"message": "overloaded", "type": "server_error"}})),
+        sends(event({"error": {"message": "overloaded", "type": "server_error"}})),
         ServerError,
     ),
     "a rate limit event": (
-        says(event({"error": {"message": "slow", "code": "rate_limit_exceeded"}})),
+        sends(event({"error": {"message": "slow", "code": "rate_limit_exceeded"}})),
         RateLimited,
     ),
     "json in place of a stream": (lambda peer: peer.say(JSON_BODY), MalformedReply),
-    "only keep-alives": (says(ROLE, *repeated(b": ping\n\n", 0.05, 200)), RequestTimedOut),
-    "empty chunks as keep-alives": (says(ROLE, *repeated(chunk(""), 0.05, 200)), RequestTimedOut),
-    "silence": (says(ROLE, 20.0), RequestTimedOut),
-    "no text at all": (says(ROLE, END), EmptyReply),
-    "a content filter": (says(ROLE, chunk(finish="content_filter"), event("[DONE]")), ContentFiltered),
+    "only keep-alives": (sends(ROLE, *repeated(b": ping\n\n", 0.05, 200)), RequestTimedOut),
+    "empty chunks as keep-alives": (sends(ROLE, *repeated(chunk(""), 0.05, 200)), RequestTimedOut),
+    "silence": (sends(ROLE, 20.0), RequestTimedOut),
+    "no text at all": (sends(ROLE, END), EmptyReply),
+    "a content filter": (sends(ROLE, chunk(finish="content_filter"), event("[DONE]")), ContentFiltered),
 }
 
 
@@ -167,7 +131,7 @@ def test_a_stream_that_breaks_before_its_first_piece_gives_its_class(kind: str, 
 @pytest.mark.parametrize("name", [name for name in BEFORE if name != "a content filter"])
 def test_before_the_first_piece_a_stream_is_tried_again(kind: str, name: str) -> None:
     broken, _ = BEFORE[name]
-    scripts = [broken, says(ROLE, chunk("Merhaba"), END)]
+    scripts = [broken, sends(ROLE, chunk("Merhaba"), END)]
     with wire(lambda peer: scripts.pop(0)(peer)) as server:
         retry = RetryPolicy(attempts=2, base=0.01)
         with ChatClientWrapper(client_of(kind, server), timeout=1, retry=retry) as chat:
@@ -177,13 +141,13 @@ def test_before_the_first_piece_a_stream_is_tried_again(kind: str, name: str) ->
 
 
 AFTER: dict[str, tuple[Callable[[Peer], None], type[ChatError]]] = {
-    "ends": (says(ROLE, chunk("Mer")), TruncatedReply),
-    "is reset": (says(ROLE, chunk("Mer"), 0.1, ends="reset"), ConnectionFailed),
-    "a malformed chunk": (says(ROLE, chunk("Mer"), event("{")), MalformedReply),
-    "an error event": (says(ROLE, chunk("Mer"), event({"error": {"message": "overloaded"}})), ServerError),
-    "keep-alives": (says(ROLE, chunk("Mer"), *repeated(b": ping\n\n", 0.05, 200)), RequestTimedOut),
-    "silence": (says(ROLE, chunk("Mer"), 20.0), RequestTimedOut),
-    "length": (says(ROLE, chunk("Mer"), chunk(finish="length"), event("[DONE]")), TruncatedReply),
+    "ends": (sends(ROLE, chunk("Mer")), TruncatedReply),
+    "is reset": (sends(ROLE, chunk("Mer"), 0.1, ends="reset"), ConnectionFailed),
+    "a malformed chunk": (sends(ROLE, chunk("Mer"), event("{")), MalformedReply),
+    "an error event": (sends(ROLE, chunk("Mer"), event({"error": {"message": "overloaded"}})), ServerError),
+    "keep-alives": (sends(ROLE, chunk("Mer"), *repeated(b": ping\n\n", 0.05, 200)), RequestTimedOut),
+    "silence": (sends(ROLE, chunk("Mer"), 20.0), RequestTimedOut),
+    "length": (sends(ROLE, chunk("Mer"), chunk(finish="length"), event("[DONE]")), TruncatedReply),
 }
 
 
@@ -203,7 +167,7 @@ def test_after_the_first_piece_a_stream_is_never_tried_again(kind: str, name: st
 
 @sdk
 def test_an_end_without_a_finish_reason_is_believed_when_asked_for(kind: str) -> None:
-    with wire(says(ROLE, chunk("Mer"), event("[DONE]"))) as server:
+    with wire(sends(ROLE, chunk("Mer"), event("[DONE]"))) as server:
         with ChatClientWrapper(client_of(kind, server), strict_streams=False) as chat:
             assert drained(chat) == (["Mer"], None)
         with once(client_of(kind, server)) as chat:
@@ -213,7 +177,7 @@ def test_an_end_without_a_finish_reason_is_believed_when_asked_for(kind: str) ->
 @sdk
 def test_a_stream_falls_back_before_its_first_piece(kind: str) -> None:
     def script(peer: Peer) -> None:
-        answer = says(ROLE, chunk("Merhaba"), END) if server.requests[-1]["model"] == "b" else says(ROLE)
+        answer = sends(ROLE, chunk("Merhaba"), END) if server.requests[-1]["model"] == "b" else sends(ROLE)
         answer(peer)
 
     with wire(script) as server:
@@ -224,18 +188,18 @@ def test_a_stream_falls_back_before_its_first_piece(kind: str) -> None:
 
 @sdk
 def test_leaving_early_hangs_up_and_frees_the_slot(kind: str) -> None:
-    script = says(ROLE, chunk("Mer"), *repeated(chunk("x"), 0.02, 2000))
+    script = sends(ROLE, chunk("Mer"), *repeated(chunk("x"), 0.02, 2000))
     with wire(script) as server:
         with ChatClientWrapper(client_of(kind, server), limits=RateLimits(concurrency=1)) as chat:
             with chat.stream("Merhaba") as stream:
                 assert next(stream) == "Mer"
             assert server.hung_up.wait(60)
-            server.script = says(ROLE, chunk("Yine"), END)
+            server.script = sends(ROLE, chunk("Yine"), END)
             assert drained(chat, deadline=20) == (["Yine"], None)
 
 
 async def test_cancelling_the_consumer_hangs_up() -> None:
-    script = says(ROLE, chunk("Mer"), *repeated(chunk("x"), 0.02, 2000))
+    script = sends(ROLE, chunk("Mer"), *repeated(chunk("x"), 0.02, 2000))
     with wire(script) as server:
         async with ChatClientWrapper(client_of("async", server)) as chat:
 
@@ -251,7 +215,7 @@ async def test_cancelling_the_consumer_hangs_up() -> None:
 
 
 def test_closing_from_another_thread_gives_a_waiting_reader_an_error_of_ours() -> None:
-    script = says(ROLE, chunk("Mer"), *repeated(b": ping\n\n", 0.02, 2000))
+    script = sends(ROLE, chunk("Mer"), *repeated(b": ping\n\n", 0.02, 2000))
     with wire(script) as server, ChatClientWrapper(client_of("async", server)) as chat:
         stream = chat.stream("Merhaba")
         assert next(stream) == "Mer"
@@ -275,7 +239,7 @@ def test_closing_from_another_thread_between_two_pieces_is_no_quiet_end() -> Non
 
 
 async def test_closing_from_another_task_gives_the_reader_an_error_of_ours() -> None:
-    with wire(says(ROLE, chunk("Mer"), *repeated(b": ping\n\n", 0.02, 2000))) as server:
+    with wire(sends(ROLE, chunk("Mer"), *repeated(b": ping\n\n", 0.02, 2000))) as server:
         async with ChatClientWrapper(client_of("async", server)) as chat:
             stream = chat.stream_async("Merhaba")
             assert await anext(stream) == "Mer"
@@ -303,7 +267,7 @@ async def test_a_reader_that_closes_its_own_stream_gets_its_end() -> None:
 
 
 def test_a_stream_that_is_dropped_hangs_up() -> None:
-    script = says(ROLE, chunk("Mer"), *repeated(chunk("x"), 0.02, 2000))
+    script = sends(ROLE, chunk("Mer"), *repeated(chunk("x"), 0.02, 2000))
     with wire(script) as server, ChatClientWrapper(client_of("async", server)) as chat:
         stream = chat.stream("Merhaba")
         assert next(stream) == "Mer"
@@ -314,7 +278,7 @@ def test_a_stream_that_is_dropped_hangs_up() -> None:
 
 @sdk
 def test_a_slow_consumer_is_waited_for_and_does_not_time_out(kind: str) -> None:
-    with wire(says(ROLE, *[chunk("x")] * 100, END)) as server:
+    with wire(sends(ROLE, *[chunk("x")] * 100, END)) as server:
         with ChatClientWrapper(client_of(kind, server), timeout=1) as chat:
             stream = chat.stream("Merhaba")
             assert next(stream) == "x"
@@ -324,7 +288,7 @@ def test_a_slow_consumer_is_waited_for_and_does_not_time_out(kind: str) -> None:
 
 @sdk
 def test_the_deadline_ends_a_stream(kind: str) -> None:
-    with wire(says(ROLE, *repeated(chunk("x"), 0.05, 2000))) as server:
+    with wire(sends(ROLE, *repeated(chunk("x"), 0.05, 2000))) as server:
         with ChatClientWrapper(client_of(kind, server), deadline=1.5) as chat:
             pieces, error = drained(chat)
     assert pieces
@@ -346,7 +310,7 @@ def test_fragments_of_tool_calls_come_together(kind: str) -> None:
         call(1, name="yaz", arguments="{}"),
         call(0, arguments=' "RAG"}'),
     ]
-    with wire(says(ROLE, *parts, chunk(finish="tool_calls"), event("[DONE]"))) as server:
+    with wire(sends(ROLE, *parts, chunk(finish="tool_calls"), event("[DONE]"))) as server:
         with ChatClientWrapper(client_of(kind, server)) as chat:
             stream = chat.stream("Merhaba", tools=[])
             assert list(stream) == []
@@ -414,7 +378,7 @@ def _is_socket(descriptor: str) -> bool:
 @sdk
 @pytest.mark.parametrize(
     ("script", "timeout"),
-    [(lambda peer: peer.say(JSON_BODY), 5.0), (lambda peer: (peer.pause(0.4), says(ROLE, 3.0)(peer)), 0.2)],
+    [(lambda peer: peer.say(JSON_BODY), 5.0), (lambda peer: (peer.pause(0.4), sends(ROLE, 3.0)(peer)), 0.2)],
     ids=["json in place of a stream", "the headers come too late"],
 )
 def test_a_stream_that_fails_at_its_start_leaves_no_connection(

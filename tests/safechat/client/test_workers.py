@@ -11,7 +11,10 @@ import pytest
 from safechat import ChatReply, ChatRequest, DeadlineExceeded, QueueFull
 from safechat.client.dispatch import Call
 from safechat.client.workers import BoundedQueue, Job, Workers
+from safechat.deadline import Deadline
 from safechat.layers import Layers
+from safechat.log.events import log_context
+from safechat.log.layer import Logged
 from virtual_time import now, run
 
 
@@ -98,7 +101,7 @@ def job(handler_sees: str = "x", *, deadline: float = 60.0) -> Job:
 
 async def working(handler: Callable[[ChatRequest], Awaitable[ChatReply]], workers: int = 1) -> Workers:
     started = Workers(100, workers)
-    await started.start(Layers(handler, ()))
+    await started.start(Layers(Logged(Deadline(handler)), ()))
     return started
 
 
@@ -114,7 +117,7 @@ def test_a_job_whose_deadline_comes_before_its_turn_fails_then() -> None:
         await workers.put(first)
         await workers.put(second)
         started = now()
-        with pytest.raises(DeadlineExceeded, match="waited in the queue until its deadline of 5 s") as caught:
+        with pytest.raises(DeadlineExceeded, match="waited for its turn until its deadline of 5 s") as caught:
             await second.future
         assert now() - started == pytest.approx(5, abs=0.01)
         assert (caught.value.sent, caught.value.attempts) == (False, 0)
@@ -126,6 +129,29 @@ def test_a_job_whose_deadline_comes_before_its_turn_fails_then() -> None:
     run(main())
 
 
+def test_a_job_that_expires_or_is_cancelled_while_it_waits_is_logged_as_any_call(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        workers = await working(takes_30_seconds)
+        with log_context(trace_id="t-1"):
+            jobs = [job(), job(deadline=5), job()]
+        for made in jobs:
+            await workers.put(made)
+        await asyncio.sleep(1)
+        jobs[2].future.cancel()
+        workers.cancelled(jobs[2])
+        await asyncio.wait([made.future for made in jobs])
+        await workers.stop()
+
+    run(main())
+    calls = [vars(record) for record in caplog.records if record.getMessage() == "chat.call"]
+    assert [call["outcome"] for call in calls] == ["cancelled", "deadline_exceeded"]
+    assert {call["trace_id"] for call in calls} == {"t-1"}
+    assert len({call["call_id"] for call in calls}) == 2
+    assert calls[0]["latency_ms"] == pytest.approx(1000, abs=100)
+
+
 def test_what_a_job_waits_is_part_of_its_deadline() -> None:
     async def main() -> None:
         deadlines: list[float] = []
@@ -135,12 +161,12 @@ def test_what_a_job_waits_is_part_of_its_deadline() -> None:
             return await takes_30_seconds(request)
 
         workers = await working(handler)
-        first, second = job(), job(deadline=40)
+        first, second = job(), job(deadline=70)
         await workers.put(first)
         placed = now()
         await workers.put(second)
         await second.future
-        assert deadlines[1] - placed == pytest.approx(40, abs=0.01)
+        assert deadlines[1] - placed == pytest.approx(70, abs=0.01)
         await workers.stop()
 
     run(main())

@@ -287,8 +287,11 @@ async def test_without_a_refresh_interval_a_refused_key_is_read_once_for_each_ca
         assert keys.reads == reads
 
 
-async def test_whatever_else_a_source_raises_is_a_key_unavailable_without_secrets(keys: Source) -> None:
-    keys.answer = RuntimeError("Bearer abcdefghijklmnop")
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit, KeyboardInterrupt])
+async def test_whatever_else_a_source_raises_is_a_key_unavailable_without_secrets(
+    kind: type[BaseException], keys: Source
+) -> None:
+    keys.answer = kind("Bearer abcdefghijklmnop")
     with pytest.raises(KeyUnavailable) as caught:
         await keys.get()
     assert "abcdefghijklmnop" not in str(caught.value)

@@ -234,7 +234,7 @@ def test_limits_follow_the_headers_when_none_is_set() -> None:
         await gathered(layer, *(request() for _ in range(100)))
 
     run(main())
-    assert server.most_in(0.001) <= 8, "few go before the first answer has told the limit"
+    assert server.most_in(0.001) <= 8, "few go before the first answer has named the limit"
     assert server.arrivals[-1] - server.arrivals[0] == pytest.approx(10, rel=0.1)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from itertools import pairwise
 
 import pytest
 
 from limited_apis import Refusing, Server, gathered, limited, request
 from safechat import ChatReply, ChatRequest, errors
+from safechat.limits.layer import Limited
 from safechat.retry import Retried
 from virtual_time import now, run
 
@@ -72,44 +74,42 @@ def test_the_refused_call_goes_first_when_the_line_opens() -> None:
     assert server.texts[:3] == ["refused", "refused", "other 0"]
 
 
-def test_calls_that_were_sent_back_go_first_and_in_their_own_order() -> None:
-    server = Refusing(dict.fromkeys(range(4), 5.0), seconds=0.5)
+@pytest.mark.parametrize("seconds", [math.inf, 1000.0])
+@pytest.mark.parametrize("asked", [1.0, 5.0])
+def test_calls_that_were_sent_back_go_first_and_in_their_own_order(asked: float, seconds: float) -> None:
+    """Their retries come with jitter, as others do; one that began later may have less time left."""
+    server = Refusing(dict.fromkeys(range(4), asked), seconds=0.5)
+    jitter = iter([0.9, 0.1, 0.5, 0.3])
 
     async def main() -> None:
-        layer = limited(server, requests_per_minute=600)
-        started = now()
-        names = ["a", "b", "c", "d"]
-        await gathered(layer, *(request(name, deadline=started + 100) for name in names))
-        others = [
-            asyncio.create_task(layer(request(f"other {number}", deadline=started + 90)))
-            for number in range(3)
-        ]
-        await asyncio.sleep(1)
-        again = [
-            asyncio.create_task(layer(request(name, attempt=2, deadline=started + 100))) for name in names
-        ]
-        await asyncio.gather(*again, *others)
+        layer = Retried(limited(server, requests_per_minute=600), random=lambda: next(jitter))
+        calls = []
+        for number, name in enumerate([*"abcd", "other 0", "other 1", "other 2"]):
+            await asyncio.sleep(0.01)
+            deadline = now() + seconds - 10 * number
+            calls.append(asyncio.create_task(layer(request(name, deadline=deadline))))
+        await asyncio.gather(*calls)
 
     run(main())
-    assert server.texts[4:] == ["a", "b", "c", "d", "other 0", "other 1", "other 2"]
+    again = server.texts.index("a", 4)
+    assert server.texts[again : again + 4] == ["a", "b", "c", "d"]
+    assert again <= 6, "two others were on their way before the first refusal"
 
 
-def test_the_order_of_those_sent_back_is_not_that_in_which_they_come_back() -> None:
-    """Their retries come with jitter; the one that has the least time left has been here the longest."""
-    server = Refusing(dict.fromkeys(range(3), 5.0))
+def test_the_call_that_has_the_turn_fails_at_once_too_when_a_pause_outlasts_its_deadline() -> None:
+    server = Refusing({0: 100.0}, seconds=0.5)
 
     async def main() -> None:
-        layer = limited(server, requests_per_minute=600)
-        await gathered(layer, *(request(name) for name in "abc"))
-        deadlines = {"c": now() + 52, "a": now() + 50, "b": now() + 51}
-        again = []
-        for name, deadline in deadlines.items():
-            again.append(asyncio.create_task(layer(request(name, attempt=2, deadline=deadline))))
-            await asyncio.sleep(0.1)
-        await asyncio.gather(*again)
+        layer = limited(server, requests_per_minute=6)
+        refused = asyncio.create_task(layer(request()))
+        await asyncio.sleep(0.1)
+        (outcome,) = await gathered(layer, request(deadline=now() + 30))
+        assert isinstance(outcome, errors.RateLimited)
+        assert not outcome.sent
+        assert now() == pytest.approx(server.arrivals[0] + 0.5, abs=0.01)
+        await asyncio.gather(refused, return_exceptions=True)
 
     run(main())
-    assert server.texts[3:] == ["a", "b", "c"]
 
 
 def test_a_call_that_has_the_turn_gives_way_to_those_sent_back() -> None:
@@ -181,6 +181,32 @@ def test_the_probe_does_not_wait_for_calls_from_before_the_pause() -> None:
         await asyncio.gather(*before)
 
     run(main())
+
+
+def test_a_call_without_a_deadline_is_sent_again_when_the_pause_is_over() -> None:
+    """Not after the day that the API has asked for."""
+    server = Refusing({0: 86400.0})
+
+    async def main() -> float:
+        started = now()
+        await Retried(limited(server))(request())
+        return now() - started
+
+    assert run(main()) == pytest.approx(120, abs=0.01)
+
+
+def test_a_pause_has_jitter() -> None:
+    """Programs that share a quota are often given the same moment."""
+    server = Refusing({0: 5.0})
+
+    async def main() -> float:
+        layer = Limited(server, random=lambda: 0.5)
+        await gathered(layer, request())
+        started = now()
+        await layer(request())
+        return now() - started
+
+    assert run(main()) == pytest.approx(5.125, abs=1e-3)
 
 
 def test_the_longest_pause_is_the_callers_to_choose() -> None:
@@ -332,7 +358,7 @@ def test_429s_that_come_together_are_one_pause_and_never_overflow() -> None:
     run(main())
 
 
-def test_a_retry_is_not_told_to_wait_behind_those_it_goes_before() -> None:
+def test_a_retry_does_not_wait_behind_those_it_goes_before() -> None:
     server = Server()
 
     async def main() -> None:

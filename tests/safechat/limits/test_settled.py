@@ -9,6 +9,7 @@ import pytest
 
 from limited_apis import Server, Streaming, limited, of_tokens, read
 from safechat import ChatReply, ChatRequest, Usage, errors
+from safechat.limits.tokens import used_tokens
 from virtual_time import now, run
 
 A_MINUTE = 6000  # tokens
@@ -81,6 +82,28 @@ def test_an_error_with_usage_costs_what_the_answer_counted() -> None:
     assert wait_after_error(error) == pytest.approx(15, rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("usage", "tokens"), [(None, 50), (Usage(), 50), (Usage(700, 300), 1000), (Usage(1, 1, 2), 2)]
+)
+def test_what_was_used_is_what_the_api_counted_or_else_what_was_reserved(
+    usage: Usage | None, tokens: int
+) -> None:
+    assert used_tokens(usage, reserved=50) == tokens
+
+
+def test_an_answer_without_a_count_keeps_its_tokens() -> None:
+    server = Server(usage=Usage())
+
+    async def main() -> float:
+        layer = limited(server, tokens_per_minute=A_MINUTE)
+        await layer(of_tokens(3000))
+        started = now()
+        await layer(of_tokens(3000))
+        return now() - started
+
+    assert run(main()) == pytest.approx(30, rel=0.02)
+
+
 def test_answers_that_are_cut_run_at_the_limit() -> None:
     """Without their cost, 60,000 tokens a minute became a million."""
     used = 0
@@ -99,6 +122,33 @@ def test_answers_that_are_cut_run_at_the_limit() -> None:
 
     run(main())
     assert used == pytest.approx(60_000, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "error", [errors.RateLimited("429", status=429), errors.RequestRejected("400", status=400)]
+)
+def test_a_stream_that_an_error_breaks_off_keeps_its_tokens(error: errors.ChatError) -> None:
+    """An event `error` in a stream has a status too; but what came before it is billed."""
+    server = BrokenOff({}, error=error, first=0.1, seconds=1)
+
+    async def main() -> float:
+        layer = limited(server, tokens_per_minute=A_MINUTE)
+        return await wait_after(layer, of_tokens(A_MINUTE // 2, on_piece=read))
+
+    assert run(main()) == pytest.approx(30, abs=2.5)
+
+
+class BrokenOff(Streaming):
+    """The first stream ends with the error."""
+
+    def __init__(self, *args: Any, error: errors.ChatError, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.error = error
+
+    async def work(self, request: ChatRequest) -> None:
+        await super().work(request)
+        if request.on_piece is not None:
+            raise self.error
 
 
 async def wait_after_cancelling(server: Server, **fields: Any) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -109,6 +111,28 @@ def test_the_least_that_a_request_can_cost_does_not_depend_on_what_was_learned()
     assert least_tokens(request("x" * 1000)) == 100 + 7
     assert least_tokens(request("x" * 1000, max_tokens=500)) == 100 + 7 + 500
     assert least_tokens(request(IMAGE)) < 20
+
+
+@pytest.mark.parametrize("usage", [Usage(10, 25_000, 25_010), Usage(25_000, 10, 25_010)])
+def test_one_odd_answer_makes_no_later_call_too_late(usage: Usage) -> None:
+    """A model that thought for long, a server that searched the web: the next call has less time than a call
+    like that would have to wait for."""
+    usages = iter([usage])
+
+    async def server(_: ChatRequest) -> ChatReply:
+        return ChatReply("tamam", "m", usage=next(usages, Usage(10, 10, 20)))
+
+    async def main() -> None:
+        layer = limited(server, tokens_per_minute=30_000)
+        await layer(request("Selam"))
+        await asyncio.sleep(60)
+        started = now()
+        await layer(replace(request("Selam"), deadline=started + 30))
+        assert now() - started == pytest.approx(15, rel=0.01), "half of its time"
+        await layer(replace(request("Selam"), deadline=now() + 30))
+        assert now() - started < 16, "and its usage has corrected the estimate"
+
+    run(main())
 
 
 def test_one_odd_request_makes_no_later_one_too_large() -> None:

@@ -177,23 +177,6 @@ def test_the_file_turns_over_and_keeps_so_many(path: Path) -> None:
     assert lines(path)[-1]["number"] == 99
 
 
-def test_two_processes_share_a_file_without_torn_lines(path: Path) -> None:
-    script = f"""
-import logging, sys
-from safechat import configure_logging
-with configure_logging({str(path)!r}, max_bytes=300_000, backups=50):
-    for number in range(2000):
-        fields = {{"who": sys.argv[1], "number": number, "text": "ğ" * (number % 400)}}
-        logging.getLogger("safechat").info("event", extra=fields)
-"""
-    writers = [subprocess.Popen([sys.executable, "-c", script, who]) for who in ("a", "b")]
-    assert [writer.wait(100) for writer in writers] == [0, 0]
-    files = [file for file in path.parent.iterdir() if not file.name.endswith(".lock")]
-    assert len(files) > 2, "it turned over while both wrote"
-    seen = [(line["who"], line["number"]) for file in files for line in lines(file)]
-    assert sorted(seen) == [(who, number) for who in "ab" for number in range(2000)]
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_forked_child_writes_too(path: Path) -> None:
     script = f"""

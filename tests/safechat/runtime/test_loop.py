@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import anyio
@@ -65,6 +66,30 @@ def test_a_thread_that_never_gets_its_turn_is_an_error_after_a_while(monkeypatch
         with pytest.raises(RuntimeError, match=r"did not start within 0\.05 s"):
             loop.run(loop_of)
     ends.set()
+    assert loop.run(loop_of).is_running()
+    loop.close()
+
+
+def test_a_loop_whose_first_caller_is_interrupted_while_it_starts_does_not_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closed = threading.Event()
+
+    class Closing:
+        async def aclose(self) -> None:
+            closed.set()
+
+    class Interrupted(Future[Any]):
+        def result(self, timeout: float | None = None) -> Any:
+            super().result(timeout)
+            raise KeyboardInterrupt
+
+    loop = OwnLoop(Closing)
+    with monkeypatch.context() as broken:
+        broken.setattr("safechat.runtime.loop.Future", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            loop.run(loop_of)
+    assert closed.wait(60)
     assert loop.run(loop_of).is_running()
     loop.close()
 

@@ -77,6 +77,37 @@ assert next(items).text == "1"
     )
 
 
+def test_a_child_that_is_forked_inside_an_open_queue_does_not_hang() -> None:
+    run_python(
+        IN_A_CHILD
+        + """
+import asyncio
+from safechat import ChatQueue
+slow = ChatClientWrapper(AsyncFake(0.2))
+
+async def main():
+    async with ChatQueue(slow, workers=1) as queue:
+        futures = [await queue.submit(f"{number}") for number in range(3)]
+
+        def steps():
+            async def submit():
+                await queue.submit("b")
+
+            async def leave():
+                await queue.__aexit__(None, None, None)
+
+            refused(lambda: asyncio.run(submit()))
+            refused(lambda: asyncio.run(leave()))
+            assert slow.generate("c").text == "c"
+
+        child_can(steps)
+        assert [(await future).text for future in futures] == ["0", "1", "2"]
+
+asyncio.run(main())
+"""
+    )
+
+
 def test_a_child_that_is_forked_inside_a_redact_call_does_not_hang() -> None:
     run_python(
         IN_A_CHILD

@@ -1,7 +1,7 @@
 """VaultKeys: the API key from HashiCorp Vault or OpenBao, at the KV v2 engine. Needs `[vault]`.
 
 What is configured, and how a key is read. Not here: when it is read again
-(cache.py of keys), the login (login.py), Vault's API (api.py).
+(keys/cache.py), the login (login.py), Vault's API (api.py).
 """
 
 from __future__ import annotations

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import socket
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import certifi
 import hvac
 import pytest
 
@@ -416,8 +418,6 @@ async def test_a_server_that_is_down_is_reported(secret: Secret) -> None:
 
 
 async def test_a_name_that_nobody_knows_is_reported(secret: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
-    import socket
-
     def unknown(*_: object, **__: object) -> object:
         raise socket.gaierror(-2, "Name or service not known")
 
@@ -466,8 +466,6 @@ async def test_a_ca_of_the_environment_does_not_come_before_the_given_one(
 
 
 async def test_a_server_with_another_ca_is_refused(tls_server: Server) -> None:
-    import certifi
-
     secret = furnish(tls_server)
     other = VaultKeys(
         tls_server.address,

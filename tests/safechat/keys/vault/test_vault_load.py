@@ -10,6 +10,7 @@ import httpx2
 import openai
 import pytest
 
+from odev.classroom.api import APIServer
 from safechat import AuthenticationFailed, ChatClientWrapper, ChatReply, RateLimits, VaultKeys
 from servers import API_KEY, Secret, Server, front, furnish
 from wire import completion
@@ -167,8 +168,6 @@ async def test_closing_the_wrapper_gives_the_login_back(secret: Secret) -> None:
 
 
 def test_from_env_takes_the_key_from_vault(secret: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
-    from odev.classroom.api import APIServer
-
     server = APIServer(API_KEY)
     api = server.start()
     try:
