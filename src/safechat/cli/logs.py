@@ -202,10 +202,13 @@ class LogSummary:
             return
         for name, count in zip(TOKENS, counts, strict=True):
             group.tokens[name] += count
-        target = (id(group), _name(line.get("host")), _name(line.get("answered_by")))
-        if target in self.priced or len(self.priced) < _MOST_PRICED:
+        host, model = _name(line.get("host")), _name(line.get("answered_by"))
+        target = (id(group), host, model)
+        if target not in self.priced:
+            if len(self.priced) >= _MOST_PRICED:
+                return
             self.priced.add(target)
-            group.costs.add(*target[1:], *counts[:3])
+        group.costs.add(host, model, *counts[:3])
 
 
 def parse_line(text: str) -> LogLine | None:
