@@ -15,6 +15,7 @@ from typing import Any
 LogLine = dict[str, Any]  # the fields of one record
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}  # in seconds
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 _AGO = re.compile(rf"(\d{{1,6}})([{''.join(_UNITS)}])")
 
 
@@ -41,10 +42,18 @@ class Filter:
 
 
 def as_text(value: object) -> str:
-    """A field's value as a person writes it: a text as it is, anything else as in JSON; '–' for none."""
+    """A field's value as a person writes it: a text as it is, anything else as in JSON; '–' for none.
+
+    '…' for one that is nested too deeply to be written.
+    """
     if value is None:
         return "–"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "…"
 
 
 def moment(time: object) -> datetime | None:
@@ -61,7 +70,7 @@ def moment(time: object) -> datetime | None:
 def read_moment(text: str, now: datetime) -> datetime:
     """'2026-11-25T03:00', '2026-11-25', or '2h', which is two hours before `now`. Raises ValueError."""
     if ago := _AGO.fullmatch(text):
-        return now - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
+        return now - min(timedelta(seconds=int(ago[1]) * _UNITS[ago[2]]), now - _EARLIEST)
     if (parsed := moment(text)) is None:
         raise ValueError(f"{text!r} is no time: write 2026-11-25T03:00 (in UTC), or 30m, 2h or 1d for ago")
     return parsed

@@ -16,11 +16,12 @@ import re
 import time
 import zlib
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any
 
 from safechat.cli.figures import MOST, TOKENS, Bars, Figures, Latencies, rounded
 from safechat.cli.filters import Filter, LogLine, as_text, moment
@@ -29,12 +30,13 @@ _decode = json.JSONDecoder().decode  # json.loads looks at its options first, ea
 
 _SLOWEST = 5  # calls that a summary lists
 _FAILED = 10  # calls that failed, and that it lists
-# Characters of a line. A longer one is none of ours.
+# Bytes of a line. A longer one is none of ours.
 LONGEST_LINE = 1_000_000
 # Characters of a name in a summary, and names of one kind; further ones are counted together, as OTHERS.
 _LONGEST_NAME, _MOST_NAMES = 200, 1000
 OTHERS = "(others)"
-_MOST_PRICED = 10_000  # models of groups, each with a sum of its own
+# Sums of costs: one for each group, host and model. What comes after those has no price.
+_MOST_PRICED = 10_000
 _LONGEST_TIMELINE = 10_000  # records of one call
 
 
@@ -62,10 +64,10 @@ class LogSummary:
     first: str | None = None
     last: str | None = None
     lost: int = 0
-    priced: set[tuple[int, str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._filters = self.filter != Filter()
+        self._priced: set[tuple[str, str, str]] = set()  # group, host, model
 
     def add(self, text: str) -> None:
         """One line of the file."""
@@ -83,12 +85,12 @@ class LogSummary:
             case "chat.call":
                 self._add_call(line)
             case "chat.attempt_failed":
-                status = f" {line['status']}" if line.get("status") else ""
-                _count(self.errors, f"{line.get('model')}: {line.get('kind')}{status}")
+                status = f" {_name(line['status'])}" if line.get("status") else ""
+                _count(self.errors, f"{_name(line.get('model'))}: {_name(line.get('kind'))}{status}")
                 if "prompt_tokens" in line:
                     self._add_tokens(self._group(line), line)
             case "keys.stale":
-                _count(self.errors, f"{line.get('source')}: {line.get('kind')}")
+                _count(self.errors, f"{_name(line.get('source'))}: {_name(line.get('kind'))}")
             case "chat.retry":
                 self.retries += 1
             case "chat.fallback":
@@ -166,19 +168,16 @@ class LogSummary:
         }
 
     def _add_call(self, line: LogLine) -> None:
-        outcome, model, call_id = (
-            _name(line.get("outcome")),
-            _name(line.get("model")),
-            _name(line.get("call_id")),
-        )
+        outcome, model, call_id = (_name(line.get(name)) for name in ("outcome", "model", "call_id"))
         failed = outcome != "ok"
         _count(self.outcomes, outcome)
-        group = self._group(line)
+        name = self._group(line)
+        group = self.groups[name]
         group.calls += 1
         group.answered += not failed
         latency = _number(line.get("latency_ms"))
         group.latencies.add(latency)
-        self._add_tokens(group, line)
+        self._add_tokens(name, line)
         if (at := moment(line.get("time"))) is not None:
             self.bars.add(at.timestamp(), failed=failed)
         if failed:
@@ -188,27 +187,25 @@ class LogSummary:
         elif latency > self.slowest[0][0]:
             heapq.heapreplace(self.slowest, (latency, call_id, model))
 
-    def _group(self, line: LogLine) -> Figures:
-        name = _name(as_text(line.get(self.by)))
-        if (group := self.groups.get(name)) is None:
-            name = name if len(self.groups) < _MOST_NAMES else OTHERS
-            group = self.groups.setdefault(name, Figures())
-        return group
+    def _group(self, line: LogLine) -> str:
+        """The name of the record's group, which is there from then on."""
+        name = _bounded(self.groups, _name(line.get(self.by)))
+        if name not in self.groups:
+            self.groups[name] = Figures()
+        return name
 
-    def _add_tokens(self, group: Figures, line: LogLine) -> None:
+    def _add_tokens(self, group: str, line: LogLine) -> None:
         """Those of an answer. One that failed is billed too: its tokens are in `chat.attempt_failed`."""
         counts = [int(_number(line.get(name))) for name in TOKENS]
         if not any(counts):
             return
+        figures = self.groups[group]
         for name, count in zip(TOKENS, counts, strict=True):
-            group.tokens[name] += count
-        host, model = _name(line.get("host")), _name(line.get("answered_by"))
-        target = (id(group), host, model)
-        if target not in self.priced:
-            if len(self.priced) >= _MOST_PRICED:
-                return
-            self.priced.add(target)
-        group.costs.add(host, model, *counts[:3])
+            figures.tokens[name] += count
+        target = (group, _name(line.get("host")), _name(line.get("answered_by")))
+        if target in self._priced or len(self._priced) < _MOST_PRICED:
+            self._priced.add(target)
+            figures.costs.add(*target[1:], *counts[:3])
 
 
 def parse_line(text: str) -> LogLine | None:
@@ -244,7 +241,8 @@ def read_lines(files: Iterable[Path]) -> Iterator[str]:
     for path in files:
         with _reader(path) as file:
             try:
-                yield from _whole_lines(file)
+                while line := _read_line(file):
+                    yield line.decode("utf-8", "replace")
             except (EOFError, zlib.error, gzip.BadGzipFile):
                 yield ""
 
@@ -269,53 +267,56 @@ def _rotation(name: str) -> int:
     return int(match[1]) if match else 0
 
 
-def _reader(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", errors="replace", newline="\n")
-    return path.open(encoding="utf-8", errors="replace", newline="\n")
+def _reader(path: Path) -> BufferedIOBase:
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
 
 
-def _whole_lines(file: TextIO) -> Iterator[str]:
-    while line := file.readline(LONGEST_LINE):
-        yield line
-        while line and not line.endswith("\n"):  # the rest of a line that is too long
-            line = file.readline(LONGEST_LINE)
+def _read_line(file: BufferedIOBase, begun: bytes = b"") -> bytes:
+    """The line that `begun` is the beginning of. At the end of the file it may have no end yet.
+
+    Of a line that is too long, its beginning and its end: a newline, if it has come.
+    """
+    line = begun
+    while piece := file.readline(LONGEST_LINE):
+        line += piece
+        if len(line) > LONGEST_LINE:
+            line = line[:LONGEST_LINE] + (b"\n" if piece.endswith(b"\n") else b"")
+        if line.endswith(b"\n"):
+            break
+    return line
 
 
 def follow_lines(path: Path, *, every: float = 0.5) -> Iterator[str | None]:
     """The lines of a file, for ever: those that are there, then new ones. None when there is no new line;
     then it waits `every` seconds. After a rotation it goes on with the new file, and where the file was cut
     (logrotate's copytruncate), at its beginning."""
-    file: BinaryIO | None = None
-    part, ended = b"", False
     while True:
-        file = file or _opened(path)
-        piece = file.readline(LONGEST_LINE) if file is not None else b""
-        part = (part + piece)[: LONGEST_LINE + 1]
-        if piece.endswith(b"\n"):
-            yield part.decode("utf-8", "replace")
-            part = b""
-        if piece:
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            yield None
+            time.sleep(every)
             continue
-        if file is not None and ended:
-            file.close()
-            file, part, ended = None, b"", False
-            continue
-        if file is not None and _was_replaced(file, path):
-            ended = True  # what came before the rotation is read first
-            continue
+        with file:
+            yield from _lines_until_replaced(file, path, every)
+
+
+def _lines_until_replaced(file: BufferedIOBase, path: Path, every: float) -> Iterator[str | None]:
+    line = b""
+    while True:
+        replaced = _was_replaced(file, path)  # asked first: nothing comes after what is read then
+        while (line := _read_line(file, line)).endswith(b"\n"):
+            yield line.decode("utf-8", "replace")
+            line = b""
+        if replaced:
+            if line:
+                yield line.decode("utf-8", "replace")
+            return
         yield None
         time.sleep(every)
 
 
-def _opened(path: Path) -> BinaryIO | None:
-    try:
-        return path.open("rb")
-    except FileNotFoundError:
-        return None
-
-
-def _was_replaced(file: BinaryIO, path: Path) -> bool:
+def _was_replaced(file: BufferedIOBase, path: Path) -> bool:
     """Whether another file is there now, or the same one is shorter than what was read of it."""
     try:
         now, then = os.stat(path), os.fstat(file.fileno())
@@ -330,9 +331,13 @@ def _number(value: object) -> float:
 
 
 def _name(value: object) -> str:
-    return str(value)[:_LONGEST_NAME]
+    return as_text(value)[:_LONGEST_NAME]
+
+
+def _bounded(names: Mapping[str, object], name: str) -> str:
+    """The name to count under: OTHERS where there are too many names already."""
+    return name if name in names or len(names) < _MOST_NAMES else OTHERS
 
 
 def _count(counts: Counter[str], name: str) -> None:
-    name = _name(name)
-    counts[name if name in counts or len(counts) < _MOST_NAMES else OTHERS] += 1
+    counts[_bounded(counts, name[:_LONGEST_NAME])] += 1

@@ -260,6 +260,7 @@ def test_a_time_may_be_so_long_ago() -> None:
     now = datetime(2026, 11, 25, 3, tzinfo=UTC)
     assert read_moment("90m", now) == datetime(2026, 11, 25, 1, 30, tzinfo=UTC)
     assert read_moment("1d", now) == datetime(2026, 11, 24, 3, tzinfo=UTC)
+    assert read_moment("999999d", now) == datetime.min.replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
