@@ -25,6 +25,7 @@ from openai._types import RequestOptions
 from pydantic import BaseModel
 
 from safechat.call.clients import SDKClient, check_loop, copied, has_own_pool, is_the_sdks
+from safechat.call.events import without_empty_events
 from safechat.call.fields import field
 from safechat.call.pool import httpx2_is_mocked, synchronous_httpx2_is_mocked
 from safechat.call.replaced import Replaced
@@ -95,7 +96,7 @@ class Endpoint:
         """One request, its answer in chunks. Closing the iterator closes the connection."""
         client = self._here()
         if isinstance(client, openai.AsyncOpenAI):
-            stream = await _opened(client, arguments)
+            stream = without_empty_events(await _opened(client, arguments))
             return _Chunks(stream, stream.close), _lowered(stream.response.headers)
         seconds = _time_limit(arguments)
         if isinstance(client, openai.OpenAI):
@@ -104,7 +105,8 @@ class Endpoint:
                 unwanted=_let_go,
                 seconds=seconds,
             )
-            chunks = _ThreadChunks(blocking, blocking.close, self._threads, seconds)
+            events = without_empty_events(blocking)
+            chunks = _ThreadChunks(events, blocking.close, self._threads, seconds)
             return chunks, _lowered(blocking.response.headers)
         answer, headers = await self._called(client, arguments)
         if isinstance(answer, AsyncIterable):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import openai
 import pytest
 
-from clients import KEY
+from clients import KEY, SDK_KINDS, make_client, once
+from safechat import RequestTimedOut
 from safechat.call.events import without_empty_events
 from sse import DONE, ROLE, chunk, event, sends
 from wire import wire
@@ -51,3 +52,20 @@ async def test_an_event_with_broken_data_is_not_skipped() -> None:
 def test_what_is_no_stream_of_the_sdk_stays_as_it_is() -> None:
     chunks: list[object] = [{"choices": []}]
     assert without_empty_events(chunks) is chunks
+
+
+@pytest.mark.parametrize("kind", SDK_KINDS)
+@pytest.mark.parametrize("name", EMPTY)
+def test_an_answer_goes_on_after_an_event_without_data(kind: str, name: str) -> None:
+    empty = EMPTY[name]
+    script = sends(empty, ROLE, empty, chunk("Merhaba"), empty, chunk(finish="stop"), empty, DONE)
+    with wire(script) as server, once(make_client(kind, server.base_url)) as chat:
+        assert list(chat.stream("Merhaba")) == ["Merhaba"]
+
+
+@pytest.mark.parametrize("kind", SDK_KINDS)
+def test_events_without_data_are_no_sign_of_life(kind: str) -> None:
+    pings: list[bytes | float] = [EMPTY["ping"], 0.05]
+    with wire(sends(ROLE, *pings * 2000)) as server:
+        with once(make_client(kind, server.base_url), timeout=0.5) as chat, pytest.raises(RequestTimedOut):
+            list(chat.stream("Merhaba"))
