@@ -75,7 +75,7 @@ def test_a_loop_whose_first_caller_is_interrupted_while_it_starts_does_not_stay(
 ) -> None:
     closed = threading.Event()
 
-    class Closing:
+    class Closing(Resident):
         async def aclose(self) -> None:
             closed.set()
 
