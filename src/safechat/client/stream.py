@@ -36,7 +36,8 @@ class _Pipe:
     def __init__(self, call: Call) -> None:
         self._call = call
         self._pieces: deque[str] = deque()
-        self._handed_out: list[str] = []  # until the consumer comes again: an answer may be lost on its way
+        self._handed_out: list[str] = []  # kept until the consumer comes again: they may be lost on their way
+        self._times_handed_out = 0
         self._waiting_since = 0.0  # since when the first of the pieces is there
         self._moved = asyncio.Event()
         self._slot: Slot | None = None  # the call's, when a piece has come
@@ -44,16 +45,17 @@ class _Pipe:
         self._task: asyncio.Task[Outcome[ChatReply]] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def take(self, layers: Layers, *, again: bool) -> list[str] | Outcome[ChatReply]:
+    async def take(self, layers: Layers, *, arrived: int) -> list[str] | Outcome[ChatReply]:
         """The pieces that have come since; at the end the outcome of the call.
 
         With pieces the consumer is busy, and may make a call of its own, until it comes for more.
 
-        `again` says that the last answer never arrived, because the consumer was cancelled while it waited:
-        then its pieces are given once more.
+        `arrived` is how often pieces have arrived at the consumer. Those that did not, because it was
+        cancelled while they were on their way, are given once more.
         """
-        if again:
+        if arrived < self._times_handed_out:
             self._pieces.extendleft(reversed(self._handed_out))
+            self._times_handed_out = arrived
         self._handed_out = []
         if self._task is None:
             self._loop = asyncio.get_running_loop()
@@ -69,6 +71,7 @@ class _Pipe:
             await self._moved.wait()
         if self._pieces:
             self._handed_out = list(self._pieces)
+            self._times_handed_out += 1
             self._pieces.clear()
             self._moved.set()
             if self._slot is not None:
@@ -121,7 +124,7 @@ class _Stream:
         self._pipe = _Pipe(call)
         self._here: deque[str] = deque()
         self._reply: ChatReply | None = None
-        self._lost = False  # whether the last answer of the pipe never arrived here
+        self._arrived = 0  # how often pieces have
         self._ended = False
         self._closed_by: int | None = None
         weakref.finalize(self, self._pipe.abandon).atexit = False
@@ -152,14 +155,14 @@ class _Stream:
 
     def _taking(self) -> Callable[[Layers], Awaitable[list[str] | Outcome[ChatReply]]]:
         """What to run in the wrapper's loop for the next pieces. It holds the pipe, and not the stream."""
-        again, self._lost = self._lost, False
-        return partial(self._pipe.take, again=again)
+        return partial(self._pipe.take, arrived=self._arrived)
 
     def _add(self, taken: list[str] | Outcome[ChatReply]) -> None:
         """Raises what the call raised."""
         if isinstance(taken, Outcome):
             self._reply, self._ended = taken.value(), True
         else:
+            self._arrived += 1
             self._here.extend(taken)
 
     def _end(self) -> None:
@@ -224,7 +227,6 @@ class AsyncChatStream(_Stream):
             try:
                 self._add(await self._dispatcher.run_async(self._taking()))
             except anyio.get_cancelled_exc_class():
-                self._lost = True
                 del self  # the traceback must not keep a stream whose reader is gone from being dropped
                 raise
             except BaseException:

@@ -91,15 +91,35 @@ async def test_an_answer_that_is_lost_on_its_way_is_given_again(monkeypatch: pyt
 
         monkeypatch.setattr(chat.dispatcher, "run_async", lossy)
         stream = chat.stream_async("say")
-        pieces: list[str] = []
-        while True:
-            try:
-                pieces.append(await anext(stream))
-            except asyncio.CancelledError:
-                continue
-            except StopAsyncIteration:
-                break
-        assert "".join(pieces) == stream.reply.text == "bir iki üç"
+        assert await read_through_cancellations(stream) == stream.reply.text == "bir iki üç"
+
+
+async def test_a_wait_that_was_cancelled_before_it_began_gives_nothing_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with once(ScriptedClient("bir iki üç")) as chat:
+        run = chat.dispatcher.run_async
+        cancelled = itertools.cycle([False, True])
+
+        async def hasty(function: Callable[[Layers], Awaitable[object]]) -> object:
+            if next(cancelled):
+                raise asyncio.CancelledError
+            return await run(function)
+
+        monkeypatch.setattr(chat.dispatcher, "run_async", hasty)
+        stream = chat.stream_async("say")
+        assert await read_through_cancellations(stream) == stream.reply.text == "bir iki üç"
+
+
+async def read_through_cancellations(stream: AsyncChatStream) -> str:
+    pieces: list[str] = []
+    while True:
+        try:
+            pieces.append(await anext(stream))
+        except asyncio.CancelledError:
+            continue
+        except StopAsyncIteration:
+            return "".join(pieces)
 
 
 async def test_a_stream_whose_reader_was_cancelled_hangs_up_when_it_is_dropped() -> None:
