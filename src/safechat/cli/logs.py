@@ -207,10 +207,13 @@ class LogSummary:
         figures = self.groups[group]
         for name, count in zip(TOKENS, counts, strict=True):
             figures.tokens[name] += count
-        target = (group, _name(line.get("host")), _name(line.get("answered_by")))
-        if target in self._priced or len(self._priced) < _MOST_PRICED:
+        host, model = _name(line.get("host")), _name(line.get("answered_by"))
+        target = (group, host, model)
+        if target not in self._priced:
+            if len(self._priced) == _MOST_PRICED:
+                return
             self._priced.add(target)
-            figures.costs.add(*target[1:], *counts[:3])
+        figures.costs.add(host, model, *counts[:3])
 
 
 def parse_line(text: str) -> LogLine | None:
