@@ -16,7 +16,6 @@ TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_toke
 
 # The logarithm of a bucket's width: percentiles are right to within 1 %.
 _STEP = math.log(1.01)
-MOST = 1e12  # a larger number in a log is not believed
 _MOST_COLUMNS = 240  # that the bars are counted in
 
 
@@ -28,7 +27,7 @@ class Latencies:
         self.count = 0
 
     def add(self, milliseconds: float) -> None:
-        self._buckets[math.floor(math.log(min(max(milliseconds, 0.01), MOST)) / _STEP)] += 1
+        self._buckets[math.floor(math.log(max(milliseconds, 0.01)) / _STEP)] += 1
         self.count += 1
 
     def add_all(self, others: Latencies) -> None:

@@ -23,7 +23,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
-from safechat.cli.figures import MOST, TOKENS, Bars, Figures, Latencies, rounded
+from safechat.cli.figures import TOKENS, Bars, Figures, Latencies, rounded
 from safechat.cli.filters import Filter, LogLine, as_text, moment
 
 _decode = json.JSONDecoder().decode  # json.loads looks at its options first, each time
@@ -38,6 +38,7 @@ OTHERS = "(others)"
 # Sums of costs: one for each group, host and model. What comes after those has no price.
 _MOST_PRICED = 10_000
 _LONGEST_TIMELINE = 10_000  # records of one call
+_MOST = 1e12  # a larger number in a log is not believed
 
 
 @dataclass
@@ -168,7 +169,11 @@ class LogSummary:
         }
 
     def _add_call(self, line: LogLine) -> None:
-        outcome, model, call_id = (_name(line.get(name)) for name in ("outcome", "model", "call_id"))
+        outcome, model, call_id = (
+            _name(line.get("outcome")),
+            _name(line.get("model")),
+            _name(line.get("call_id")),
+        )
         failed = outcome != "ok"
         _count(self.outcomes, outcome)
         name = self._group(line)
@@ -202,10 +207,13 @@ class LogSummary:
         figures = self.groups[group]
         for name, count in zip(TOKENS, counts, strict=True):
             figures.tokens[name] += count
-        target = (group, _name(line.get("host")), _name(line.get("answered_by")))
-        if target in self._priced or len(self._priced) < _MOST_PRICED:
+        host, model = _name(line.get("host")), _name(line.get("answered_by"))
+        target = (group, host, model)
+        if target not in self._priced:
+            if len(self._priced) == _MOST_PRICED:
+                return
             self._priced.add(target)
-            figures.costs.add(*target[1:], *counts[:3])
+        figures.costs.add(host, model, *counts[:3])
 
 
 def parse_line(text: str) -> LogLine | None:
@@ -327,7 +335,7 @@ def _was_replaced(file: BufferedIOBase, path: Path) -> bool:
 
 def _number(value: object) -> float:
     """A number from a log; 0 for one that cannot be."""
-    return float(value) if isinstance(value, int | float) and 0 <= value <= MOST else 0.0
+    return value if (type(value) is int or type(value) is float) and 0 <= value <= _MOST else 0
 
 
 def _name(value: object) -> str:
