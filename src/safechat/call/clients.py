@@ -15,7 +15,7 @@ from typing import Any
 import openai
 
 from safechat.errors import ChatError, KeyUnavailable
-from safechat.redact import remember
+from safechat.redact import remember, remember_named, remember_url
 
 SDKClient = openai.OpenAI | openai.AsyncOpenAI
 
@@ -79,6 +79,18 @@ def new_client(*, base_url: str | None, organization: str | None, project: str |
     )
 
 
+def remember_keys(client: object) -> None:
+    """Have the keys and passwords that a client holds taken out of every text, wherever it holds them."""
+    for name in ("api_key", "_azure_ad_token"):
+        if isinstance(key := getattr(client, name, None), str):
+            remember(key)
+    for name in ("_custom_headers", "_custom_query"):
+        if isinstance(fields := getattr(client, name, None), Mapping):
+            remember_named(fields)
+    if isinstance(client, SDKClient):
+        remember_url(str(client.base_url))
+
+
 def has_own_pool(client: object) -> bool:
     """Whether the SDK made the client's connections: those of an http_client made by hand are shared with
     the copy, and stay open."""
@@ -90,8 +102,9 @@ def copied(client: SDKClient, keyed: bool) -> SDKClient:
 
     The key that it holds is remembered, for it to be taken out of every text.
     """
-    remember(client.api_key)
+    remember_keys(client)
     provider: Callable[[], Any] | None = getattr(client, "_api_key_provider", None)
+    token_provider: Callable[[], Any] | None = getattr(client, "_azure_ad_token_provider", None)
     options: dict[str, Any] = {"max_retries": 0}
     own_pool = has_own_pool(client)
     if isinstance(client, openai.AsyncOpenAI):
@@ -101,6 +114,8 @@ def copied(client: SDKClient, keyed: bool) -> SDKClient:
             options["api_key"] = _current_key
         elif provider is not None:
             options["api_key"] = _guarded_async(provider)
+        if token_provider is not None:
+            options["azure_ad_token_provider"] = _guarded_async(token_provider)
     else:
         if own_pool:
             options["http_client"] = openai.DefaultHttpxClient()
@@ -108,6 +123,8 @@ def copied(client: SDKClient, keyed: bool) -> SDKClient:
             options["api_key"] = key_in_use
         elif provider is not None:
             options["api_key"] = _guarded(provider)
+        if token_provider is not None:
+            options["azure_ad_token_provider"] = _guarded(token_provider)
     return client.copy(**options)
 
 
@@ -131,11 +148,13 @@ def _guarded(provider: Callable[[], str]) -> Callable[[], str]:
     return key
 
 
-def _guarded_async(provider: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[str]]:
+def _guarded_async(provider: Callable[[], str | Awaitable[str]]) -> Callable[[], Awaitable[str]]:
     async def key() -> str:
         failure: KeyUnavailable
         try:
-            value = await provider()
+            value = provider()
+            if not isinstance(value, str):  # Azure's token may come either way
+                value = await value
             remember(value)
             return value
         except ChatError:

@@ -23,8 +23,7 @@ import openai
 from openai._types import RequestOptions
 from pydantic import BaseModel
 
-from safechat.call.clients import SDKClient, copied, has_own_pool, key_header, key_in_use
-from safechat.redact import remember
+from safechat.call.clients import SDKClient, copied, has_own_pool, key_header, key_in_use, remember_keys
 from safechat.runtime.threads import in_thread
 
 Arguments = Mapping[str, object]
@@ -114,9 +113,7 @@ class Endpoint:
     def remember_keys(self) -> None:
         """Have the literal keys in use taken out of every text."""
         for client in (self._client, self._copy[1] if self._copy else None):
-            for name in ("api_key", "_azure_ad_token"):
-                if isinstance(key := getattr(client, name, None), str):
-                    remember(key)
+            remember_keys(client)
 
     async def aclose(self) -> None:
         """Close the connections that this object opened; those of the client it was given stay open."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from safechat.errors import ChatError
 from safechat.log.events import event
+from safechat.log.quotes import error_text
 from safechat.messages import ChatReply, ChatRequest
 from safechat.runtime import clock
 from safechat.usage import Usage
@@ -59,7 +60,7 @@ class CallRecord:
             request_id=error.request_id,
             retry_after=error.retry_after,
             **fields,
-            error=str(error),
+            error=error_text(error, request),
         )
 
     def counted(self, reply: ChatReply) -> ChatReply:
