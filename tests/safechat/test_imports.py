@@ -24,7 +24,8 @@ ROWS = (
     ("checks",),
     ("messages",),
     ("errors",),
-    ("redact", "headers", "cost", "settings"),
+    ("settings",),
+    ("redact", "headers", "cost"),
     ("usage", "runtime"),
 )
 RANKS = {room: rank for rank, row in enumerate(ROWS) for room in row}

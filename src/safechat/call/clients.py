@@ -22,6 +22,7 @@ SDKClient = openai.OpenAI | openai.AsyncOpenAI
 _PARAMETERS = frozenset(inspect.signature(openai.resources.chat.Completions.create).parameters) - {
     "self", "model", "messages", "stream", "stream_options", "timeout",
 }  # fmt: skip
+_OPENAI = "https://api.openai.com/v1"
 _SDK_POOLS = ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
 _key_in_use: ContextVar[str] = ContextVar("safechat_key")
 
@@ -74,9 +75,12 @@ def key_header(client: SDKClient) -> tuple[str, str]:
 
 def new_client(*, base_url: str | None, organization: str | None, project: str | None) -> openai.AsyncOpenAI:
     """A client of the SDK, for a wrapper that is given none. Each request brings its own key."""
-    return openai.AsyncOpenAI(
-        api_key=_current_key, base_url=base_url, organization=organization, project=project
+    client = openai.AsyncOpenAI(
+        api_key=_current_key, base_url=base_url or _OPENAI, organization=organization, project=project
     )
+    # For None the SDK reads the environment, where a variable may be set and empty.
+    client.organization, client.project = organization, project
+    return client
 
 
 def remember_keys(client: object) -> None:
