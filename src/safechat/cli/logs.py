@@ -101,7 +101,7 @@ class LogSummary:
             case "chat.attempt_failed":
                 status = f" {line['status']}" if line.get("status") else ""
                 _count(self.errors, f"{line.get('model')}: {line.get('kind')}{status}")
-            case "keys.stale":
+            case "keys.stale" | "keys.failed":
                 _count(self.errors, f"{line.get('source')}: {line.get('kind')}")
             case "chat.retry":
                 self.retries += 1

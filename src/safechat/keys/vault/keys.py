@@ -208,6 +208,8 @@ def _checked_address(url: str, allow_http: bool) -> str:
         raise ValueError("Vault's address holds a user or a password: leave them out, Vault uses neither")
     if parts.scheme not in ("http", "https") or not host:
         raise ValueError(f"Vault's address must be like https://vault:8200, not {url!r}")
+    if parts.path.rstrip("/").endswith("/v1"):
+        raise ValueError(f"Vault's address is that of the server: leave the /v1 out of {url!r}")
     if not allow_http and is_readable_on_the_way(url):
         raise ValueError(
             f"Vault's address is plain http, so everyone on the way to {host} could read the key: "
