@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from safechat.call.clients import new_client
 from safechat.call.layer import OpenAICall
+from safechat.cli.origins import origins, unknown_names
 from safechat.client.wrapper import DEFAULT_MODEL
 from safechat.errors import ChatError, KeyUnavailable, RequestRejected
 from safechat.keys.env import EnvKeys
@@ -42,7 +43,11 @@ async def examine(env_file: str | None = ".env") -> AsyncIterator[Check]:
     except ValueError as error:
         yield Check("settings", False, str(error), "correct these variables, or the .env file")
         return
-    yield Check("settings", True, f"the API is {settings.base_url or 'https://api.openai.com/v1'}")
+    api = f"the API is {settings.base_url or 'https://api.openai.com/v1'}"
+    yield Check("settings", True, "; ".join(filter(None, (api, origins(env_file)))))
+    for unknown, near in unknown_names(env_file):
+        advice = f"did you mean {near}?" if near else "take it away"
+        yield Check("settings", None, f"{unknown} is not a setting of safechat", advice)
     keys: KeySource
     if settings.vault_address is None:
         keys = EnvKeys(env_file)
