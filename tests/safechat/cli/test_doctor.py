@@ -130,6 +130,15 @@ async def test_a_way_to_the_secret_id_in_the_environment_wins_over_the_file(
     assert all(check.ok for check in await checks())
 
 
+async def test_it_logs_in_once(
+    environment: dict[str, str], secret: Secret, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/v1/auth/approle/role/{secret.name}/secret-id"  # hvac does not know the number of uses here
+    answer = secret.root.adapter.post(path, json={"num_uses": 1})
+    monkeypatch.setenv("VAULT_SECRET_ID", answer["data"]["secret_id"])
+    assert all(check.ok for check in await checks())
+
+
 async def test_no_login_is_left_behind(
     environment: dict[str, str], secret: Secret, monkeypatch: pytest.MonkeyPatch
 ) -> None:
