@@ -24,11 +24,10 @@ import openai
 from openai._types import RequestOptions
 from pydantic import BaseModel
 
-from safechat.call.clients import SDKClient, check_loop, copied, has_own_pool, is_the_sdks
+from safechat.call.clients import SDKClient, check_loop, copied, has_own_pool, is_the_sdks, remember_keys
 from safechat.call.fields import field
 from safechat.call.pool import httpx2_is_mocked, synchronous_httpx2_is_mocked
 from safechat.call.replaced import Replaced
-from safechat.redact import remember
 from safechat.runtime.threads import Threads
 from safechat.shutdowns import shutdown_day
 
@@ -133,9 +132,7 @@ class Endpoint:
     def remember_keys(self) -> None:
         """Have the literal keys in use taken out of every text."""
         for client in (self._client, *self._copies.values()):
-            for name in ("api_key", "_azure_ad_token"):
-                if isinstance(key := getattr(client, name, None), str):
-                    remember(key)
+            remember_keys(client)
 
     async def aclose(self) -> None:
         """Close the connections that this object opened; those of the client it was given stay open."""

@@ -103,7 +103,7 @@ class LogSummary:
                 status = f" {line['status']}" if line.get("status") else ""
                 _count(self.errors, f"{line.get('model')}: {line.get('kind')}{status}")
                 self._add_tokens(line)
-            case "keys.stale":
+            case "keys.stale" | "keys.failed":
                 _count(self.errors, f"{line.get('source')}: {line.get('kind')}")
             case "chat.retry":
                 self.retries += 1

@@ -1,7 +1,7 @@
 """Logged: the layer that logs one event per call, `chat.call`, whatever the outcome.
 
-Prompts and answers are in it only if a log wants them (content.py). Not here: the other events of a
-call (events.py lists them), the requests that failed (record.py).
+Prompts and answers are in it only if a log wants them (content.py, quotes.py). Not here: the other events
+of a call (events.py lists them), the requests that failed (record.py).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import partial
 from safechat.errors import ChatError
 from safechat.log.content import logged_prompt, logged_text, wants_content
 from safechat.log.events import event, log_context
+from safechat.log.quotes import error_text
 from safechat.log.record import CallRecord, answer_fields, call_record, token_fields
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.usage import Usage
@@ -36,10 +37,10 @@ class Logged:
                 log(logging.WARNING, outcome="cancelled")
                 raise
             except ChatError as error:
-                log(logging.ERROR, outcome=error.kind, **error_fields(error))
+                log(logging.ERROR, outcome=error.kind, **error_fields(error, request))
                 raise
             except Exception as error:  # a mistake of the program, such as an unknown parameter
-                log(logging.ERROR, outcome="unexpected", error=f"{type(error).__name__}: {error}")
+                log(logging.ERROR, outcome="unexpected", error=error_text(error, request))
                 raise
             log(logging.INFO, outcome="ok", **reply_fields(reply))
             return reply
@@ -86,10 +87,10 @@ def reply_fields(reply: ChatReply) -> dict[str, object]:
     return fields
 
 
-def error_fields(error: ChatError) -> dict[str, object]:
+def error_fields(error: ChatError, request: ChatRequest) -> dict[str, object]:
     """What is logged of an error."""
     return {
-        "error": str(error),
+        "error": error_text(error, request),
         "attempts": error.attempts,
         "status": error.status,
         "code": error.code,

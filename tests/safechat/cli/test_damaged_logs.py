@@ -15,7 +15,8 @@ from safechat.cli.logs import LogSummary, call_timeline, follow_lines, oldest_fi
 
 CALL = {
     "time": "2026-01-01T00:00:00.000Z", "event": "chat.call", "outcome": "ok", "model": "m",
-    "answered_by": "m", "call_id": "c", "host": "h", "latency_ms": 10.0, "prompt_tokens": 5, "completion_tokens": 7,
+    "answered_by": "m", "call_id": "c", "host": "h", "latency_ms": 10.0,
+    "prompt_tokens": 5, "completion_tokens": 7,
 }  # fmt: skip
 
 
