@@ -163,7 +163,9 @@ class Endpoint:
         if not has_own_pool(client):
             check_loop(client)
         mocked = httpx2_is_mocked()
-        kind = (self._aiohttp and not mocked, twin and (mocked or not synchronous_httpx2_is_mocked()))
+        # aiohttp takes no user in the address beside the header with the key.
+        aiohttp = self._aiohttp and not mocked and not client.base_url.userinfo
+        kind = (aiohttp, twin and (mocked or not synchronous_httpx2_is_mocked()))
         copy = self._copies.get(kind)
         if copy is None:
             copy = self._copies[kind] = copied(

@@ -1,7 +1,8 @@
 """Reads a log that configure_logging wrote: a summary for an operator, and the timeline of one call.
 
 In bounded memory, whatever the file's size and whatever is in it. A line that is torn, or of another
-program, is counted and skipped. Not here: the screens (screens.py).
+program, is counted and skipped. Not here: which records are wanted
+(filters.py), what is counted of a call (figures.py), the screens (screens.py).
 """
 
 from __future__ import annotations
@@ -10,81 +11,63 @@ import glob
 import gzip
 import heapq
 import json
-import math
 import os
 import re
 import time
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from safechat.cost import CostSum
+from safechat.cli.figures import MOST, TOKENS, Bars, Figures, Latencies, rounded
+from safechat.cli.filters import Filter, LogLine, as_text, moment
 
-# How many of the slowest calls a summary lists.
-_SLOWEST = 5
-_TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
-# The logarithm of a bucket's width: percentiles are right to within 1 %.
-_STEP = math.log(1.01)
+_decode = json.JSONDecoder().decode  # json.loads looks at its options first, each time
 
-# Characters of a line. A longer one is none of ours.
+_SLOWEST = 5  # calls that a summary lists
+_FAILED = 10  # calls that failed, and that it lists
+# Bytes of a line. A longer one is none of ours.
 LONGEST_LINE = 1_000_000
-# Characters of a name in a summary, and names of one kind; further ones are counted together.
+# Characters of a name in a summary, and names of one kind; further ones are counted together, as OTHERS.
 _LONGEST_NAME, _MOST_NAMES = 200, 1000
-_OTHERS = "(others)"
-# Records in the timeline of one call.
-_LONGEST_TIMELINE = 10_000
-# A larger number in a log is not believed.
-_MOST = 1e12
-
-LogLine = dict[str, Any]  # the fields of one record
-
-
-class Latencies:
-    """Counts latencies in buckets, for percentiles in bounded memory. In milliseconds."""
-
-    def __init__(self) -> None:
-        self._buckets: Counter[int] = Counter()
-        self.count = 0
-
-    def add(self, milliseconds: float) -> None:
-        self._buckets[math.floor(math.log(min(max(milliseconds, 0.01), _MOST)) / _STEP)] += 1
-        self.count += 1
-
-    def percentile(self, percent: float) -> float | None:
-        """The latency that `percent` of the calls did not exceed; None without calls."""
-        left = math.ceil(self.count * percent / 100)
-        for bucket in sorted(self._buckets):
-            left -= self._buckets[bucket]
-            if left <= 0:
-                return math.exp((bucket + 0.5) * _STEP)
-        return None
+OTHERS = "(others)"
+# Sums of costs: one for each group, host and model. What comes after those has no price.
+_MOST_PRICED = 10_000
+_LONGEST_TIMELINE = 10_000  # records of one call
 
 
 @dataclass
 class LogSummary:
-    """The calls in a log, counted. Times are in milliseconds."""
+    """The calls in a log that `filter` wants, counted, in groups by the field `by`. Times in milliseconds.
 
+    A call counts in the group of its `chat.call`, the tokens of an answer that failed in that of its own
+    record: by model, in that of the model that gave it.
+    """
+
+    filter: Filter = field(default_factory=Filter)
+    by: str = "model"
     lines: int = 0
     foreign: int = 0
-    calls: int = 0
-    answered: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-    latencies: Latencies = field(default_factory=Latencies)
+    groups: dict[str, Figures] = field(default_factory=dict)
+    bars: Bars = field(default_factory=Bars)
     retries: int = 0
     fallbacks: int = 0
     waited_ms: float = 0.0
-    tokens: Counter[str] = field(default_factory=Counter)
-    costs: CostSum = field(default_factory=CostSum)
     errors: Counter[str] = field(default_factory=Counter)
     slowest: list[tuple[float, str, str]] = field(default_factory=list)
+    failed: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=_FAILED))
     first: str | None = None
     last: str | None = None
     lost: int = 0
-    priced: set[tuple[str, str]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._filters = self.filter != Filter()
+        self._priced: set[tuple[str, str, str]] = set()  # group, host, model
 
     def add(self, text: str) -> None:
         """One line of the file."""
@@ -93,18 +76,21 @@ class LogSummary:
         if line is None:
             self.foreign += 1
             return
-        if isinstance(moment := line.get("time"), str):
-            self.first = self.first or _name(moment)
-            self.last = _name(moment)
+        if self._filters and not self.filter.wants(line):
+            return
+        if isinstance(at := line.get("time"), str):
+            self.last = _name(at)
+            self.first = self.first or self.last
         match line["event"]:
             case "chat.call":
                 self._add_call(line)
             case "chat.attempt_failed":
-                status = f" {line['status']}" if line.get("status") else ""
-                _count(self.errors, f"{line.get('model')}: {line.get('kind')}{status}")
-                self._add_tokens(line)
+                status = f" {_name(line['status'])}" if line.get("status") else ""
+                _count(self.errors, f"{_name(line.get('model'))}: {_name(line.get('kind'))}{status}")
+                if "prompt_tokens" in line:
+                    self._add_tokens(self._group(line), line)
             case "keys.stale" | "keys.failed":
-                _count(self.errors, f"{line.get('source')}: {line.get('kind')}")
+                _count(self.errors, f"{_name(line.get('source'))}: {_name(line.get('kind'))}")
             case "chat.retry":
                 self.retries += 1
             case "chat.fallback":
@@ -114,23 +100,64 @@ class LogSummary:
             case "log.lost":
                 self.lost += int(_number(line.get("records")))
 
+    @property
+    def calls(self) -> int:
+        return sum(group.calls for group in self.groups.values())
+
+    @property
+    def answered(self) -> int:
+        return sum(group.answered for group in self.groups.values())
+
+    @property
+    def tokens(self) -> Counter[str]:
+        """Those of all groups."""
+        total: Counter[str] = Counter()
+        for group in self.groups.values():
+            total.update(group.tokens)
+        return total
+
+    @property
+    def cost_usd(self) -> float | None:
+        """US dollars; None where nothing has a price."""
+        costs = [group.costs.total() for group in self.groups.values()]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if known else None
+
+    @property
+    def latencies(self) -> Latencies:
+        """Those of all groups."""
+        total = Latencies()
+        for group in self.groups.values():
+            total.add_all(group.latencies)
+        return total
+
+    def ranked(self) -> list[tuple[str, Figures]]:
+        """The groups, the one with most calls first."""
+        return sorted(self.groups.items(), key=lambda item: -item[1].calls)
+
     def to_dict(self) -> dict[str, Any]:
         """The summary as plain values, for JSON."""
-        percentiles = {f"p{percent}_ms": self.latencies.percentile(percent) for percent in (50, 95, 99)}
+        calls, answered, latencies = self.calls, self.answered, self.latencies
         return {
             "first": self.first,
             "last": self.last,
-            "calls": self.calls,
-            "answered": self.answered,
-            "success_rate": self.answered / self.calls if self.calls else None,
-            **{name: round(value, 1) if value is not None else None for name, value in percentiles.items()},
+            "calls": calls,
+            "answered": answered,
+            "success_rate": answered / calls if calls else None,
+            **{f"p{percent}_ms": rounded(latencies.percentile(percent)) for percent in (50, 95, 99)},
             "retries": self.retries,
             "fallbacks": self.fallbacks,
             "waited_ms": self.waited_ms,
             "tokens": dict(self.tokens),
-            "cost_usd": self.costs.total(),
+            "cost_usd": self.cost_usd,
+            "by": self.by,
+            "groups": {name: group.to_dict() for name, group in self.ranked()},
             "outcomes": dict(self.outcomes),
             "errors": dict(self.errors.most_common(10)),
+            "failed": [
+                {"call_id": call_id, "outcome": outcome, "model": model}
+                for call_id, outcome, model in self.failed
+            ],
             "slowest": [
                 {"latency_ms": latency, "call_id": call_id, "model": model}
                 for latency, call_id, model in sorted(self.slowest, reverse=True)
@@ -141,35 +168,50 @@ class LogSummary:
         }
 
     def _add_call(self, line: LogLine) -> None:
-        self.calls += 1
-        outcome = str(line.get("outcome"))
+        outcome, model, call_id = (_name(line.get(name)) for name in ("outcome", "model", "call_id"))
+        failed = outcome != "ok"
         _count(self.outcomes, outcome)
-        self.answered += outcome == "ok"
+        name = self._group(line)
+        group = self.groups[name]
+        group.calls += 1
+        group.answered += not failed
         latency = _number(line.get("latency_ms"))
-        self.latencies.add(latency)
-        self._add_tokens(line)
-        slow = (latency, _name(line.get("call_id")), _name(line.get("model")))
+        group.latencies.add(latency)
+        self._add_tokens(name, line)
+        if (at := moment(line.get("time"))) is not None:
+            self.bars.add(at.timestamp(), failed=failed)
+        if failed:
+            self.failed.append((call_id, outcome, model))
         if len(self.slowest) < _SLOWEST:
-            heapq.heappush(self.slowest, slow)
-        else:
-            heapq.heappushpop(self.slowest, slow)
+            heapq.heappush(self.slowest, (latency, call_id, model))
+        elif latency > self.slowest[0][0]:
+            heapq.heapreplace(self.slowest, (latency, call_id, model))
 
-    def _add_tokens(self, line: LogLine) -> None:
+    def _group(self, line: LogLine) -> str:
+        """The name of the record's group, which is there from then on."""
+        name = _bounded(self.groups, _name(line.get(self.by)))
+        if name not in self.groups:
+            self.groups[name] = Figures()
+        return name
+
+    def _add_tokens(self, group: str, line: LogLine) -> None:
         """Those of an answer. One that failed is billed too: its tokens are in `chat.attempt_failed`."""
-        counts = {name: int(_number(line.get(name))) for name in _TOKENS if name in line}
-        if counts:
-            self.tokens.update(counts)
-            prompt, completion, cached = (counts.get(name, 0) for name in _TOKENS[:3])
-            target = (_name(line.get("host")), _name(line.get("answered_by")))
-            if target in self.priced or len(self.priced) < _MOST_NAMES:
-                self.priced.add(target)
-                self.costs.add(*target, prompt, completion, cached)
+        counts = [int(_number(line.get(name))) for name in TOKENS]
+        if not any(counts):
+            return
+        figures = self.groups[group]
+        for name, count in zip(TOKENS, counts, strict=True):
+            figures.tokens[name] += count
+        target = (group, _name(line.get("host")), _name(line.get("answered_by")))
+        if target in self._priced or len(self._priced) < _MOST_PRICED:
+            self._priced.add(target)
+            figures.costs.add(*target[1:], *counts[:3])
 
 
 def parse_line(text: str) -> LogLine | None:
     """The record in a line of a log; None if the line holds none of ours."""
     try:
-        line = json.loads(text)
+        line = _decode(text)
     except (ValueError, RecursionError):  # the second one for '[[[[…'
         return None
     return line if isinstance(line, dict) and isinstance(line.get("event"), str) else None
@@ -185,9 +227,9 @@ def call_timeline(lines: Iterable[str], call_id: str) -> list[tuple[float, LogLi
         line = parse_line(text)
         if line is None or line.get("call_id") != call_id:
             continue
-        moment = _moment(line.get("time"))
-        first = first or moment
-        timeline.append(((moment - first).total_seconds() if moment and first else 0.0, line))
+        at = moment(line.get("time"))
+        first = first or at
+        timeline.append(((at - first).total_seconds() if at and first else 0.0, line))
     return timeline
 
 
@@ -199,7 +241,8 @@ def read_lines(files: Iterable[Path]) -> Iterator[str]:
     for path in files:
         with _reader(path) as file:
             try:
-                yield from _whole_lines(file)
+                while line := _read_line(file):
+                    yield line.decode("utf-8", "replace")
             except (EOFError, zlib.error, gzip.BadGzipFile):
                 yield ""
 
@@ -224,75 +267,77 @@ def _rotation(name: str) -> int:
     return int(match[1]) if match else 0
 
 
-def _reader(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", errors="replace", newline="\n")
-    return path.open(encoding="utf-8", errors="replace", newline="\n")
+def _reader(path: Path) -> BufferedIOBase:
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
 
 
-def _whole_lines(file: TextIO) -> Iterator[str]:
-    while line := file.readline(LONGEST_LINE):
-        yield line
-        while line and not line.endswith("\n"):  # the rest of a line that is too long
-            line = file.readline(LONGEST_LINE)
+def _read_line(file: BufferedIOBase, begun: bytes = b"") -> bytes:
+    """The line that `begun` is the beginning of. At the end of the file it may have no end yet.
 
-
-def _moment(time: object) -> datetime | None:
-    """The time of a record; None where it is no ISO 8601 time. A time without a zone is taken for UTC."""
-    if not isinstance(time, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(time)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    Of a line that is too long, its beginning and its end: a newline, if it has come.
+    """
+    line = begun
+    while piece := file.readline(LONGEST_LINE):
+        line += piece
+        if len(line) > LONGEST_LINE:
+            line = line[:LONGEST_LINE] + (b"\n" if piece.endswith(b"\n") else b"")
+        if line.endswith(b"\n"):
+            break
+    return line
 
 
 def follow_lines(path: Path, *, every: float = 0.5) -> Iterator[str | None]:
     """The lines of a file, for ever: those that are there, then new ones. None when there is no new line;
-    then it waits `every` seconds. After a rotation it goes on with the new file."""
-    file: TextIO | None = None
-    part = ""
+    then it waits `every` seconds. After a rotation it goes on with the new file, and where the file was cut
+    (logrotate's copytruncate), at its beginning."""
     while True:
-        file = file or _opened(path)
-        piece = file.readline(LONGEST_LINE) if file is not None else ""
-        part = (part + piece)[: LONGEST_LINE + 1]
-        if piece.endswith("\n"):
-            yield part
-            part = ""
-        if piece:
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            yield None
+            time.sleep(every)
             continue
-        if file is not None and _was_replaced(file, path):
-            file.close()
-            file = None
-            continue
+        with file:
+            yield from _lines_until_replaced(file, path, every)
+
+
+def _lines_until_replaced(file: BufferedIOBase, path: Path, every: float) -> Iterator[str | None]:
+    line = b""
+    while True:
+        replaced = _was_replaced(file, path)  # asked first: nothing comes after what is read then
+        while (line := _read_line(file, line)).endswith(b"\n"):
+            yield line.decode("utf-8", "replace")
+            line = b""
+        if replaced:
+            if line:
+                yield line.decode("utf-8", "replace")
+            return
         yield None
         time.sleep(every)
 
 
-def _opened(path: Path) -> TextIO | None:
+def _was_replaced(file: BufferedIOBase, path: Path) -> bool:
+    """Whether another file is there now, or the same one is shorter than what was read of it."""
     try:
-        return path.open(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return None
-
-
-def _was_replaced(file: TextIO, path: Path) -> bool:
-    try:
-        return os.stat(path).st_ino != os.fstat(file.fileno()).st_ino
+        now, then = os.stat(path), os.fstat(file.fileno())
     except FileNotFoundError:
         return False
+    return now.st_ino != then.st_ino or now.st_size < file.tell()
 
 
 def _number(value: object) -> float:
     """A number from a log; 0 for one that cannot be."""
-    return float(value) if isinstance(value, int | float) and 0 <= value <= _MOST else 0.0
+    return float(value) if isinstance(value, int | float) and 0 <= value <= MOST else 0.0
 
 
 def _name(value: object) -> str:
-    return str(value)[:_LONGEST_NAME]
+    return as_text(value)[:_LONGEST_NAME]
+
+
+def _bounded(names: Mapping[str, object], name: str) -> str:
+    """The name to count under: OTHERS where there are too many names already."""
+    return name if name in names or len(names) < _MOST_NAMES else OTHERS
 
 
 def _count(counts: Counter[str], name: str) -> None:
-    name = _name(name)
-    counts[name if name in counts or len(counts) < _MOST_NAMES else _OTHERS] += 1
+    counts[_bounded(counts, name[:_LONGEST_NAME])] += 1

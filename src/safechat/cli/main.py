@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from contextlib import suppress
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 from safechat.cli.doctor import examine
+from safechat.cli.filters import Filter, read_moment, read_where
 from safechat.cli.logs import (
     LogSummary,
     call_timeline,
@@ -80,6 +83,15 @@ def logs(
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while the log grows.")] = False,
     rotated: Annotated[bool, typer.Option("--rotated", help="Also file.1, file.2.gz and so on.")] = False,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="From then on: 2026-11-25T03:00 (UTC), or 2h for ago.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Before then.")] = None,
+    model: Annotated[str | None, typer.Option(help="Records of this model, asked or answering.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="FIELD=VALUE", help="Records with this field, e.g. trace_id=…")
+    ] = None,
+    by: Annotated[str, typer.Option(metavar="FIELD", help="The groups of the table.")] = "model",
     as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
 ) -> None:
     """Summarise the calls in logs, on one screen; or show one call."""
@@ -91,7 +103,14 @@ def logs(
     if rotated:
         files = [other for file in files for other in (file, *rotated_files(file))]
     files = oldest_first(dict.fromkeys(files))
-    console = Console()
+    now = datetime.now(UTC)
+    wanted = Filter(
+        since=read_moment(since, now) if since is not None else None,
+        until=read_moment(until, now) if until is not None else None,
+        model=model,
+        where=read_where(where or ()),
+    )
+    console = _console()
     if call is not None:
         timeline = call_timeline(read_lines(files), call)
         if not timeline:
@@ -101,21 +120,21 @@ def logs(
         else:
             console.print(timeline_screen(timeline))
         return
-    summary = LogSummary()
+    summary = LogSummary(wanted, by)
     if follow:
         with Live(console=console, auto_refresh=False) as live, suppress(KeyboardInterrupt):
             for text in follow_lines(files[0]):
                 if text is not None:
                     summary.add(text)
                 else:
-                    live.update(summary_screen(summary), refresh=True)
+                    live.update(summary_screen(summary, console.width), refresh=True)
         return
     for text in read_lines(files):
         summary.add(text)
     if as_json:
         typer.echo(_as_json(summary.to_dict()))
     else:
-        console.print(summary_screen(summary))
+        console.print(summary_screen(summary, console.width))
 
 
 @app.command()
@@ -153,6 +172,12 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="For a program."
         Console().print(models_screen(configured), soft_wrap=True)
     if any(model.ok is False for model in configured):
         raise typer.Exit(1)
+
+
+def _console() -> Console:
+    """The terminal; in a pipe, where there is none, it is wide enough for every line."""
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
+    return Console(width=wide)
 
 
 def _reply_as_dict(reply: ChatReply) -> dict[str, object]:

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import secrets
 import time
-from functools import partial
 
 from safechat.errors import ChatError
 from safechat.log.content import logged_prompt, logged_text, wants_content
@@ -30,19 +29,21 @@ class Logged:
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The next handler's reply or error, unchanged."""
         with log_context(call_id=secrets.token_hex(8)), call_record() as record:
-            log = partial(log_call, request=request, record=record, started=time.perf_counter())
+            started = time.perf_counter()
             try:
                 reply = await self._next(request)
             except asyncio.CancelledError:
-                log(logging.WARNING, outcome="cancelled")
+                log_call(logging.WARNING, request, record, started, outcome="cancelled")
                 raise
             except ChatError as error:
-                log(logging.ERROR, outcome=error.kind, **error_fields(error, request))
+                fields = error_fields(error, request)
+                log_call(logging.ERROR, request, record, started, outcome=error.kind, **fields)
                 raise
             except Exception as error:  # a mistake of the program, such as an unknown parameter
-                log(logging.ERROR, outcome="unexpected", error=error_text(error, request))
+                text = error_text(error, request)
+                log_call(logging.ERROR, request, record, started, outcome="unexpected", error=text)
                 raise
-            log(logging.INFO, outcome="ok", **reply_fields(reply))
+            log_call(logging.INFO, request, record, started, outcome="ok", **reply_fields(reply))
             return reply
 
 
@@ -54,7 +55,7 @@ def log_cancelled(request: ChatRequest, seconds: float) -> None:
 
 
 def log_call(
-    level: int, *, request: ChatRequest, record: CallRecord, started: float, outcome: str, **fields: object
+    level: int, request: ChatRequest, record: CallRecord, started: float, *, outcome: str, **fields: object
 ) -> None:
     """Log `chat.call`. `started` is the call's beginning, on time.perf_counter's clock.
 

@@ -97,6 +97,24 @@ def test_names_without_end_need_bounded_memory(monkeypatch: pytest.MonkeyPatch) 
     assert max(map(len, summary.errors)) <= 200
 
 
+def test_costs_of_targets_without_end_need_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_MOST_PRICED", 10)
+    summary = LogSummary(by="tenant")
+    for number in range(30):
+        summary.add(line(tenant=f"t{number}", host="api.openai.com", answered_by="gpt-4o-mini"))
+    priced = [group for group in summary.groups.values() if group.costs.total() is not None]
+    assert (len(priced), summary.tokens["prompt_tokens"]) == (10, 150)
+
+
+@pytest.mark.parametrize("depth", range(950, 1000))
+def test_a_field_that_is_nested_deeply_costs_no_other_line(depth: int) -> None:
+    summary = LogSummary(by="tenant")
+    nested = "[" * depth + "]" * depth
+    for text in (line(), f'{{"event": "chat.call", "outcome": {nested}, "tenant": {nested}}}', line()):
+        summary.add(text)
+    assert summary.answered == 2
+
+
 def test_following_a_line_without_an_end_forgets_what_is_too_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +136,40 @@ def test_compressed_rotated_and_several_files_are_read(tmp_path: Path) -> None:
     named = json.loads(safechat("logs", *map(str, sorted(tmp_path.glob("chat.log*"))), "--json").stdout)
     for summary in (rotated, named):
         assert (summary["calls"], summary["first"], summary["last"]) == (3, "1", "3")
+
+
+def test_filters_and_groups_are_those_of_all_files(tmp_path: Path) -> None:
+    path = tmp_path / "chat.log"
+    path.write_text(line(time="2026-01-01T03:00", model="a") + line(time="2026-01-01T03:01", model="b"))
+    (tmp_path / "chat.log.1").write_text(line(time="2026-01-01T02:00", model="b"))
+    with gzip.open(tmp_path / "chat.log.2.gz", "wt") as file:
+        file.write(line(time="2026-01-01T01:00", model="b") + line(time="2026-01-01T01:01", model="b"))
+    arguments = ("--rotated", "--json", "--model", "b", "--since", "2026-01-01T01:01", "--by", "call_id")
+    summary = json.loads(safechat("logs", str(path), *arguments).stdout)
+    assert (summary["first"], summary["last"]) == ("2026-01-01T01:01", "2026-01-01T03:01")
+    assert [group["calls"] for group in summary["groups"].values()] == [3]
+
+
+def test_following_takes_a_line_that_a_rotation_tore_for_a_torn_one(tmp_path: Path) -> None:
+    path = tmp_path / "chat.log"
+    path.write_text("1\n2")
+    lines = follow_lines(path, every=0)
+    assert [next(lines) for _ in range(2)] == ["1\n", None]
+    path.rename(tmp_path / "chat.log.1")
+    path.write_text("3\n")
+    assert [next(lines) for _ in range(3)] == ["2", "3\n", None]
+
+
+def test_following_an_endless_line_goes_on_where_the_file_was_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "LONGEST_LINE", 100)
+    path = tmp_path / "chat.log"
+    path.write_text("x" * 1000)
+    lines = follow_lines(path, every=0)
+    assert next(lines) is None
+    path.write_text("3\n")
+    assert [next(lines) for _ in range(3)] == ["x" * 100, "3\n", None]
 
 
 def test_rotated_files_are_read_oldest_first() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 import tracemalloc
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ import pytest
 from clients import make_client, once
 from command import safechat
 from safechat import ChatClientWrapper, RequestTimedOut, ServerError, TruncatedReply, configure_logging
-from safechat.cli.logs import Latencies, LogSummary, call_timeline, follow_lines
+from safechat.cli.figures import Bars, Latencies
+from safechat.cli.filters import read_moment
+from safechat.cli.logs import OTHERS, LogSummary, call_timeline, follow_lines
 from safechat.testing import ScriptedClient, no_waiting
 from wire import completion, http, wire
 
@@ -115,8 +119,8 @@ def test_an_answer_that_failed_costs_what_it_would_have_cost() -> None:
         json.dumps({"event": "chat.call", "outcome": "truncated_reply", "failed_prompt_tokens": 10_000})
     )
     answered.add(json.dumps({"event": "chat.call", "outcome": "ok", **answer}))
-    assert failed.costs.total() is not None
-    assert failed.costs.total() == answered.costs.total()
+    assert failed.cost_usd is not None
+    assert failed.cost_usd == answered.cost_usd
 
 
 @pytest.mark.parametrize(
@@ -199,3 +203,168 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < give_up
         time.sleep(0.01)
+
+
+def call(second: int, outcome: str = "ok", **fields: object) -> str:
+    """A line of a call, that second after three o'clock."""
+    time = datetime(2026, 11, 25, 3, tzinfo=UTC) + timedelta(seconds=second)
+    line = {"time": time.isoformat(), "event": "chat.call", "call_id": f"{second:016x}", "outcome": outcome}
+    return json.dumps({**line, "model": "a", "latency_ms": 100.0, **fields}) + "\n"
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Path:
+    """Six calls in an hour: two models, two tenants, two failures."""
+    log = tmp_path / "several.log"
+    log.write_text(
+        call(0, tenant="x", prompt_tokens=10)
+        + call(600, tenant="y", outcome="timed_out")
+        + call(1200, tenant="x", model="b", answered_by="b-2026")
+        + call(1800, tenant="x", stream=True)
+        + call(2400, tenant="y", model="b", outcome="server_error")
+        + call(3600, tenant="[red]")
+    )
+    return log
+
+
+def summary_of(log: Path, *arguments: str) -> Any:
+    done = safechat("logs", str(log), "--json", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "calls"),
+    [
+        ([], 6),
+        (["--since", "2026-11-25T03:10"], 5),
+        (["--until", "2026-11-25T03:10:00Z"], 1),
+        (["--since", "2026-11-25T06:10+03:00", "--until", "2026-11-25T03:40"], 3),
+        (["--since", "1h"], 0),
+        (["--model", "b"], 2),
+        (["--model", "b-2026"], 1),
+        (["--where", "tenant=x"], 3),
+        (["--where", "tenant=x", "--where", "model=a"], 2),
+        (["--where", "stream=true"], 1),
+        (["--where", "latency_ms=100.0"], 6),
+        (["--where", "tenant="], 0),
+    ],
+)
+def test_only_the_records_that_are_wanted_are_counted(
+    arguments: list[str], calls: int, several: Path
+) -> None:
+    assert summary_of(several, *arguments)["calls"] == calls
+
+
+def test_a_time_may_be_so_long_ago() -> None:
+    now = datetime(2026, 11, 25, 3, tzinfo=UTC)
+    assert read_moment("90m", now) == datetime(2026, 11, 25, 1, 30, tzinfo=UTC)
+    assert read_moment("1d", now) == datetime(2026, 11, 24, 3, tzinfo=UTC)
+    assert read_moment("999999d", now) == datetime.min.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--since", "soon"), ("--until", "2 h"), ("--where", "tenant"), ("--where", "=x")]
+)
+def test_a_condition_that_cannot_be_read_is_one_line_on_stderr(
+    arguments: tuple[str, str], several: Path
+) -> None:
+    done = safechat("logs", str(several), *arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert arguments[1] in done.stderr
+
+
+def test_the_groups_are_the_models(several: Path) -> None:
+    groups = summary_of(several)["groups"]
+    assert {name: (group["calls"], group["errors"]) for name, group in groups.items()} == {
+        "a": (4, 1),
+        "b": (2, 1),
+    }
+    assert groups["a"]["tokens"]["prompt_tokens"] == 10
+    assert groups["a"]["p95_ms"] == pytest.approx(100, rel=0.01)
+
+
+def test_the_groups_are_the_values_of_any_field(several: Path) -> None:
+    assert list(summary_of(several, "--by", "tenant")["groups"]) == ["x", "y", "[red]"]
+    assert list(summary_of(several, "--by", "stream")["groups"]) == ["–", "true"]
+    assert "[red]" in safechat("logs", str(several), "--by", "tenant").stdout
+
+
+def test_groups_without_end_need_bounded_memory() -> None:
+    summary = LogSummary(by="call_id")
+    for number in range(3000):
+        summary.add(call(number))
+    assert summary.calls == 3000
+    assert len(summary.groups) == 1001
+    assert summary.groups[OTHERS].calls == 2000
+
+
+def test_the_failed_calls_are_named_by_their_ids(several: Path) -> None:
+    assert summary_of(several)["failed"] == [
+        {"call_id": f"{600:016x}", "outcome": "timed_out", "model": "a"},
+        {"call_id": f"{2400:016x}", "outcome": "server_error", "model": "b"},
+    ]
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "200"])
+def test_a_screen_of_any_width_holds_every_id_and_number_whole(columns: str, several: Path) -> None:
+    done = safechat("logs", str(several), environment={"COLUMNS": columns})
+    assert all(len(line) <= int(columns) for line in done.stdout.splitlines())
+    assert "\x1b" not in done.stdout
+    assert "…" not in done.stdout.split("\n", 2)[2]
+    for words in (f"{600:016x}", f"{2400:016x}", "timed_out", "66.67%"):
+        assert words in done.stdout
+
+
+def test_in_a_pipe_no_line_is_cut(tmp_path: Path) -> None:
+    log = tmp_path / "long.log"
+    log.write_text(call(0, outcome="timed_out", model="a-name-of-a-model-" * 5))
+    assert "a-name-of-a-model-" * 5 in safechat("logs", str(log)).stdout
+
+
+def test_the_bars_show_when_calls_failed(several: Path) -> None:
+    rows = [line for line in safechat("logs", str(several)).stdout.splitlines() if set(line) & set("▁█")]
+    calls, errors = (row[8:] for row in rows)
+    assert [place for place, bar in enumerate(calls) if bar == "█"] == [0, 10, 19, 28, 38, 57]
+    assert [place for place, bar in enumerate(errors) if bar == "█"] == [10, 38]
+
+
+def test_bars_over_any_time_have_a_bounded_number_of_columns() -> None:
+    bars = Bars()
+    for second in range(0, 1_000_000, 100):
+        bars.add(1_800_000_000 + second, failed=second % 1000 == 0)
+    seconds, calls, errors = bars.rows(50)
+    assert len(calls) == len(errors) <= 50
+    assert (sum(calls), sum(errors)) == (10_000, 1000)
+    assert 1_000_000 / 50 <= seconds <= 1_000_000 / 20
+    assert bars.rows(50) == (seconds, calls, errors)
+
+
+def test_following_begins_again_where_the_file_was_cut(tmp_path: Path) -> None:
+    path = tmp_path / "chat.log"
+    path.write_text("1\n2\n")
+    lines = follow_lines(path, every=0)
+    assert [next(lines) for _ in range(3)] == ["1\n", "2\n", None]
+    path.write_text("3\n")
+    assert [next(lines) for _ in range(2)] == ["3\n", None]
+
+
+def test_following_reads_what_came_before_a_rotation(tmp_path: Path) -> None:
+    path = tmp_path / "chat.log"
+    path.write_text("1\nİ")
+    lines = follow_lines(path, every=0)
+    assert [next(lines) for _ in range(2)] == ["1\n", None]
+    with path.open("a") as file:
+        file.write("2\n")
+    path.rename(tmp_path / "chat.log.1")
+    path.write_text("3\n")
+    assert [next(lines) for _ in range(3)] == ["İ2\n", "3\n", None]
+
+
+def test_following_obeys_the_filters(several: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", interrupted)
+    done = safechat("logs", str(several), "--follow", "--where", "tenant=x")
+    assert re.search(r"calls +3 +answered +100", done.stdout)

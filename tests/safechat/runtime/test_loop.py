@@ -21,7 +21,7 @@ class Resident:
         """Nothing to close."""
 
 
-async def loop_of(_: Resident) -> asyncio.AbstractEventLoop:
+async def loop_of(_: object) -> asyncio.AbstractEventLoop:
     return asyncio.get_running_loop()
 
 

@@ -1,0 +1,112 @@
+"""What is counted of the calls in a log, in bounded memory: figures of a group, and calls over time.
+
+Not here: which records count for what (logs.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from safechat.cost import CostSum
+
+TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
+
+# The logarithm of a bucket's width: percentiles are right to within 1 %.
+_STEP = math.log(1.01)
+MOST = 1e12  # a larger number in a log is not believed
+_MOST_COLUMNS = 240  # that the bars are counted in
+
+
+class Latencies:
+    """Counts latencies in buckets, for percentiles in bounded memory. In milliseconds."""
+
+    def __init__(self) -> None:
+        self._buckets: Counter[int] = Counter()
+        self.count = 0
+
+    def add(self, milliseconds: float) -> None:
+        self._buckets[math.floor(math.log(min(max(milliseconds, 0.01), MOST)) / _STEP)] += 1
+        self.count += 1
+
+    def add_all(self, others: Latencies) -> None:
+        self._buckets.update(others._buckets)
+        self.count += others.count
+
+    def percentile(self, percent: float) -> float | None:
+        """The latency that `percent` of the calls did not exceed; None without calls."""
+        left = math.ceil(self.count * percent / 100)
+        for bucket in sorted(self._buckets):
+            left -= self._buckets[bucket]
+            if left <= 0:
+                return math.exp((bucket + 0.5) * _STEP)
+        return None
+
+
+@dataclass
+class Figures:
+    """The calls of one group, such as one model's."""
+
+    calls: int = 0
+    answered: int = 0
+    latencies: Latencies = field(default_factory=Latencies)
+    tokens: Counter[str] = field(default_factory=Counter)
+    costs: CostSum = field(default_factory=CostSum)
+
+    def to_dict(self) -> dict[str, Any]:
+        """They as plain values, for JSON."""
+        return {
+            "calls": self.calls,
+            "errors": self.calls - self.answered,
+            "p95_ms": rounded(self.latencies.percentile(95)),
+            "tokens": dict(self.tokens),
+            "cost_usd": self.costs.total(),
+        }
+
+
+def rounded(value: float | None) -> float | None:
+    return round(value, 1) if value is not None else None
+
+
+class Bars:
+    """Calls and errors over time, counted in columns that get wider as the time gets longer."""
+
+    def __init__(self) -> None:
+        self.seconds = 1  # of a column
+        self._calls: Counter[int] = Counter()  # by column, which is seconds since the epoch // self.seconds
+        self._errors: Counter[int] = Counter()
+
+    def add(self, time: float, *, failed: bool) -> None:
+        """One call. `time` is in seconds since the epoch."""
+        column = int(time) // self.seconds
+        self._calls[column] += 1
+        if failed:
+            self._errors[column] += 1
+        if len(self._calls) > _MOST_COLUMNS:
+            self.seconds *= 2
+            self._calls, self._errors = _merged(self._calls, 2), _merged(self._errors, 2)
+
+    def rows(self, most: int) -> tuple[int, list[int], list[int]]:
+        """The seconds of a column, then calls and errors by column: at most so many, the oldest first."""
+        if not self._calls:
+            return self.seconds, [], []
+        first, last, times = min(self._calls), max(self._calls), 1
+        while last // times - first // times >= most:
+            times *= 2
+        calls, errors = _merged(self._calls, times), _merged(self._errors, times)
+        columns = range(first // times, last // times + 1)
+        return (
+            self.seconds * times,
+            [calls[column] for column in columns],
+            [errors[column] for column in columns],
+        )
+
+
+def _merged(counts: Counter[int], times: int) -> Counter[int]:
+    """The counts in columns that are `times` as wide."""
+    merged: Counter[int] = Counter()
+    for column, count in counts.items():
+        merged[column // times] += count
+    return merged
