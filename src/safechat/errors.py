@@ -56,7 +56,8 @@ class ChatError(Exception):
     counts the requests that were made for the call, and `failures` are the
     errors of those before this one, in their order. `sent` is False where no
     request reached the API. `usage` are the tokens that the answer counted, and
-    `partial_text` is the text that had come before the call failed.
+    `partial_text` is the text that had come before the call failed. `quoted` are
+    the parts of the message that quote the answer: only a log that wants content has them.
     """
 
     kind: ClassVar[str] = "error"
@@ -81,6 +82,7 @@ class ChatError(Exception):
         sent: bool | None = None,
         usage: Usage | None = None,
         partial_text: str = "",
+        quoted: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -93,6 +95,7 @@ class ChatError(Exception):
         self.failures: tuple[ChatError, ...] = ()
         self.usage = usage
         self.partial_text = partial_text
+        self.quoted = quoted
         if retryable is not None:
             self.retryable = retryable
         if falls_back is not None:

@@ -23,7 +23,8 @@ Messages = str | Sequence[Message | BaseModel]  # the SDK's own message classes 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One call, checked. `params` are the API's own, `temperature` among them.
+    """One call, checked. `params` are the API's own, `temperature` among them. Its repr shows neither the
+    messages nor the params.
 
     `timeout` limits one attempt, in seconds. `deadline` is the moment, on the
     event loop's clock, at which the whole call must be over. `attempt` is 1 for
@@ -35,9 +36,9 @@ class ChatRequest:
     once, with the headers of the answer, when the first chunk of the stream has come.
     """
 
-    messages: tuple[Message, ...]
+    messages: tuple[Message, ...] = field(repr=False)
     model: str
-    params: Mapping[str, object] = field(default_factory=dict)
+    params: Mapping[str, object] = field(default_factory=dict, repr=False)
     timeout: float = 10.0
     deadline: float | None = None
     allow_truncated: bool = False

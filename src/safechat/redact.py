@@ -1,61 +1,124 @@
-"""Takes secrets out of text: the literal keys in use now or before, and what looks like a key.
+"""Takes secrets out of text: the literal keys in use now or before, what looks like a key, what is named one.
 
+Every pattern is bounded, so that the time is linear in the length of the text, whatever is in it.
 Not here: prompts and answers, which are logged only where the program asks for it, and the personal
 data in them (log/content.py).
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from safechat.runtime.process import ProcessLock
 
 REDACTED = "[redacted]"
 
-_KEY_LIKE = r"""
+# The first letters stand apart, for speed.
+_KEY_LIKE = r"""(?=[ABbeghnprsx]) (?:
     (?<![A-Za-z0-9])(?:sk|rk|pk|sess)-[A-Za-z0-9_\-*.]{6,}   # OpenAI and those who copied its prefix
-  | (?:sk|rk|pk|sess)-(?:[a-z]+-)*[A-Za-z0-9]{20}[A-Za-z0-9_\-]*   # … also with a letter before it
+  | (?:sk|rk|pk|sess)-(?:[a-z]{1,16}-){0,3}[A-Za-z0-9]{20}[A-Za-z0-9_\-]*   # … also with a letter before it
   | hv[sbr]\.[A-Za-z0-9_\-]{16,}                            # Vault and OpenBao tokens
   | (?<![A-Za-z0-9])s\.[A-Za-z0-9]{20,}
-  | eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*)?   # JSON web tokens, RFC 7519
-  | (?i:Bearer)\s+[A-Za-z0-9._~+/\-]{6,}=*                   # RFC 6750, section 2.1
-"""
+  | eyJ[A-Za-z0-9_\-]{16,}(?:\.[A-Za-z0-9_\-]*){0,4}       # JSON web tokens, RFC 7519
+  | gsk_[A-Za-z0-9]{16,} | hf_[A-Za-z0-9]{16,}               # Groq, Hugging Face
+  | AIza[A-Za-z0-9_\-]{30,} | A[KS]IA[A-Z0-9]{16,}           # Google, AWS
+  | xai-[A-Za-z0-9]{16,} | pplx-[A-Za-z0-9]{16,}             # xAI, Perplexity
+  | nvapi-[A-Za-z0-9_\-]{16,}                                # NVIDIA
+  | gh[pousr]_[A-Za-z0-9]{16,} | xox[abeoprs]-[A-Za-z0-9\-]{10,}   # GitHub, Slack
+  | (?i:Bearer)\s{1,9}[A-Za-z0-9._~+/\-]{6,}=*              # RFC 6750, section 2.1
+  | (?i:Basic)\s{1,9}[A-Za-z0-9+/]{16,}=*                   # RFC 7617
+)"""
 
-# Shorter than this, a "key" is a word that stands in ordinary text too ("test", "none").
-_SHORTEST_SECRET = 6
-_MOST_NAMES = 1000
+# The ends of names whose value is a secret.
+_SECRET_NAME = (
+    "(?:api|subscription|private|access|secret)[_-]?key|apikey|authorization|cookie|passw(?:or)?d|passphrase"
+    "|secret|(?:access|auth|refresh|id|vault|ad|security)[_-]?token|secret[_-]?id|credentials?"
+)
+_PARTS_OF_NAMES = ("key", "auth", "cookie", "pass", "secret", "token", "credential", "://")
+# A value that is there already, or none: `password=None`, `"password": ""`.
+_NO_VALUE = r"(?!\[redacted\]|None\b|null\b)"
+_NAMED = rf"""(?x)
+    (?P<quoted> (?i:{_SECRET_NAME}) \\{{0,4}}["']?\s{{0,9}}[:=]\s{{0,9}}[bu]?\\{{0,4}}["'] ) {_NO_VALUE}
+        (?: [^"'\\\n] | \\(?!\\{{0,3}}["']) ){{4,2000}}        # up to the closing quotation mark
+  | (?P<equals> (?i:{_SECRET_NAME}) ["']?\s?=\s? ) {_NO_VALUE} [^\s"'&,;)\]}}]{{4,}}
+  | (?P<colon> (?i:{_SECRET_NAME}) \s?:\s{{1,9}} (?: (?i:Bearer|Basic|Token|Digest) \s )? ) {_NO_VALUE}
+        (?= [^\s"',;]{{0,64}} \d ) [^\s"',;]{{6,}}               # with a digit: no word of a sentence
+  | (?P<user> :// [^\s/:@]{{0,64}} : ) {_NO_VALUE} [^\s/@]{{1,256}} (?=@)   # RFC 3986, section 3.2.1
+"""
+_NAME_STAYS = r"\g<quoted>\g<equals>\g<colon>\g<user>"
+
+# Shorter than this, or in words of letters alone and shorter than that, a "key" stands in ordinary text too:
+# "test", "ollama", "not-needed".
+_SHORTEST_SECRET, _SHORTEST_WORDS = 6, 16
+# Shorter than this, the middle of a base64 text may stand in another one.
+_SHORTEST_BASE64 = 10
+_MOST_NAMES, _LONGEST_NAME = 1000, 200
 # Characters after a cut in which the end of a secret is looked for.
 _LOOK_AHEAD = 512
 _MOST_REMEMBERED = 256  # keys that rotate come and go; the oldest is forgotten first
 
 
 def redact(text: str) -> str:
-    """`text` without the secrets that were remembered, and without anything that is shaped like a key."""
-    return _pattern.sub(REDACTED, text)
+    """`text` without the secrets that were remembered, and without what is shaped, or named, like a key."""
+    text = _pattern.sub(REDACTED, text)
+    if _may_name_a_secret(text):
+        text = _named.sub(_NAME_STAYS + REDACTED, text)
+    return text
+
+
+def _may_name_a_secret(text: str) -> bool:
+    """A quick look, for the pattern is a slow one: whether there is a name's part, and what follows names."""
+    if "=" not in text and ":" not in text:
+        return False
+    lower = text.lower()
+    return any(part in lower for part in _PARTS_OF_NAMES)
 
 
 def secret_pattern(secrets: Iterable[str]) -> re.Pattern[str]:
-    """It matches each of `secrets`, and anything that is shaped like a key.
+    """It matches each of `secrets`, also encoded, and anything that is shaped like a key.
 
     The longest secret is tried first: one that begins another must not leave the other's end behind.
     """
-    literals = [re.escape(secret) for secret in sorted(secrets, key=len, reverse=True)]
+    forms = {form for secret in secrets for form in (secret, *encoded_forms(secret))}
+    literals = [re.escape(form) for form in sorted(forms, key=len, reverse=True)]
     return re.compile("|".join([*literals, _KEY_LIKE]), re.VERBOSE)
+
+
+def encoded_forms(secret: str) -> set[str]:
+    """How `secret` may stand in a URL, in JSON, and in base64, also amid other text (`user:password`)."""
+    forms = {quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
+    for offset in range(3):  # base64 makes four characters of three bytes
+        data = b"\0" * offset + secret.encode("utf-8", "surrogatepass")
+        # Only the characters in the middle depend on the secret alone.
+        start, end = -(-offset * 8 // 6), len(data) * 8 // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            middle = encode(data).decode()[start:end]
+            if len(middle) >= _SHORTEST_BASE64:
+                forms.add(middle)
+    return forms
 
 
 _lock = ProcessLock()
 _remembered: dict[str, None] = {}
-_names: dict[str, str] = {}
+_names: dict[str, tuple[str, bool]] = {}
 _pattern = _shaped = secret_pattern(())
+_named = re.compile(_NAMED)
+_secret_name = re.compile(rf".*(?:{_SECRET_NAME})", re.IGNORECASE | re.DOTALL)
+_PLACE = re.compile("key|token|secret|auth|passw|cookie|credential|signature", re.IGNORECASE)
+_words = re.compile(r"[a-z]+([ _-][a-z]+)*|[A-Z]+([ _-][A-Z]+)*|[A-Z][a-z]+")
 
 
 def remember(secret: str) -> None:
-    """From now on `secret` is taken out of every text, in this process."""
+    """From now on `secret` is taken out of every text, in this process. A short word is no secret."""
     global _pattern
     stripped = secret.strip()  # a key that was read from a file, with its line break
-    if len(stripped) < _SHORTEST_SECRET or secret in _remembered:
+    if secret in _remembered or is_ordinary(stripped):
         return
     with _lock:
         _remembered[secret] = _remembered[stripped] = None
@@ -63,6 +126,35 @@ def remember(secret: str) -> None:
             del _remembered[next(iter(_remembered))]
         _pattern = secret_pattern(_remembered)
         _names.clear()
+
+
+def remember_named(fields: Mapping[str, object]) -> None:
+    """`remember` the values of headers or parameters whose names say that they are secret."""
+    for name, value in fields.items():
+        if isinstance(value, str) and _PLACE.search(str(name)):
+            scheme, _, credentials = value.partition(" ")
+            remember(credentials if credentials and scheme.lower() in ("bearer", "basic", "token") else value)
+
+
+def remember_url(url: str) -> None:
+    """`remember` the password and the key that stand in an address."""
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        remember_named(dict(parse_qsl(parts.query)))
+        if parts.password:
+            remember(unquote(parts.password))
+
+
+def is_ordinary(text: str) -> bool:
+    """Whether `text` is too short for a secret, or a word or two that stand in ordinary text."""
+    return len(text) < _SHORTEST_SECRET or (
+        len(text) < _SHORTEST_WORDS and _words.fullmatch(text) is not None
+    )
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a field of this name holds a secret."""
+    return len(name) < _LONGEST_NAME and _secret_name.fullmatch(name) is not None
 
 
 def is_key_shaped(text: str) -> bool:
@@ -79,20 +171,33 @@ def redacted(value: object) -> object:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
-        return {redact(str(name)): redacted(item) for name, item in value.items()}
+        return dict(redacted_field(str(name), item) for name, item in value.items())
     if isinstance(value, list | tuple | set | frozenset):
         return [redacted(item) for item in value]
     return redact(_text_of(value))
 
 
+def redacted_field(name: str, value: object) -> tuple[str, object]:
+    """The name and the value of a field; all of the value is taken out if the name says that it is secret."""
+    clean, is_secret = _known(name)
+    if is_secret and value and isinstance(value, str | bytes | int) and value is not True:
+        return clean, REDACTED
+    return clean, redacted(value)
+
+
 def redacted_name(name: str) -> str:
-    """`redact` for the names of fields; they are few and come again and again, so the results are kept."""
-    clean = _names.get(name)
-    if clean is None:
+    """`redact` for names, which are few and come again and again."""
+    return _known(name)[0]
+
+
+def _known(name: str) -> tuple[str, bool]:
+    """A name without secrets, and whether it is the name of one. The results are kept."""
+    known = _names.get(name)
+    if known is None:
         if len(_names) > _MOST_NAMES:
             _names.clear()
-        clean = _names[name] = redact(name)
-    return clean
+        known = _names[name] = redact(name), is_secret_name(name)
+    return known
 
 
 def redacted_start(text: str, length: int, also: Sequence[re.Pattern[str]] = ()) -> str:
@@ -105,7 +210,7 @@ def redacted_start(text: str, length: int, also: Sequence[re.Pattern[str]] = ())
     end = length
     while crossing := [
         match.end()
-        for pattern in (_pattern, *also)
+        for pattern in (_pattern, _named, *also)
         for match in pattern.finditer(window)
         if match.start() < end < match.end()
     ]:

@@ -13,6 +13,7 @@ Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/
     safechat.fallbacks                by model and error.type
     safechat.limiter.wait             seconds, by model
     safechat.breaker.transitions      by model and state
+    safechat.key.failures             failed reads of a key, by source, path and error.type
     safechat.key.age                  seconds since the key was read, by source and path
     gen_ai.client.operation.duration  seconds, per request to the API
     gen_ai.client.token.usage         tokens, per request to the API, by gen_ai.token.type
@@ -77,6 +78,9 @@ class Telemetry:
         self._waits = seconds("safechat.limiter.wait", "The wait for room under the limits, per request.")
         self._breaks = meter.create_counter(
             "safechat.breaker.transitions", "{transition}", "Circuits that opened or closed."
+        )
+        self._key_failures = meter.create_counter(
+            "safechat.key.failures", "{read}", "Reads of a key that failed."
         )
         meter.create_observable_gauge(
             "safechat.key.age", [self._key_ages], "s", "Since the key was read from its source."
@@ -182,6 +186,9 @@ class Telemetry:
                 self._breaks.add(1, {**model, "state": fields["state"]})
             case "keys.read":
                 self._keys_read[_place(fields)] = time.monotonic()
+            case "keys.stale" | "keys.failed":
+                source, path = _place(fields)
+                self._key_failures.add(1, {"source": source, "path": path, ERROR: fields["kind"]})
             case "keys.closed":
                 self._keys_read.pop(_place(fields), None)
 

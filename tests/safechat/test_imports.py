@@ -24,7 +24,8 @@ ROWS = (
     ("checks",),
     ("messages",),
     ("errors",),
-    ("assistant", "redact", "headers", "cost", "settings"),
+    ("settings",),
+    ("assistant", "redact", "headers", "cost"),
     ("usage", "runtime", "shutdowns"),
 )
 RANKS = {room: rank for rank, row in enumerate(ROWS) for room in row}

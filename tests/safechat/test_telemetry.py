@@ -186,6 +186,12 @@ async def test_the_metrics_count_what_happened(seen: Seen) -> None:
     ages = seen.points("safechat.key.age")
     assert [where["path"] for where, _ in ages] == ["secret/a", "secret/b"]
     assert all(0 < age < 60 for _, age in ages)
+    event(30, "keys.stale", source="vault", path="secret/a", kind="vault_sealed")
+    event(40, "keys.failed", source="vault", path="secret/b", kind="vault_auth_failed")
+    assert [point[0]["error.type"] for point in seen.points("safechat.key.failures")] == [
+        "vault_sealed",
+        "vault_auth_failed",
+    ]
     event(UNLOGGED, "keys.closed", source="vault", path="secret/a")
     assert [where["path"] for where, _ in seen.points("safechat.key.age")] == ["secret/b"]
 

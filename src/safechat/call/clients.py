@@ -21,7 +21,7 @@ import openai
 
 from safechat.call.pool import comes_from, new_pool
 from safechat.errors import ChatError, ConnectionFailed, KeyUnavailable
-from safechat.redact import remember
+from safechat.redact import remember, remember_named, remember_url
 
 SDKClient = openai.OpenAI | openai.AsyncOpenAI
 T = TypeVar("T")
@@ -36,6 +36,7 @@ class InThread(Protocol):
 _PARAMETERS = frozenset(inspect.signature(openai.resources.chat.Completions.create).parameters) - {
     "self", "model", "messages", "stream", "stream_options", "timeout",
 }  # fmt: skip
+_OPENAI = "https://api.openai.com/v1"
 _SDK_FOLDER = os.path.dirname(openai.__file__)
 _TWINS: dict[type, Callable[..., openai.AsyncOpenAI]] = {
     openai.OpenAI: openai.AsyncOpenAI,
@@ -90,9 +91,24 @@ def check_parameters(client: object, params: Mapping[str, object]) -> None:
 
 def new_client(*, base_url: str | None, organization: str | None, project: str | None) -> openai.AsyncOpenAI:
     """A client of the SDK, for a wrapper that is given none. Each request brings its own key."""
-    return openai.AsyncOpenAI(
-        api_key=_current_key, base_url=base_url, organization=organization, project=project
+    client = openai.AsyncOpenAI(
+        api_key=_current_key, base_url=base_url or _OPENAI, organization=organization, project=project
     )
+    # For None the SDK reads the environment, where a variable may be set and empty.
+    client.organization, client.project = organization, project
+    return client
+
+
+def remember_keys(client: object) -> None:
+    """Have the keys and passwords that a client holds taken out of every text, wherever it holds them."""
+    for name in ("api_key", "_azure_ad_token"):
+        if isinstance(key := getattr(client, name, None), str):
+            remember(key)
+    for name in ("_custom_headers", "_custom_query"):
+        if isinstance(fields := getattr(client, name, None), Mapping):
+            remember_named(fields)
+    if isinstance(client, SDKClient):
+        remember_url(str(client.base_url))
 
 
 def has_own_pool(client: object) -> bool:
@@ -131,7 +147,7 @@ def copied(
     gives its key is called by `in_thread`. The key that it holds is remembered, for it to be taken out of
     every text.
     """
-    remember(client.api_key)
+    remember_keys(client)
     if twin and has_twin(client):
         return _twin(client, keyed, in_thread, aiohttp)
     options: dict[str, Any] = {"max_retries": 0}
@@ -145,7 +161,7 @@ def copied(
             options["api_key"] = _current_key
         elif provider is not None:
             options["api_key"] = _guarded_async(provider)
-        elif token is not None:
+        if token is not None:
             options["azure_ad_token_provider"] = _guarded_async(_never_blocking(token, in_thread))
     else:
         if own_pool:
@@ -154,7 +170,7 @@ def copied(
             options["api_key"] = key_in_use
         elif provider is not None:
             options["api_key"] = _guarded(provider)
-        elif token is not None:
+        if token is not None:
             options["azure_ad_token_provider"] = _guarded(token)
     return client.copy(**options)
 

@@ -24,12 +24,11 @@ import openai
 from openai._types import RequestOptions
 from pydantic import BaseModel
 
-from safechat.call.clients import SDKClient, check_loop, copied, has_own_pool, is_the_sdks
+from safechat.call.clients import SDKClient, check_loop, copied, has_own_pool, is_the_sdks, remember_keys
 from safechat.call.events import without_empty_events
 from safechat.call.fields import field
 from safechat.call.pool import httpx2_is_mocked, synchronous_httpx2_is_mocked
 from safechat.call.replaced import Replaced
-from safechat.redact import remember
 from safechat.runtime.threads import Threads
 from safechat.shutdowns import shutdown_day
 
@@ -135,9 +134,7 @@ class Endpoint:
     def remember_keys(self) -> None:
         """Have the literal keys in use taken out of every text."""
         for client in (self._client, *self._copies.values()):
-            for name in ("api_key", "_azure_ad_token"):
-                if isinstance(key := getattr(client, name, None), str):
-                    remember(key)
+            remember_keys(client)
 
     async def aclose(self) -> None:
         """Close the connections that this object opened; those of the client it was given stay open."""
@@ -168,7 +165,9 @@ class Endpoint:
         if not has_own_pool(client):
             check_loop(client)
         mocked = httpx2_is_mocked()
-        kind = (self._aiohttp and not mocked, twin and (mocked or not synchronous_httpx2_is_mocked()))
+        # aiohttp takes no user in the address beside the header with the key.
+        aiohttp = self._aiohttp and not mocked and not client.base_url.userinfo
+        kind = (aiohttp, twin and (mocked or not synchronous_httpx2_is_mocked()))
         copy = self._copies.get(kind)
         if copy is None:
             copy = self._copies[kind] = copied(

@@ -112,12 +112,14 @@ def error_in_place_of_an_answer(body: object, model: str, request_id: str | None
     headers = {"x-request-id": request_id} if request_id else {}
     if (status := implied_status(read)) is not None:
         return api_error(body, status, model, headers)
+    shown = redact(repr(body)[:_MOST_CHARACTERS])
     return MalformedReply(
-        f"{model}: a 200 that holds an error: {read.message or redact(repr(body)[:_MOST_CHARACTERS])}",
+        f"{model}: a 200 that holds an error: {read.message or shown}",
         status=200,
         code=read.code,
         request_id=request_id,
         model=model,
+        quoted=() if read.message else (shown,),
     )
 
 

@@ -27,6 +27,7 @@ from safechat.call.schema import parse_reply, response_format
 from safechat.call.translate import translate
 from safechat.errors import ChatError, ConnectionFailed, RequestTimedOut
 from safechat.messages import ChatReply, ChatRequest
+from safechat.redact import remember_named
 from safechat.runtime import clock
 
 T = TypeVar("T")
@@ -167,6 +168,9 @@ async def attempt(
 
 
 def _arguments(request: ChatRequest, params: Mapping[str, object]) -> dict[str, object]:
+    for name in ("extra_headers", "extra_query"):
+        if isinstance(fields := params.get(name), Mapping):
+            remember_named(fields)
     arguments = {
         **params,
         "model": request.model,

@@ -61,13 +61,24 @@ def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str
         raise error_from(reply, TruncatedReply, what, code="length")
     if not reply.text.strip() and not reply.tool_calls:
         if refusal := text_of(field(message, "refusal")):
-            raise error_from(reply, RefusedReply, f"the model declined: {refusal}", code="refusal")
+            what = f"the model declined: {refusal}"
+            raise error_from(reply, RefusedReply, what, code="refusal", quoted=(refusal,))
         raise error_from(reply, EmptyReply, f"no text (finish_reason {reply.finish_reason!r})")
     return reply
 
 
-def error_from(reply: ChatReply, error: type[ChatError], what: str, *, code: str | None = None) -> ChatError:
-    """The `error` for a `reply` that is no answer. It keeps what is known: the text so far, usage, ids."""
+def error_from(
+    reply: ChatReply,
+    error: type[ChatError],
+    what: str,
+    *,
+    code: str | None = None,
+    quoted: tuple[str, ...] = (),
+) -> ChatError:
+    """The `error` for a `reply` that is no answer. It keeps what is known: the text so far, usage, ids.
+
+    `quoted` are the parts of `what` that quote the answer.
+    """
     return error(
         f"{reply.model}: {what}; {len(reply.text)} characters came",
         status=200,
@@ -76,6 +87,7 @@ def error_from(reply: ChatReply, error: type[ChatError], what: str, *, code: str
         model=reply.model,
         usage=reply.usage,
         partial_text=reply.text,
+        quoted=quoted,
     )
 
 
@@ -91,10 +103,13 @@ def decode(response: object, request: ChatRequest) -> object:
         body = response.encode("utf-8", "surrogatepass") if isinstance(response, str) else response
         decoded: object = json.loads(body)
         return mended_all(decoded) if may_hold_halves(body) else decoded
-    start = response[:80] if isinstance(response, str) else response[:80].decode("utf-8", "replace")
-    what = f"starts with {start!r}" if response.strip() else "is empty"
+    start = repr(response[:80] if isinstance(response, str) else response[:80].decode("utf-8", "replace"))
+    what = f"starts with {start}" if response.strip() else "is empty"
     raise MalformedReply(
-        f"{request.model}: the body of the answer is not JSON: it {what}", status=200, model=request.model
+        f"{request.model}: the body of the answer is not JSON: it {what}",
+        status=200,
+        model=request.model,
+        quoted=(start,),
     )
 
 
@@ -113,11 +128,13 @@ def first_choice(completion: object, model: str, request_id: str | None) -> obje
         return _with_words_of_its_sound(choice)
     if holds_error(completion):
         raise error_in_place_of_an_answer(completion, model, request_id)
+    outline = _outline(completion)
     raise MalformedReply(
-        f"{model}: a 200 that is no chat completion: {_outline(completion)}",
+        f"{model}: a 200 that is no chat completion: {outline}",
         status=200,
         request_id=request_id,
         model=model,
+        quoted=(outline,) if isinstance(completion, Mapping) else (),
     )
 
 

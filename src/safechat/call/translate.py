@@ -85,6 +85,7 @@ def translate(exception: Exception, request: ChatRequest) -> ChatError:
         raise exception  # a test's own words, such as respx's for a request that is not mocked
     if isinstance(exception, ChatError):
         exception.args = (redact(str(exception)),)
+        exception.quoted = tuple(map(redact, exception.quoted))
         return exception
     if isinstance(exception, openai.APIStatusError):
         headers = {name.lower(): value for name, value in exception.response.headers.items()}

@@ -1,6 +1,6 @@
 """`safechat doctor`: is everything there that a call needs? Every link to the model is checked, in order.
 
-It sends nothing that costs money. A login uses up one of a secret_id's uses, where
+It sends nothing that costs money. It logs in once, which uses up one of a secret_id's uses, where
 these are counted. No result contains a secret. Not here: the screen (main.py), the models (models.py).
 """
 
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from safechat.cli.models import configured_models, listed_models
+from safechat.cli.origins import origins, unknown_names
 from safechat.errors import ChatError, KeyUnavailable, RequestRejected
 from safechat.keys.env import EnvKeys
-from safechat.keys.source import KeySource
+from safechat.keys.source import Key, KeySource
 from safechat.keys.vault.keys import VaultKeys
 from safechat.runtime.threads import in_thread
 from safechat.settings import Settings, read_settings
@@ -41,8 +42,13 @@ async def examine(env_file: str | None = ".env", *, today: date | None = None) -
     except ValueError as error:
         yield Check("settings", False, str(error), "correct these variables, or the .env file")
         return
-    yield Check("settings", True, f"the API is {settings.base_url or 'https://api.openai.com/v1'}")
+    api = f"the API is {settings.base_url or 'https://api.openai.com/v1'}"
+    yield Check("settings", True, "; ".join(filter(None, (api, origins(env_file)))))
+    for unknown, near in unknown_names(env_file):
+        advice = f"did you mean {near}?" if near else "take it away"
+        yield Check("settings", None, f"{unknown} is not a setting of safechat", advice)
     keys: KeySource
+    read: list[Key] = []
     if settings.vault_address is None:
         keys = EnvKeys(env_file)
         checks = _check_environment(keys)
@@ -53,17 +59,24 @@ async def examine(env_file: str | None = ".env", *, today: date | None = None) -
             advice = "set what is missing; or unset VAULT_ADDR to take the key from OPENAI_API_KEY"
             yield Check("Vault's settings", False, str(error), advice)
             return
-        checks = _check_vault(keys)
+        checks = _check_vault(keys, read)
     async for check in checks:
         yield check
         if not check.ok:
             return
-    try:
-        async for check in _check_api(settings, keys, today):
-            yield check
-    finally:
-        if isinstance(keys, VaultKeys):
-            await keys.aclose()
+    # The key that was read just now: to read it again would be a second login.
+    async for check in _check_api(settings, ReadKey(read[0]) if read else keys, today):
+        yield check
+
+
+class ReadKey:
+    """A source that gives the one key that was read."""
+
+    def __init__(self, key: Key) -> None:
+        self._key = key
+
+    async def get(self, not_version: int | None = None) -> Key:
+        return self._key
 
 
 async def _check_environment(keys: EnvKeys) -> AsyncIterator[Check]:
@@ -77,13 +90,16 @@ async def _check_environment(keys: EnvKeys) -> AsyncIterator[Check]:
     yield Check("key", True, "OPENAI_API_KEY is set; a key in Vault can be rotated without a restart")
 
 
-async def _check_vault(keys: VaultKeys) -> AsyncIterator[Check]:
+async def _check_vault(keys: VaultKeys, read: list[Key]) -> AsyncIterator[Check]:
+    """The checks of Vault; the key goes into `read`."""
     name, advice = "Vault", "pip install 'safechat[vault]'"
     try:
         with closing(keys.steps()) as steps:
             for name, step in steps:
                 result, advice = _VAULT_STEPS[name]
-                await in_thread(step)
+                value = await in_thread(step)
+                if isinstance(value, Key):
+                    read.append(value)
                 yield Check(name, True, result)
     except KeyUnavailable as error:
         yield Check(name, False, str(error), advice)

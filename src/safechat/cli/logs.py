@@ -90,7 +90,7 @@ class LogSummary:
                 _count(self.errors, f"{_name(line.get('model'))}: {_name(line.get('kind'))}{status}")
                 if "prompt_tokens" in line:
                     self._add_tokens(self._group(line), line)
-            case "keys.stale":
+            case "keys.stale" | "keys.failed":
                 _count(self.errors, f"{_name(line.get('source'))}: {_name(line.get('kind'))}")
             case "chat.retry":
                 self.retries += 1

@@ -138,7 +138,9 @@ def logs(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each check.")] = False,
+) -> None:
     """Check everything that a call needs: settings, Vault, login, key, API, model."""
     console = Console()
     marks = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]![/]"}
@@ -146,11 +148,14 @@ def doctor() -> None:
     async def no_check_failed() -> bool:
         passed = True
         async for check in examine():
+            passed = passed and check.ok is not False
+            if as_json:
+                typer.echo(_as_json(asdict(check)))
+                continue
             console.print(f"{marks[check.ok]:<14} [bold]{check.name}[/]: ", end="")
             console.print(Text(visible(check.result)), soft_wrap=True)
             if check.ok is not True and check.advice:
                 console.print(Text(f"      → {check.advice}"), soft_wrap=True)
-            passed = passed and check.ok is not False
         return passed
 
     if not asyncio.run(no_check_failed()):

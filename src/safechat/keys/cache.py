@@ -222,7 +222,8 @@ class CachedKeys(ABC):
             flight.end(state.failure if state.key is None else None)
 
     def _log(self, result: Key | ChatError, state: CacheState, seconds: float, now: float) -> None:
-        """Write `keys.read` for a new key, `keys.stale` for one that is served after its time."""
+        """Write `keys.read` for a new key, `keys.stale` for one that is served after its time, `keys.failed`
+        where there is none to serve."""
         place: dict[str, object] = {"source": self.source, "path": self.path}
         if isinstance(result, Key):
             latency = round(seconds * 1000, 1)
@@ -230,3 +231,5 @@ class CachedKeys(ABC):
         elif state.key is not None:
             age = round(now - state.read_at)
             event(logging.WARNING, "keys.stale", **place, kind=result.kind, age_s=age, error=str(result))
+        else:
+            event(logging.ERROR, "keys.failed", **place, kind=result.kind, error=str(result))

@@ -10,7 +10,7 @@ import os
 from pydantic import SecretStr
 
 from safechat.errors import KeyUnavailable
-from safechat.keys.source import Key
+from safechat.keys.source import Key, is_sendable
 from safechat.settings import read_settings
 
 
@@ -30,6 +30,10 @@ class EnvKeys:
             value = setting.get_secret_value().strip() if setting is not None else ""
             if not value:
                 raise KeyUnavailable("there is no API key: set OPENAI_API_KEY in the environment or in .env")
+            if not is_sendable(value):
+                raise KeyUnavailable(
+                    "OPENAI_API_KEY holds a character that no header can carry; a line break?"
+                )
             if key is None or value != key.value.get_secret_value():
                 key = Key(SecretStr(value), 1 if key is None else key.version + 1)
             self._key = key

@@ -6,6 +6,7 @@ The field calls this a single flight. Not here: when a read starts, and what its
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -34,7 +35,8 @@ class Flight:
 
     def start(self, work: Callable[[Flight], None]) -> None:
         """Run `work(self)` in a daemon thread. Raises RuntimeError where the system has no thread left."""
-        threading.Thread(target=work, args=(self,), name="safechat-keys", daemon=True).start()
+        run = contextvars.copy_context().run  # so that what the read logs has the ids of the call
+        threading.Thread(target=run, args=(work, self), name="safechat-keys", daemon=True).start()
 
     def end(self, failure: ChatError | None) -> None:
         """Wake all who wait. `failure` is what each of them must raise. To be called once."""

@@ -38,6 +38,11 @@ class KeySource(Protocol):
         ...
 
 
+def is_sendable(secret: str) -> bool:
+    """Whether an HTTP header can carry it."""
+    return secret.isascii() and secret.isprintable()
+
+
 def check_keys(keys: object) -> None:
     """Raise TypeError if `keys` is no KeySource."""
     if not callable(getattr(keys, "get", None)) or isinstance(keys, Mapping):

@@ -2,5 +2,6 @@
 
 from safechat.log.events import log_context
 from safechat.log.file import configure_logging
+from safechat.log.filter import RedactingFilter
 
-__all__ = ["configure_logging", "log_context"]
+__all__ = ["RedactingFilter", "configure_logging", "log_context"]

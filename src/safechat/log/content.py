@@ -23,14 +23,21 @@ LENGTH = 1000  # characters of a prompt or an answer
 logs_with_content: weakref.WeakSet[object] = weakref.WeakSet()
 
 _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ ]?[A-Z0-9]){11,30}\b", re.I)
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ ]?[A-Z0-9]){11,30}", re.I)
 _CARD = re.compile(r"(?<!\d)(?:\d[ -]?){12,18}\d(?!\d)")
 _TCKN = re.compile(r"(?<!\d)[1-9]\d{10}(?!\d)")
 _PHONE = re.compile(
     r"(?<!\d)\+\d{1,3}(?:[ .-]?\(?\d{2,4}\)?){2,4}(?!\d)"  # with a country code
-    r"|(?<!\d)0[ .-]?\(?[1-9]\d{2}\)?[ .-]?\d{3}[ .-]?\d{2}[ .-]?\d{2}(?!\d)"  # as dialled in Türkiye
+    # In Türkiye: 0532 123 45 67, 0(212) 1234567, (0532)…, 0090 532…, 90-532…, 0850 222 0 600
+    r"|(?<![\d+])(?:(?:\+|00)?90[ ./-]{0,2}\(?0?|\(?0[ ./-]?\(?)[2-58]\d{2}\)?(?:[ ./-]{0,2}\d){7}(?!\d)"
+    r"|(?<![\d.,+])\(?5[0-5]\d\)?(?:[ ./-]?\d){7}(?!\d)"  # a mobile without the 0
+    r"|(?<!\d)444(?:[ .-]\d[ .-]?|\d[ .-])\d{3}(?!\d)"  # 444 0 123
 )
 _PERSONAL = (_EMAIL, _IBAN, _CARD, _TCKN, _PHONE)
+
+# Characters of the shortest number of each kind: Norway's IBAN, a card, a kimlik number.
+_SHORTEST_IBAN = 15
+_SHORTEST = {"iban": _SHORTEST_IBAN, "card": 13, "tckn": 11}
 
 Valid = Callable[[str], bool]
 
@@ -66,7 +73,19 @@ def masked(text: str) -> str:
 
 
 def _mask(match: re.Match[str], name: str, valid: Valid) -> str:
-    return f"[{name}]" if valid(match[0]) else match[0]
+    """The match with the number in it masked. Words or other digits may follow it, or stand before it."""
+    text = match[0]
+    starts = [0, *(gap.end() for gap in re.finditer(r"[ -]", text))] if name == "card" else [0]
+    ends = [*(gap.start() for gap in re.finditer(r"[ -]", text)), len(text)]
+    if name == "iban":  # text may follow without a space
+        ends = list(range(_SHORTEST_IBAN, len(text) + 1))
+    for start in starts:
+        for end in reversed(ends):
+            number = text[start:end]
+            long_enough = sum(map(str.isalnum, number)) >= _SHORTEST[name]
+            if long_enough and number[-1].isalnum() and valid(number):
+                return f"{text[:start]}[{name}]{text[end:]}"
+    return text
 
 
 @lru_cache(maxsize=1)

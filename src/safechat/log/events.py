@@ -12,6 +12,7 @@ event, its data are in `extra`, and every record of a call has the call's `call_
     chat.breaker            a circuit opened or closed
     chat.parameter_dropped  a model does not take a parameter
     keys.read               a key was read from its source
+    keys.failed             a key could not be read, and there is none in hand
     keys.stale              a source is down, and the key in hand is served
     log.lost                records were lost: how many, and why (queue.py)
     telemetry.off           OpenTelemetry is installed, and cannot be used

@@ -14,7 +14,7 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter
 
 from safechat.log.events import FIRST_FIELDS, OWN_FIELDS
-from safechat.redact import redact, redacted, redacted_name
+from safechat.redact import redact, redacted_field
 
 
 class JsonLines(JsonFormatter):
@@ -40,7 +40,7 @@ class JsonLines(JsonFormatter):
         log_data |= _without_first_names(message_dict)
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        return {redacted_name(name): redacted(value) for name, value in log_data.items()}
+        return dict(redacted_field(name, value) for name, value in log_data.items())
 
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
         return self._encode(log_data)

@@ -1,7 +1,7 @@
 """Logged: the layer that logs one event per call, `chat.call`, whatever the outcome.
 
-Prompts and answers are in it only if a log wants them (content.py). Not here: the other events of a
-call (events.py lists them), the requests that failed (record.py).
+Prompts and answers are in it only if a log wants them (content.py, quotes.py). Not here: the other events
+of a call (events.py lists them), the requests that failed (record.py).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from safechat.errors import ChatError
 from safechat.log.content import logged_prompt, logged_text, wants_content
 from safechat.log.events import event, log_context
+from safechat.log.quotes import error_text
 from safechat.log.record import CallRecord, answer_fields, call_record, token_fields
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.usage import Usage
@@ -35,10 +36,11 @@ class Logged:
                 log_call(logging.WARNING, request, record, started, outcome="cancelled")
                 raise
             except ChatError as error:
-                log_call(logging.ERROR, request, record, started, outcome=error.kind, **error_fields(error))
+                fields = error_fields(error, request)
+                log_call(logging.ERROR, request, record, started, outcome=error.kind, **fields)
                 raise
             except Exception as error:  # a mistake of the program, such as an unknown parameter
-                text = f"{type(error).__name__}: {error}"
+                text = error_text(error, request)
                 log_call(logging.ERROR, request, record, started, outcome="unexpected", error=text)
                 raise
             log_call(logging.INFO, request, record, started, outcome="ok", **reply_fields(reply))
@@ -86,10 +88,10 @@ def reply_fields(reply: ChatReply) -> dict[str, object]:
     return fields
 
 
-def error_fields(error: ChatError) -> dict[str, object]:
+def error_fields(error: ChatError, request: ChatRequest) -> dict[str, object]:
     """What is logged of an error."""
     return {
-        "error": str(error),
+        "error": error_text(error, request),
         "attempts": error.attempts,
         "status": error.status,
         "code": error.code,

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from safechat.errors import ChatError
 from safechat.log.events import event
+from safechat.log.quotes import error_text
 from safechat.messages import ChatReply, ChatRequest
 from safechat.runtime import clock
 from safechat.usage import Usage
@@ -65,7 +66,7 @@ class CallRecord:
             retry_after=error.retry_after,
             **fields,
             **(answer_fields(error.model, error.base_url, error.usage) if error.usage is not None else {}),
-            error=str(error),
+            error=error_text(error, request),
         )
 
     def counted(self, reply: ChatReply) -> ChatReply:

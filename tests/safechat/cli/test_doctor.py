@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -151,6 +152,15 @@ async def test_a_way_to_the_secret_id_in_the_environment_wins_over_the_file(
     assert all(check.ok for check in await checks())
 
 
+async def test_it_logs_in_once(
+    environment: dict[str, str], secret: Secret, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/v1/auth/approle/role/{secret.name}/secret-id"  # hvac does not know the number of uses here
+    answer = secret.root.adapter.post(path, json={"num_uses": 1})
+    monkeypatch.setenv("VAULT_SECRET_ID", answer["data"]["secret_id"])
+    assert all(check.ok for check in await checks())
+
+
 async def test_no_login_is_left_behind(
     environment: dict[str, str], secret: Secret, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +195,37 @@ async def test_without_vault_the_environments_key_is_tried(
     assert [check.name for check in await checks()] == ["settings", "key", "API", "model"]
 
 
+async def test_it_says_where_each_setting_comes_from_and_shows_no_value(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={API_KEY}\nSAFECHAT_MODEL=m\nSAFECHAT_DEADLINE=\n")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("SAFECHAT_MODEL", "other")
+    first, *_ = await checks()
+    assert "from the environment: OPENAI_BASE_URL, SAFECHAT_MODEL" in first.result
+    assert first.result.endswith("from .env: OPENAI_API_KEY")
+    assert API_KEY not in first.result
+
+
+async def test_an_unknown_setting_is_named_with_the_nearest_known_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SAFECHAT_TIMEOUTS", "3")
+    (tmp_path / ".env").write_text("SAFECHAT_COLOUR=red\n")
+    unknown = [check for check in await checks() if check.ok is None]
+    assert [(check.result.split()[0], check.advice) for check in unknown] == [
+        ("SAFECHAT_COLOUR", "take it away"),
+        ("SAFECHAT_TIMEOUTS", "did you mean SAFECHAT_TIMEOUT?"),
+    ]
+
+
+def test_the_checks_are_there_for_programs_too(environment: dict[str, str]) -> None:
+    done = safechat("doctor", "--json", environment={**environment, "SAFECHAT_KEY_FIELD": "token"})
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [result["name"] for result in results] == VAULT[:6]
+    assert ([result["ok"] for result in results], done.returncode) == ([True] * 5 + [False], 1)
+
+
 def doctor(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from safechat.cli.main import main; main()", "doctor"]
     return subprocess.run(
@@ -195,7 +236,8 @@ def doctor(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
 def test_the_command_says_it_line_by_line(environment: dict[str, str]) -> None:
     done = doctor(environment)
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split()[1].rstrip(":") for line in done.stdout.splitlines()] == VAULT
+    checked = [line for line in done.stdout.splitlines() if line.startswith("ok ")]
+    assert [line.split()[1].rstrip(":") for line in checked] == VAULT
 
 
 def test_the_command_fails_where_a_link_is_broken(environment: dict[str, str]) -> None:

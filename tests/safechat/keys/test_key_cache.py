@@ -14,7 +14,7 @@ from key_sources import Clock, Source
 from safechat import ChatError, Key, KeyUnavailable, VaultAuthFailed, VaultSealed, VaultUnreachable
 from safechat.keys import cache
 from safechat.keys.cache import CacheState, Decision, after_read, decide
-from safechat.log.events import listen
+from safechat.log.events import listen, log_context, log_fields
 
 FIRST, SECOND = (Key(SecretStr(f"sk-number-{number}-0000000000"), number) for number in (1, 2))
 IN_HAND = CacheState(key=FIRST, read_at=0.0, fresh_until=300.0, stale_until=3900.0, refresh_from=50.0)
@@ -121,6 +121,20 @@ def test_threads_with_loops_of_their_own_share_a_read(keys: Source) -> None:
         thread.join(60)
     assert [key.version for key in got] == [1] * 8
     assert keys.reads == 1
+
+
+async def test_a_read_that_is_denied_is_an_event_with_the_ids_of_the_call(
+    keys: Source, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[tuple[str, object, object]] = []
+    close = listen(lambda _, name, fields: seen.append((name, fields["kind"], log_fields().get("call_id"))))
+    keys.answer = VaultAuthFailed("denied")
+    try:
+        with log_context(call_id="c1"), pytest.raises(VaultAuthFailed):
+            await keys.get()
+    finally:
+        close()
+    assert seen == [("keys.failed", "vault_auth_failed", "c1")]
 
 
 @pytest.mark.parametrize("down", [VaultUnreachable("no connection"), VaultSealed("sealed")])

@@ -27,6 +27,21 @@ PERSONAL = {
     "0532 123 45 67": "[phone]",
     "0(212) 123 45 67": "[phone]",
     "+905321234567": "[phone]",
+    "05321234567": "[phone]",
+    "0532-123-45-67": "[phone]",
+    "0532 123 4567": "[phone]",
+    "0532/1234567": "[phone]",
+    "0 532 123 45 67": "[phone]",
+    "(0532) 123 45 67": "[phone]",
+    "(532) 123 45 67": "[phone]",
+    "532 123 45 67": "[phone]",
+    "532.123.45.67": "[phone]",
+    "5321234567": "[phone]",
+    "+90(532)1234567": "[phone]",
+    "0090 532 123 45 67": "[phone]",
+    "90 532 123 45 67": "[phone]",
+    "0850 222 0 600": "[phone]",
+    "444 0 123": "[phone]",
 }
 
 
@@ -36,8 +51,27 @@ def test_personal_data_with_a_shape_is_masked(personal: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("TR330006100519786457841326 nolu hesap", "[iban] nolu hesap"),
+        ("TR33 0006 1005 1978 6457 8413 26 hesabıma 250 TL", "[iban] hesabıma 250 TL"),
+        ("TR330006100519786457841326nolu", "[iban]nolu"),
+        ("GB82WEST12345698765432 please", "[iban] please"),
+        ("4111 1111 1111 1111 12/27 cvv 123", "[card] 12/27 cvv 123"),
+        ("4111111111111111 123", "[card] 123"),
+        ("3 5500-0000-0000-0004 2", "3 [card] 2"),
+        ("4111111111111111dir", "[card]dir"),
+    ],
+)
+def test_text_right_beside_a_number_does_not_hide_it(text: str, clean: str) -> None:
+    assert masked(text) == clean
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        "212.123.45.67 adresi",
+        "toplam 4440123",
         "sipariş 12345678901",
         "4111 1111 1111 1112",
         "TR00 0006 1005 1978 6457 8413 26",

@@ -6,6 +6,7 @@ secret. Not here: when to log in (login.py), what an exception of hvac means (er
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ _SPENT = dict.fromkeys(
         "the wrapped secret_id was used before, or is too old: someone else may have opened it",
     ),
 )
+
+
+# Seconds before each further try after a 412: the server has not yet seen what another one wrote. A standby
+# is up to date within a second.
+_INDEX_WAITS = (0.05, 0.2, 0.5)
 
 
 class Vault:
@@ -154,11 +160,13 @@ class Vault:
         self._session.close()
 
     def _new_client(self, namespace: str | None) -> Any:
-        # With token=None hvac would use VAULT_TOKEN or ~/.vault-token, which may be anybody's.
+        # With token=None hvac would use VAULT_TOKEN or ~/.vault-token, which may be anybody's; with cert=None
+        # the certificate in VAULT_CLIENT_CERT.
         # A redirect would send the token to another server.
         return hvac.Client(
             self._url,
             token="",
+            cert=(),
             timeout=self._timeout,
             session=self._session,
             namespace=namespace,
@@ -175,7 +183,7 @@ class Vault:
         where = f"Vault at {self._url}"
         failure: KeyUnavailable
         try:
-            answer = function()
+            answer = _when_up_to_date(function)
         except Exception as exception:
             failure = translated(exception, f"{where}: {what}", self._timeout, meanings or {})
         else:
@@ -186,3 +194,15 @@ class Vault:
             failure = VaultUnreachable(f"{where}: {what}: {not_vault(answer)}")
         # Outside the except block: the exception of requests holds the token, on __context__ too.
         raise failure.with_traceback(None)
+
+
+def _when_up_to_date(function: Callable[[], Any]) -> Any:
+    """What `function` gives; it is called again after a 412, which hvac has no exception for."""
+    for seconds in _INDEX_WAITS:
+        try:
+            return function()
+        except exceptions.VaultError as exception:
+            if "required index state not present" not in str(exception):
+                raise
+            time.sleep(seconds)
+    return function()

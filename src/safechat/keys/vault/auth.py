@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from safechat.errors import VaultAuthFailed
+from safechat.keys.source import is_sendable
 from safechat.redact import remember
 
 
@@ -87,11 +88,6 @@ def _secret(name: str, value: str | SecretStr | None) -> SecretStr | None:
     if not is_sendable(text.strip()):
         raise ValueError(f"{name} holds a character that no header can carry; a line break?")
     return SecretStr(text.strip())
-
-
-def is_sendable(secret: str) -> bool:
-    """Whether an HTTP header can carry it."""
-    return secret.isascii() and secret.isprintable()
 
 
 def _secret_id_in(file: Path) -> str:

@@ -5,6 +5,7 @@ Also for answers that are not from Vault: a proxy's page can have any status. No
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -16,6 +17,15 @@ from safechat.redact import redact
 
 # What an exception means at one endpoint.
 Meanings = Mapping[type[Exception], tuple[type[KeyUnavailable], str]]
+
+# OpenSSL's words for an answer that is no TLS, old and new.
+_NO_TLS = re.compile("wrong.version.number|record.layer.failure|packet.length.too.long|http.request", re.I)
+
+# The statuses that Vault Enterprise has for clusters that do not serve clients.
+_REPLICAS = {
+    472: "it is a disaster recovery secondary, which serves no keys: give the address of the primary",
+    473: "it is a performance standby that cannot answer: give the address of the active node",
+}
 
 # The first that fits counts.
 _ERRORS: tuple[tuple[type[Exception], type[KeyUnavailable]], ...] = (
@@ -49,6 +59,8 @@ def translated(
 
 def _no_answer(exception: Exception, text: str, timeout: tuple[float, float]) -> str:
     """Why there is no answer, in words for an operator."""
+    if isinstance(exception, requests.exceptions.SSLError) and _NO_TLS.search(text):
+        return f"it does not speak TLS: is the port one for plain http? ({_last_part(text)})"
     if isinstance(exception, requests.exceptions.SSLError):
         return f"its certificate is not trusted; is `ca` (VAULT_CACERT) right? ({_last_part(text)})"
     if isinstance(exception, requests.exceptions.ConnectTimeout):
@@ -79,6 +91,8 @@ def not_vault(answer: object) -> str:
     """What an answer is that Vault does not give."""
     status = getattr(answer, "status_code", None)
     headers = getattr(answer, "headers", {})
+    if status in _REPLICAS:
+        return _REPLICAS[status]
     if location := headers.get("location"):
         host = urlsplit(location).hostname or "another path"
         return f"it redirects ({status}) to {host}: give the address of the active node"

@@ -6,7 +6,6 @@ What is configured, and how a key is read. Not here: when it is read again
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Generator
 from pathlib import Path
 from types import ModuleType
@@ -19,12 +18,13 @@ from pydantic import SecretStr
 from safechat.checks import check_seconds
 from safechat.errors import KeyUnavailable, SecretNotFound
 from safechat.keys.cache import CachedKeys
-from safechat.keys.source import Key
-from safechat.keys.vault.auth import AppRole, Token, is_sendable
+from safechat.keys.source import Key, is_sendable
+from safechat.keys.vault.auth import AppRole, Token
 from safechat.keys.vault.settings import read_vault_settings
 from safechat.log.events import UNLOGGED, event
 from safechat.redact import remember
 from safechat.runtime.threads import in_thread
+from safechat.settings import is_readable_on_the_way
 
 if TYPE_CHECKING:
     from safechat.keys.vault.api import Secret, Vault
@@ -208,16 +208,11 @@ def _checked_address(url: str, allow_http: bool) -> str:
         raise ValueError("Vault's address holds a user or a password: leave them out, Vault uses neither")
     if parts.scheme not in ("http", "https") or not host:
         raise ValueError(f"Vault's address must be like https://vault:8200, not {url!r}")
-    if parts.scheme == "http" and not allow_http and not _is_loopback(host):
+    if parts.path.rstrip("/").endswith("/v1"):
+        raise ValueError(f"Vault's address is that of the server: leave the /v1 out of {url!r}")
+    if not allow_http and is_readable_on_the_way(url):
         raise ValueError(
             f"Vault's address is plain http, so everyone on the way to {host} could read the key: "
             "use https, or allow http (allow_http=True, SAFECHAT_VAULT_ALLOW_HTTP=1)"
         )
     return url.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

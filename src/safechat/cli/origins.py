@@ -1,0 +1,40 @@
+"""Where each setting comes from, and which names in SAFECHAT_* nobody reads.
+
+Not here: the checks (doctor.py).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+
+from safechat.keys.vault.settings import VaultSettings
+from safechat.settings import Settings, file_values
+
+KNOWN = sorted(
+    str(field.validation_alias)
+    for settings in (Settings, VaultSettings)
+    for field in settings.model_fields.values()
+)
+
+
+def origins(env_file: str | None) -> str:
+    """The names of the settings that are set, by where they come from; no value."""
+    in_file = file_values(env_file)
+    of_environment = sorted({name for name in KNOWN if os.environ.get(name)})
+    of_file = sorted({name for name in KNOWN if name in in_file and name not in of_environment})
+    places = (("the environment", of_environment), (str(env_file), of_file))
+    return "; ".join(f"from {place}: {', '.join(names)}" for place, names in places if names)
+
+
+def unknown_names(env_file: str | None) -> Iterator[tuple[str, str]]:
+    """Each name in SAFECHAT_* that is not one of ours, with the nearest that is; "" where none is near."""
+    for name in sorted({*os.environ, *file_values(env_file)}):
+        if name.startswith("SAFECHAT_") and name not in KNOWN:
+            near = difflib.get_close_matches(_rest(name), [_rest(known) for known in KNOWN], n=1)
+            yield name, next((known for known in KNOWN if [_rest(known)] == near), "")
+
+
+def _rest(name: str) -> str:
+    return name.removeprefix("SAFECHAT_")

@@ -1,0 +1,248 @@
+"""redact: keys by their shape, their name and their place, also encoded and cut; and what is left alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus, urlencode
+
+import openai
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import safechat.redact as redaction
+from clients import KEY
+from generated import alphabet, around, literal, many, shaped
+from safechat import ChatClientWrapper, ChatError, configure_logging
+from safechat.redact import REDACTED, redact, redacted, redacted_start, remember, remember_url
+from wire import http, wire
+
+
+@pytest.fixture(autouse=True)
+def _keys_as_before() -> Iterator[None]:
+    """Keys that these tests make up are forgotten."""
+    remembered, pattern = dict(redaction._remembered), redaction._pattern
+    yield
+    redaction._remembered.clear()
+    redaction._remembered.update(remembered)
+    redaction._pattern = pattern
+
+
+# By shape.
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "sk-proj-Zk3x9Q7mT1vB8nR5wY2c",
+        "gsk_Zk3x9Q7mT1vB8nR5wY2c",
+        "AIzaSyA-1234567890abcdefghijklmnopqrstu",
+        "hf_ZkxQmTvBnRwYcZkxQm",
+        "AKIAIOSFODNN7EXAMPLE",
+        "ASIAIOSFODNN7EXAMPLE",
+        "xai-Zk3x9Q7mT1vB8nR5wY2c",
+        "pplx-Zk3x9Q7mT1vB8nR5wY2c",
+        "nvapi-Zk3x9Q7mT1vB8nR5wY2c",
+        "ghp_Zk3x9Q7mT1vB8nR5wY2c",
+        "xoxb-123456789012-abcdefGHIJ",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
+        "eyJhbGciOiJIUzI1NiJ9cut",
+        "Basic dXNlcjpwYXNzd29yZDEyMw==",
+    ],
+)
+def test_keys_are_known_by_their_shape(key: str) -> None:
+    assert redact(f"the key {key}, and more") == f"the key {REDACTED}, and more"
+
+
+# By name.
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("api_key=kedi1234", f"api_key={REDACTED}"),
+        ("OPENAI_API_KEY=kedi", f"OPENAI_API_KEY={REDACTED}"),
+        ("GET /v1?api-key=kedi&x=1", f"GET /v1?api-key={REDACTED}&x=1"),
+        ('{"authorization": "Token kedi köpek", "x": 1}', f'{{"authorization": "{REDACTED}", "x": 1}}'),
+        ("{'x-api-key': b'kedi'}", f"{{'x-api-key': b'{REDACTED}'}}"),
+        (r"{\"api_key\": \"kedi\", \"x\": 1}", rf"{{\"api_key\": \"{REDACTED}\", \"x\": 1}}"),
+        ("Authorization: Digest kedi1234", f"Authorization: Digest {REDACTED}"),
+        ("password=kedi;", f"password={REDACTED};"),
+        ("Client_Secret : kedi1234", f"Client_Secret : {REDACTED}"),
+        ("postgres://ali:kedi@db/x", f"postgres://ali:{REDACTED}@db/x"),
+        ("https://:kedi@proxy:8080", f"https://:{REDACTED}@proxy:8080"),
+    ],
+)
+def test_a_value_is_taken_out_by_its_name(text: str, clean: str) -> None:
+    assert redact(text) == clean
+    assert redact(clean) == clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "prompt_tokens=123456, max_tokens: 400000",
+        "the password: must be given",
+        "set OPENAI_API_KEY in the environment or in .env",
+        "api_key=None",
+        'password=""',
+        "https://api.openai.com:443/v1/chat",
+        "mailto:ali@ornek.com",
+        "finish_reason=stop request_id=req_1234567",
+    ],
+)
+def test_other_values_are_left_alone(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_a_field_is_taken_out_by_its_name() -> None:
+    fields = {"password": "kedi", "x": {"api-key": b"kedi", "note": "kedi"}, "secret": 17, "cookie": None}
+    clean = {
+        "password": REDACTED,
+        "x": {"api-key": REDACTED, "note": "kedi"},
+        "secret": REDACTED,
+        "cookie": None,
+    }
+    assert redacted(fields) == clean
+
+
+# What is no secret.
+
+
+@pytest.mark.parametrize(
+    "word", ["ollama", "test", "EMPTY", "not-needed", "lm-studio", "Placeholder", "dummy key"]
+)
+def test_a_word_in_the_place_of_a_key_does_not_eat_other_text(word: str) -> None:
+    remember(word)
+    assert redact(f"a {word} b") == f"a {word} b"
+
+
+@pytest.mark.parametrize("key", ["kedi42", "Kedi-köpek", "averyveryverylongword"])
+def test_a_short_key_that_is_no_word_is_a_secret(key: str) -> None:
+    remember(key)
+    assert redact(f"a {key} b") == f"a {REDACTED} b"
+
+
+# Time.
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["ask-", "eyJ", "Bearer ", "Basic ", "api_key: ", "api_key : ", "://u:p", "://a:", "hvs.", 'api_key":"\\',
+     "sk-a-", "secret", 'password"\\\\"', "access_key='a", "xoxb-", "AIza"],
+)  # fmt: skip
+def test_the_time_is_linear_in_the_length_of_the_text(piece: str) -> None:
+    few, many_pieces = piece * 2_000, piece * 16_000
+    # Eight times the text, and not sixty-four times the time: with room for a busy machine.
+    assert seconds(lambda: redact(many_pieces)) < 30 * seconds(lambda: redact(few)) + 0.05
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """The processor time of `work`, the best of three."""
+
+    def once() -> float:
+        started = time.process_time()
+        work()
+        return time.process_time() - started
+
+    return min(once() for _ in range(3))
+
+
+# Encoded, and cut.
+
+encodings: tuple[Callable[[str], str], ...] = (
+    str,
+    lambda key: quote(key, safe=""),
+    quote_plus,
+    lambda key: urlencode({"k": key}),
+    json.dumps,
+)
+
+
+@many
+@given(key=literal, encode=st.sampled_from(encodings), before=around, after=around)
+def test_a_literal_key_gets_through_in_no_encoding(
+    key: str, encode: Callable[[str], str], before: str, after: str
+) -> None:
+    remember(key)
+    encoded = encode(key)
+    core = encoded.strip('"').removeprefix("k=")
+    assert core not in redact(before + encoded + after)
+
+
+@many
+@given(
+    key=st.text(alphabet + "-_.", min_size=16, max_size=40),
+    user=st.text(alphabet, max_size=6),
+    encode=st.sampled_from([base64.b64encode, base64.urlsafe_b64encode]),
+)
+def test_a_literal_key_gets_through_in_no_basic_credentials(
+    key: str, user: str, encode: Callable[[bytes], bytes]
+) -> None:
+    remember(key)
+    encoded = encode(f"{user}:{key}".encode()).decode()
+    clean = redact(f"auth is {encoded}!")
+    assert REDACTED in clean
+    assert len(clean) < len("auth is !") + len(encoded) * 0.5 + len(REDACTED) + 8
+
+
+@many
+@given(key=st.one_of(shaped, literal), before=around, cut=st.integers(0, 60))
+def test_a_cut_leaves_no_part_of_a_key(key: str, before: str, cut: int) -> None:
+    remember(key)
+    text = before + key + " and what follows"
+    start = redacted_start(text, cut)
+    assert key[:8] not in start or key[:8] in before + REDACTED
+
+
+# By place.
+
+PLACES: dict[str, dict[str, Any]] = {
+    "api_key": {},
+    "default_headers": {"default_headers": {"x-gateway-token": "gateway-kedi-42"}},
+    "default_query": {"default_query": {"api-key": "gateway-kedi-42"}},
+}
+
+
+@pytest.mark.parametrize("place", [*PLACES, "extra_headers", "extra_query", "user in the address"])
+def test_a_secret_is_known_by_its_place(place: str, tmp_path: Path) -> None:
+    """The server quotes it, under no name."""
+    secret = KEY if place == "api_key" else "gateway-kedi-42"
+    path = tmp_path / "chat.log"
+    quoting = json.dumps({"error": {"message": f"who is {secret}? or {quote(secret)}?"}}).encode()
+    with wire(lambda peer: peer.say(http(quoting, status="400 Bad Request"))) as server:
+        url = server.base_url
+        if place == "user in the address":
+            url = url.replace("://", f"://user:{secret}@")
+        client = openai.AsyncOpenAI(api_key=KEY, base_url=url, **PLACES.get(place, {}))
+        places: dict[str, dict[str, Any]] = {
+            "extra_headers": {"extra_headers": {"Helicone-Authorization": f"Bearer {secret}"}},
+            "extra_query": {"extra_query": {"subscription-key": secret}},
+        }
+        extra = places.get(place, {})
+        with configure_logging(path), ChatClientWrapper(client) as chat, pytest.raises(ChatError) as caught:
+            chat.generate("Merhaba", **extra)
+    assert secret not in str(caught.value) + path.read_text()
+    assert "who is [redacted]?" in str(caught.value)
+
+
+def test_an_azure_token_is_known_whatever_gives_it(tmp_path: Path) -> None:
+    token = "azure-ad-kedi-42"
+    quoting = json.dumps({"error": {"message": f"who is {token}?"}}).encode()
+    with wire(lambda peer: peer.say(http(quoting, status="400 Bad Request"))) as server:
+        client = openai.AzureOpenAI(
+            azure_endpoint=server.base_url, api_version="1", azure_ad_token_provider=lambda: token
+        )
+        with ChatClientWrapper(client) as chat, pytest.raises(ChatError) as caught:
+            chat.generate("Merhaba")
+    assert "who is [redacted]?" in str(caught.value)
+
+
+def test_the_password_of_an_address_is_a_secret() -> None:
+    remember_url("https://ali:k%2Fedi42@gateway/v1?api-key=kedi-4711&x=ordinary77")
+    assert redact("k/edi42 k%2Fedi42 kedi-4711 ordinary77") == f"{REDACTED} {REDACTED} {REDACTED} ordinary77"
