@@ -87,7 +87,7 @@ def test_an_example_runs(source: str, server: Wire) -> None:
     given = {name: getattr(safechat, name) for name in safechat.__all__}
     with ExitStack() as logs, safechat.ChatClientWrapper(openai.OpenAI()) as chat:
         given["configure_logging"] = lambda path: logs.enter_context(safechat.configure_logging(path))
-        given |= {"chat": chat, "prompts": ["a", "b"], "Bill": Bill, "Fatura": Bill}
+        given |= {"chat": chat, "prompts": ["a", "b"], "messages": [], "Bill": Bill, "Fatura": Bill}
         given |= {"OpenAI": openai.OpenAI, "AsyncOpenAI": openai.AsyncOpenAI, "other_client": openai.OpenAI()}
         given |= {"role_id": "role", "token": "s.of-the-readme-000000000000"}
         exec(source, given)
