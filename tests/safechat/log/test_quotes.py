@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from clients import KEY
 from safechat import ChatClientWrapper, ChatError, ChatRequest, RetryPolicy, configure_logging
+from safechat.call import pool
 from safechat.log.layer import Logged
 from safechat.log.quotes import HIDDEN, without_quotations
 from safechat.telemetry import Telemetry
@@ -75,8 +76,13 @@ QUOTING = [
 def logged(path: Path, status: int, body: object, options: dict[str, Any], *, content: bool) -> str:
     """The log of a call that fails."""
     data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    return logged_bytes(path, http(data, status=f"{status} X"), options, content=content)
+
+
+def logged_bytes(path: Path, data: bytes, options: dict[str, Any], *, content: bool) -> str:
+    """The log of a call that fails, because the server says this."""
     with (
-        wire(lambda peer: peer.say(http(data, status=f"{status} X"))) as server,
+        wire(lambda peer: peer.say(data)) as server,
         configure_logging(path, content=content),
         ChatClientWrapper(
             openai.AsyncOpenAI(api_key=KEY, base_url=server.base_url), retry=RetryPolicy(attempts=1)
@@ -94,6 +100,20 @@ def test_an_error_that_quotes_is_logged_without_what_it_quotes(
     text = logged(tmp_path / "chat.log", status, body, options, content=False)
     assert not [word for word in TELLING if word.casefold() in text.casefold()]
     assert ours in text
+
+
+@pytest.mark.parametrize("transport", ["aiohttp", "httpx2"])
+@pytest.mark.parametrize("answer", ["gizlidir yanit", "gizlidir 'yanit'", "gizlidir 'yanit\" ve"])
+def test_bytes_that_a_library_shows_of_an_answer_are_not_logged(
+    transport: str, answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if transport == "httpx2":
+        monkeypatch.setattr(pool, "find_spec", lambda _: None)
+    data = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + answer.encode() + b"\r\n\r\n"
+    text = logged_bytes(tmp_path / "chat.log", data, {}, content=False)
+    assert "chunk" in text
+    assert "gizlidir" not in text
+    assert "yanit" not in text
 
 
 def test_with_content_an_error_is_logged_whole(tmp_path: Path) -> None:
