@@ -14,10 +14,19 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from clients import KEY
-from safechat import ChatClientWrapper, ChatError, ChatRequest, RetryPolicy, configure_logging
+from safechat import (
+    ChatClientWrapper,
+    ChatError,
+    ChatRequest,
+    RefusedReply,
+    RetryPolicy,
+    configure_logging,
+)
 from safechat.call import pool
+from safechat.deadline import deadline_exceeded
 from safechat.log.layer import Logged
-from safechat.log.quotes import HIDDEN, without_quotations
+from safechat.log.quotes import HIDDEN, error_text, without_quotations
+from safechat.log.record import CallRecord
 from safechat.telemetry import Telemetry
 from safechat.testing import ScriptedClient, ScriptedHandler
 from wire import completion, http, wire
@@ -124,6 +133,15 @@ def test_the_error_that_is_raised_is_whole() -> None:
     with ChatClientWrapper(ScriptedClient(ChatError(f"a: {PROMPT}"))) as chat:
         with pytest.raises(ChatError, match="Zeynep Kaya"):
             chat.generate(PROMPT)
+
+
+def test_an_error_that_ends_with_the_words_of_a_failure_quotes_no_answer() -> None:
+    record = CallRecord(began=0.0)
+    record.add(RefusedReply(f"a: the model declined: {ANSWER}", quoted=(ANSWER,)))
+    request = ChatRequest(({"role": "user", "content": PROMPT},), "a", deadline=1.0)
+    error = deadline_exceeded(request, record, asked=True)
+    assert ANSWER in str(error)
+    assert error_text(error, request).endswith("before that: a: the model declined: […]")
 
 
 def test_an_unexpected_exception_quotes_neither(tmp_path: Path) -> None:
