@@ -9,7 +9,8 @@ import pytest
 
 from clients import KEY
 from safechat import ChatClientWrapper, EnvKeys, KeyUnavailable, VaultKeys
-from safechat.call.clients import new_client
+from safechat.call.clients import copied, new_client
+from safechat.runtime.threads import Threads
 from safechat.settings import read_settings
 
 NAMES = (
@@ -62,7 +63,7 @@ async def test_a_line_break_in_a_key_is_said_as_such() -> None:
 
 
 @pytest.mark.parametrize("in_file", [True, False])
-def test_an_empty_value_is_as_if_not_set(in_file: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_empty_value_is_as_if_not_set(in_file: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
     if in_file:
         write("".join(f"{name}=\n" for name in names))
@@ -73,9 +74,10 @@ def test_an_empty_value_is_as_if_not_set(in_file: bool, monkeypatch: pytest.Monk
     client = new_client(
         base_url=settings.base_url, organization=settings.organization, project=settings.project
     )
-    assert str(client.base_url) == "https://api.openai.com/v1/"
+    copy = copied(client, True, Threads(1).run)
+    assert str(copy.base_url) == "https://api.openai.com/v1/"
     assert not {"OpenAI-Organization", "OpenAI-Project"} & {
-        name for name, value in client.default_headers.items() if isinstance(value, str)
+        name for name, value in copy.default_headers.items() if isinstance(value, str)
     }
 
 

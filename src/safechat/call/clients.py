@@ -25,6 +25,7 @@ from safechat.redact import remember, remember_named, remember_url
 
 SDKClient = openai.OpenAI | openai.AsyncOpenAI
 T = TypeVar("T")
+C = TypeVar("C", bound=SDKClient)
 
 
 class InThread(Protocol):
@@ -94,7 +95,11 @@ def new_client(*, base_url: str | None, organization: str | None, project: str |
     client = openai.AsyncOpenAI(
         api_key=_current_key, base_url=base_url or _OPENAI, organization=organization, project=project
     )
-    # For None the SDK reads the environment, where a variable may be set and empty.
+    return _of(organization, project, client)
+
+
+def _of(organization: str | None, project: str | None, client: C) -> C:
+    """`client`, for these two: in place of None the SDK took an environment variable, which may be empty."""
     client.organization, client.project = organization, project
     return client
 
@@ -149,7 +154,7 @@ def copied(
     """
     remember_keys(client)
     if twin and has_twin(client):
-        return _twin(client, keyed, in_thread, aiohttp)
+        return _of(client.organization, client.project, _twin(client, keyed, in_thread, aiohttp))
     options: dict[str, Any] = {"max_retries": 0}
     own_pool = has_own_pool(client)
     provider: Callable[[], Any] | None = getattr(client, "_api_key_provider", None)
@@ -172,7 +177,7 @@ def copied(
             options["api_key"] = _guarded(provider)
         if token is not None:
             options["azure_ad_token_provider"] = _guarded(token)
-    return client.copy(**options)
+    return _of(client.organization, client.project, client.copy(**options))
 
 
 def has_twin(client: SDKClient) -> bool:

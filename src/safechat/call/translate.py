@@ -72,6 +72,9 @@ _AIOHTTP: dict[str, tuple[type[ChatError], bool]] = {
 # The body came, and could not be unpacked.
 _CORRUPT = (httpx2.DecodingError, zlib.error, gzip.BadGzipFile)
 
+# What aiohttp, h11 and http.client show of an answer that they cannot read.
+_BYTES = re.compile(r"""\bb\\?(['"]).*\1""", re.DOTALL)
+
 _NO_KEY = re.compile(r"authentication method|missing credentials", re.I)
 
 
@@ -122,7 +125,8 @@ def translate(exception: Exception, request: ChatRequest) -> ChatError:
 def _unanswered(error: type[ChatError], text: str, request: ChatRequest, sent: bool) -> ChatError:
     if error is RequestTimedOut:
         text = f"no whole answer within {request.timeout:g} s"
-    return error(f"{request.model}: {text}", model=request.model, sent=sent)
+    quoted = tuple(match[0] for match in _BYTES.finditer(text))
+    return error(f"{request.model}: {text}", model=request.model, sent=sent, quoted=quoted)
 
 
 def _of_aiohttp(exception: BaseException) -> tuple[BaseException, type[ChatError], bool] | None:

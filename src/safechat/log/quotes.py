@@ -35,10 +35,12 @@ def error_text(error: BaseException, request: ChatRequest) -> str:
     short = [text for text in texts if len(text.split()) < _WORDS_OF_A_QUOTATION]
     texts += _texts_in(request.params)
     if isinstance(error, ChatError):
-        for quoted in sorted(filter(None, error.quoted), key=len, reverse=True):
-            text = text.replace(quoted, HIDDEN)
-        if error.code != NO_FIT:  # the name of a field stands in the answer, too
-            texts.append(error.partial_text)
+        errors = (error, *error.failures)  # its text may end with that of the last failure
+        quoted = {quotation for known in errors for quotation in known.quoted if quotation}
+        for quotation in sorted(quoted, key=len, reverse=True):
+            text = text.replace(quotation, HIDDEN)
+        # Of a misfit the names of the fields stand in the answer, too.
+        texts += (known.partial_text for known in errors if known.code != NO_FIT)
     return without_quotations(text, texts, short)
 
 

@@ -21,6 +21,7 @@ import safechat.redact as redaction
 from clients import KEY
 from generated import around, literal, many, shaped
 from safechat import ChatClientWrapper, configure_logging
+from safechat.call import pool
 from safechat.log.file import LogFile
 from safechat.log.format import JsonLines, TextLines
 from safechat.log.queue import QueueHandler, snapshot
@@ -100,7 +101,10 @@ ChatClientWrapper(ScriptedClient("ok")).generate("Merhaba")
     assert len(lines(path)) == 1
 
 
-def test_the_key_is_in_no_debug_log_of_the_libraries_below(path: Path) -> None:
+def test_the_key_is_in_no_debug_log_of_the_libraries_below(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "find_spec", lambda _: None)  # aiohttp logs no headers
     names = ("safechat", "openai", "httpx2", "httpcore2", "hvac", "urllib3")
     body = json.dumps(completion()).encode()
     with wire(lambda peer: peer.say(http(body))) as server, configure_logging(path, "DEBUG", loggers=names):

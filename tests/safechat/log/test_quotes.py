@@ -14,9 +14,19 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from clients import KEY
-from safechat import ChatClientWrapper, ChatError, ChatRequest, RetryPolicy, configure_logging
+from safechat import (
+    ChatClientWrapper,
+    ChatError,
+    ChatRequest,
+    RefusedReply,
+    RetryPolicy,
+    configure_logging,
+)
+from safechat.call import pool
+from safechat.deadline import deadline_exceeded
 from safechat.log.layer import Logged
-from safechat.log.quotes import HIDDEN, without_quotations
+from safechat.log.quotes import HIDDEN, error_text, without_quotations
+from safechat.log.record import CallRecord
 from safechat.telemetry import Telemetry
 from safechat.testing import ScriptedClient, ScriptedHandler
 from wire import completion, http, wire
@@ -75,8 +85,13 @@ QUOTING = [
 def logged(path: Path, status: int, body: object, options: dict[str, Any], *, content: bool) -> str:
     """The log of a call that fails."""
     data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    return logged_bytes(path, http(data, status=f"{status} X"), options, content=content)
+
+
+def logged_bytes(path: Path, data: bytes, options: dict[str, Any], *, content: bool) -> str:
+    """The log of a call that fails, because the server says this."""
     with (
-        wire(lambda peer: peer.say(http(data, status=f"{status} X"))) as server,
+        wire(lambda peer: peer.say(data)) as server,
         configure_logging(path, content=content),
         ChatClientWrapper(
             openai.AsyncOpenAI(api_key=KEY, base_url=server.base_url), retry=RetryPolicy(attempts=1)
@@ -96,6 +111,20 @@ def test_an_error_that_quotes_is_logged_without_what_it_quotes(
     assert ours in text
 
 
+@pytest.mark.parametrize("transport", ["aiohttp", "httpx2"])
+@pytest.mark.parametrize("answer", ["gizlidir yanit", "gizlidir 'yanit'", "gizlidir 'yanit\" ve"])
+def test_bytes_that_a_library_shows_of_an_answer_are_not_logged(
+    transport: str, answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if transport == "httpx2":
+        monkeypatch.setattr(pool, "find_spec", lambda _: None)
+    data = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + answer.encode() + b"\r\n\r\n"
+    text = logged_bytes(tmp_path / "chat.log", data, {}, content=False)
+    assert "chunk" in text
+    assert "gizlidir" not in text
+    assert "yanit" not in text
+
+
 def test_with_content_an_error_is_logged_whole(tmp_path: Path) -> None:
     assert "yardımcı olamam" in logged(tmp_path / "chat.log", 200, refusal(), {}, content=True)
 
@@ -104,6 +133,15 @@ def test_the_error_that_is_raised_is_whole() -> None:
     with ChatClientWrapper(ScriptedClient(ChatError(f"a: {PROMPT}"))) as chat:
         with pytest.raises(ChatError, match="Zeynep Kaya"):
             chat.generate(PROMPT)
+
+
+def test_an_error_that_ends_with_the_words_of_a_failure_quotes_no_answer() -> None:
+    record = CallRecord(began=0.0)
+    record.add(RefusedReply(f"a: the model declined: {ANSWER}", quoted=(ANSWER,)))
+    request = ChatRequest(({"role": "user", "content": PROMPT},), "a", deadline=1.0)
+    error = deadline_exceeded(request, record, asked=True)
+    assert ANSWER in str(error)
+    assert error_text(error, request).endswith("before that: a: the model declined: […]")
 
 
 def test_an_unexpected_exception_quotes_neither(tmp_path: Path) -> None:
