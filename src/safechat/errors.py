@@ -347,7 +347,7 @@ BY_TEXT: tuple[tuple[int, Callable[[str], object], type[ChatError]], ...] = (
     (403, says(r"used all available credits"), QuotaExhausted),
     # SiliconFlow: github.com/FoundationAgents/OpenManus/issues/438
     (403, says(r"balance is insufficient"), QuotaExhausted),
-    # Anthropic: github.com/anthropics/claude-code/issues/4684
+    # Anthropic's words, through gateways
     (400, says(r"credit balance is too low"), QuotaExhausted),
     # OpenAI, and those who copy its words: vLLM, DeepSeek; SGLang: github.com/anomalyco/opencode/pull/25230
     (400, says(r"maximum context length|context window"), ContextTooLong),

@@ -67,8 +67,7 @@ def retry_after_in_body(body: object, now: float | None = None) -> float | None:
     It stands in Gemini's RetryInfo, in a field `retry_after`, among headers that OpenRouter repeats from the
     provider behind it, or in words such as 'Please try again in 20s'.
 
-    Sources: https://cloud.google.com/apis/design/errors#error_payloads
-    https://github.com/Gitlawb/openclaude/issues/936
+    Source of the first: https://cloud.google.com/apis/design/errors#error_payloads
     """
     texts = list(_texts(body))
     fields = {name.lower().replace("_", "-"): text for name, text in texts}
