@@ -9,7 +9,7 @@ from __future__ import annotations
 import anyio
 
 from safechat.errors import ChatError, DeadlineExceeded
-from safechat.log.record import CallRecord, call_record
+from safechat.log.call_record import CallRecord, call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.runtime import clock
 

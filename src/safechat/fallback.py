@@ -17,8 +17,8 @@ import anyio
 from safechat.breaker import BreakerPolicy, refuses_for
 from safechat.errors import ChatError, DeadlineExceeded
 from safechat.guard import Guarded
+from safechat.log.call_record import CallRecord, call_record
 from safechat.log.events import event
-from safechat.log.record import CallRecord, call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.runtime import clock
 

@@ -23,8 +23,8 @@ from safechat.errors import (
     RequestTimedOut,
     ServerError,
 )
+from safechat.log.call_record import CallRecord, call_record
 from safechat.log.events import event
-from safechat.log.record import CallRecord, call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.runtime import clock
 

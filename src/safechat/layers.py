@@ -19,9 +19,9 @@ from safechat.keys.layer import Keyed
 from safechat.keys.source import KeySource
 from safechat.limits.layer import Limited
 from safechat.limits.quota import RateLimits
+from safechat.log.call_record import call_record
 from safechat.log.events import event
 from safechat.log.layer import Logged
-from safechat.log.record import call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.retry import Retried, RetryPolicy
 from safechat.runtime import clock

@@ -21,8 +21,8 @@ from safechat import errors
 from safechat.checks import check_count, check_seconds
 from safechat.errors import ChatError
 from safechat.headers import Random, with_jitter
+from safechat.log.call_record import CallRecord, call_record
 from safechat.log.events import event
-from safechat.log.record import CallRecord, call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.retry_budget import RetryBudget
 from safechat.runtime import clock

@@ -11,7 +11,7 @@ from safechat import (
     ChatRequest,
 )
 from safechat.fallback import Fallback, Target
-from safechat.log.record import call_record
+from safechat.log.call_record import call_record
 from safechat.messages import Handler
 
 

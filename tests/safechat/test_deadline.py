@@ -8,7 +8,7 @@ import pytest
 
 from safechat import ChatReply, ChatRequest, DeadlineExceeded, ServerError
 from safechat.deadline import Deadline
-from safechat.log.record import call_record
+from safechat.log.call_record import call_record
 from safechat.testing import ScriptedHandler
 from virtual_time import now, run
 

@@ -28,7 +28,7 @@ from safechat import (
 )
 from safechat.deadline import Deadline
 from safechat.fallback import Fallback, Target, turn_ends
-from safechat.log.record import call_record
+from safechat.log.call_record import call_record
 from safechat.messages import Handler
 from safechat.retry import Retried
 from safechat.testing import ScriptedClient, ScriptedHandler

@@ -26,7 +26,7 @@ from safechat import (
     ServerError,
     TruncatedReply,
 )
-from safechat.log.record import call_record
+from safechat.log.call_record import call_record
 from safechat.retry import Retried, backoff
 from safechat.testing import ScriptedHandler
 from virtual_time import now, run

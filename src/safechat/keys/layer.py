@@ -10,7 +10,7 @@ from __future__ import annotations
 from safechat.call.clients import using_key
 from safechat.errors import AuthenticationFailed, ChatError, KeyUnavailable
 from safechat.keys.source import Key, KeySource
-from safechat.log.record import call_record
+from safechat.log.call_record import call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.redact import redact
 

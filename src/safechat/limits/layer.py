@@ -13,8 +13,8 @@ from safechat.errors import ChatError, RateLimited
 from safechat.headers import Random
 from safechat.limits.quota import Quota, Quotas, RateLimits, Reservation
 from safechat.limits.tokens import TokenEstimator, billed_tokens, used_tokens
+from safechat.log.call_record import call_record
 from safechat.log.events import UNLOGGED, event
-from safechat.log.record import call_record
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.runtime import clock
 

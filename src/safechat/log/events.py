@@ -17,7 +17,7 @@ event, its data are in `extra`, and every record of a call has the call's `call_
     log.lost                records were lost: how many, and why (queue.py)
     telemetry.off           OpenTelemetry is installed, and cannot be used
 
-Not here: who writes `chat.call` (layer.py) and `chat.attempt_failed` (record.py), the file (file.py),
+Not here: who writes `chat.call` (layer.py) and `chat.attempt_failed` (call_record.py), the file (file.py),
 taking secrets out (redact.py of the package), OpenTelemetry (telemetry.py), which listens to these events.
 """
 

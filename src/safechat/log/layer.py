@@ -1,7 +1,7 @@
 """Logged: the layer that logs one event per call, `chat.call`, whatever the outcome.
 
 Prompts and answers are in it only if a log wants them (content.py, quotes.py). Not here: the other events
-of a call (events.py lists them), the requests that failed (record.py).
+of a call (events.py lists them), the requests that failed (call_record.py).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import secrets
 import time
 
 from safechat.errors import ChatError
+from safechat.log.call_record import CallRecord, answer_fields, call_record, token_fields
 from safechat.log.content import logged_prompt, logged_text, wants_content
 from safechat.log.events import event, log_context
 from safechat.log.quotes import error_text
-from safechat.log.record import CallRecord, answer_fields, call_record, token_fields
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.usage import Usage
 

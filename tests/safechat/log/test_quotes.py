@@ -24,9 +24,9 @@ from safechat import (
 )
 from safechat.call import pool
 from safechat.deadline import deadline_exceeded
+from safechat.log.call_record import CallRecord
 from safechat.log.layer import Logged
 from safechat.log.quotes import HIDDEN, error_text, without_quotations
-from safechat.log.record import CallRecord
 from safechat.telemetry import Telemetry
 from safechat.testing import ScriptedClient, ScriptedHandler
 from wire import completion, http, wire
