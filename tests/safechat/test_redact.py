@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import safechat.redact as redaction
 from clients import KEY
-from generated import alphabet, around, literal, many, shaped
+from generated import alphabet, around, forget_keys, literal, many, shaped
 from safechat import ChatClientWrapper, ChatError, configure_logging
 from safechat.redact import REDACTED, redact, redacted, redacted_start, remember, remember_url
 from wire import http, wire
@@ -169,6 +169,7 @@ encodings: tuple[Callable[[str], str], ...] = (
 def test_a_literal_key_gets_through_in_no_encoding(
     key: str, encode: Callable[[str], str], before: str, after: str
 ) -> None:
+    forget_keys()
     remember(key)
     encoded = encode(key)
     core = encoded.strip('"').removeprefix("k=")
@@ -184,6 +185,7 @@ def test_a_literal_key_gets_through_in_no_encoding(
 def test_a_literal_key_gets_through_in_no_basic_credentials(
     key: str, user: str, encode: Callable[[bytes], bytes]
 ) -> None:
+    forget_keys()
     remember(key)
     encoded = encode(f"{user}:{key}".encode()).decode()
     clean = redact(f"auth is {encoded}!")
@@ -194,6 +196,7 @@ def test_a_literal_key_gets_through_in_no_basic_credentials(
 @many
 @given(key=st.one_of(shaped, literal), before=around, cut=st.integers(0, 60))
 def test_a_cut_leaves_no_part_of_a_key(key: str, before: str, cut: int) -> None:
+    forget_keys()
     remember(key)
     text = before + key + " and what follows"
     start = redacted_start(text, cut)

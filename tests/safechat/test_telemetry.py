@@ -25,7 +25,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from clients import KEY
-from generated import around, fewer, literal, shaped
+from generated import around, fewer, forget_keys, literal, shaped
 from safechat import BreakerPolicy, ChatReply, ChatRequest, RateLimits, RetryPolicy, ServerError, Usage
 from safechat.errors import ChatError, EmptyReply
 from safechat.fallback import Fallback, Target
@@ -280,6 +280,7 @@ def test_no_literal_key_in_use_gets_into_spans_or_metrics(
     key: str, before: str, after: str, place: str
 ) -> None:
     assume(key not in ordinary(place))
+    forget_keys()
     remember(key)
     everything = everything_about(before + key + after, place)
     assert json.dumps(key)[1:-1] not in everything

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import safechat.redact as redaction
 from clients import KEY
-from generated import around, literal, many, shaped
+from generated import around, forget_keys, literal, many, shaped
 from safechat import ChatClientWrapper, configure_logging
 from safechat.call import pool
 from safechat.log.file import LogFile
@@ -262,6 +262,7 @@ def test_nothing_shaped_like_a_key_gets_through(drawn: tuple[str, logging.LogRec
 @given(drawn=records(literal))
 def test_no_literal_key_in_use_gets_through(drawn: tuple[str, logging.LogRecord]) -> None:
     key, record = drawn
+    forget_keys()
     remember(key)
     line = JsonLines().format(snapshot(record))
     assert key not in line
