@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import select
+import selectors
 import socket
 import ssl
 import threading
@@ -52,14 +52,14 @@ class Proxy:
 
 
 def _pump(one: socket.socket, other: socket.socket) -> None:
-    while True:
-        ready, _, _ = select.select([one, other], [], [], 60)
-        for source in ready:
-            if not (piece := source.recv(65536)):
-                return
-            (other if source is one else one).sendall(piece)
-        if not ready:
-            return
+    with selectors.DefaultSelector() as selector:  # select() takes no descriptor above 1,023
+        selector.register(one, selectors.EVENT_READ, other)
+        selector.register(other, selectors.EVENT_READ, one)
+        while ready := selector.select(60):
+            for source, _ in ready:
+                if not (piece := source.fileobj.recv(65536)):  # type: ignore[union-attr]
+                    return
+                source.data.sendall(piece)
 
 
 @contextmanager
