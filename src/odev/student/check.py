@@ -1,7 +1,7 @@
 """`check` and `status`: a student's own work, judged as it stands, from a notebook or from a shell.
 
 In a notebook the version that was run last counts, saved or not; a task whose cell
-was not run in this session is read from the saved file. Not here: judging a cell
+was not run in this kernel is read from the saved file. Not here: judging a cell
 (grading/grader.py), how results look (report.py), many students (instructor/grade.py).
 """
 
