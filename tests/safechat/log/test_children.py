@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from processes import environment
+from processes import OF_FORKS, environment
 
 RECORDS = 20
 CHILD = """
@@ -33,11 +33,11 @@ def run(tmp_path: Path, program: str) -> Counter[str]:
     (tmp_path / "child.py").write_text(CHILD)
     (tmp_path / "program.py").write_text(f"path = {str(path)!r}\n{program}")
     done = subprocess.run(
-        [sys.executable, str(tmp_path / "program.py")],
+        [sys.executable, "-W", OF_FORKS, str(tmp_path / "program.py")],
         cwd=tmp_path, timeout=100, env=environment(), capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert not done.stderr, done.stderr
     return Counter(json.loads(line)["event"] for line in path.read_text().splitlines())
 
 
