@@ -1,7 +1,7 @@
 """The `safechat` command. Not imported by the package: it needs the extra `[cli]`.
 
 Answers go to stdout. Errors go to stderr, as one line, with an exit status that is not 0. Not here: the
-checks of `doctor` (doctor.py), what is known of a model (models.py), reading a log (logs.py), what screens
+checks of `doctor` (doctor.py), what is known of a model (models.py), what a log says (logs.py), what screens
 look like (screens.py).
 """
 
@@ -19,14 +19,8 @@ from typing import Annotated
 
 from safechat.cli.doctor import examine
 from safechat.cli.filters import Filter, read_moment, read_where
-from safechat.cli.logs import (
-    LogSummary,
-    call_timeline,
-    follow_lines,
-    oldest_first,
-    read_lines,
-    rotated_files,
-)
+from safechat.cli.lines import follow_lines, oldest_first, read_lines, rotated_files
+from safechat.cli.logs import LogSummary, call_timeline
 from safechat.cli.models import examine_models
 from safechat.cli.terminal import for_stream, visible
 from safechat.client.wrapper import ChatClientWrapper

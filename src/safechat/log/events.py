@@ -18,7 +18,7 @@ event, its data are in `extra`, and every record of a call has the call's `call_
     telemetry.off           OpenTelemetry is installed, and cannot be used
 
 Not here: who writes `chat.call` (layer.py) and `chat.attempt_failed` (call_record.py), the file (file.py),
-taking secrets out (redact.py of the package), OpenTelemetry (telemetry.py), which listens to these events.
+taking secrets out (redact.py of the package), OpenTelemetry (telemetry/), which listens to these events.
 """
 
 from __future__ import annotations
