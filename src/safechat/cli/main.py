@@ -133,15 +133,18 @@ def logs(
 
 @app.command()
 def doctor(
+    login: Annotated[
+        bool, typer.Option("--login", help="Log in to Vault, once: that is one of a secret_id's uses.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each check.")] = False,
 ) -> None:
-    """Check everything that a call needs: settings, Vault, login, key, API, model."""
+    """Check everything that a call needs: settings, network, Vault, login, key, API, model."""
     console = Console()
     marks = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]![/]"}
 
     async def no_check_failed() -> bool:
         passed = True
-        async for check in examine():
+        async for check in examine(login=login):
             passed = passed and check.ok is not False
             if as_json:
                 typer.echo(_as_json(asdict(check)))

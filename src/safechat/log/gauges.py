@@ -1,4 +1,4 @@
-"""Gauges: how things stand at this moment, for whoever reads them. Beside the events, which say what happened.
+"""Gauges: how things stand at this moment, for whoever reads them. Events say what happened.
 
 What has a state that an operator asks for shows itself here, and costs nothing until it is read. Not here:
 who reads (telemetry/gauges.py).

@@ -2,7 +2,7 @@
 
     safechat.breaker.state            0 closed, 1 half-open, 2 open, by model; the worst of several wrappers
     safechat.queue.waiting            calls that wait in a ChatQueue, all queues together
-    safechat.limit.remaining          what the API's last answer left, by kind (requests, tokens), model, server
+    safechat.limit.remaining          what the API's last answer left, by kind (requests, tokens) and model
     safechat.key.age                  seconds since the key was read, by source and path
 
 Not here: who shows what (log/gauges.py).

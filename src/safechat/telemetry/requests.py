@@ -64,7 +64,7 @@ class RequestMetrics:
             histogram.record(seconds, request)
 
     def ended(self, seconds: float, request: Attributes, usage: Usage | None, error: Attributes) -> None:
-        """A request is over; `error` is empty where its answer is good. One that is of no use is billed as well.
+        """A request is over; `error` is empty where its answer is good. A bad answer is billed as well.
 
         A request whose tokens nobody counted is one of 0 tokens, as the conventions want it.
         """
