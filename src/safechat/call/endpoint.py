@@ -117,10 +117,10 @@ class Endpoint:
         """The body in which an SDK client's API lists its models."""
         client = self._copy()
         if isinstance(client, openai.AsyncOpenAI):
-            raw = await client.models.with_raw_response.list()
-        else:
-            raw = await self._threads.run(lambda: client.models.with_raw_response.list())
-        return raw.http_response.content
+            listed = await client.models.with_raw_response.list()
+            return listed.http_response.content
+        answer = await self._threads.run(client.models.with_raw_response.list)
+        return answer.http_response.content
 
     def base_url(self) -> str | None:
         """Where the client's requests go; None for one that is not the SDK's."""
