@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from clients import make_client, once
 from fakes import AsyncFake, eventually
 from safechat import (
     ChatClientWrapper,
@@ -22,13 +23,16 @@ from safechat import (
     RateLimits,
     RetryPolicy,
     ServerError,
+    TruncatedReply,
     Usage,
     log_context,
 )
 from safechat.log.call_record import call_record
 from safechat.log.layer import Logged
 from safechat.testing import ScriptedClient, no_waiting
+from sse import ROLE, chunk, sends
 from virtual_time import run
+from wire import wire
 
 
 @pytest.fixture(autouse=True)
@@ -195,6 +199,17 @@ def test_the_first_piece_is_the_first_text_and_no_other_chunk(
         assert list(chat.stream("Merhaba")) == ["Mer", "haba"]
     (record,) = logged(caplog, "chat.call")
     assert (record.first_piece_ms, record.latency_ms) == (3000, 7000)
+
+
+def test_the_first_piece_of_a_stream_that_broke_off_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        wire(sends(ROLE, chunk("Mer"))) as server,
+        once(make_client("async", server.base_url)) as chat,
+        pytest.raises(TruncatedReply),
+    ):
+        list(chat.stream("Merhaba"))
+    (record,) = logged(caplog, "chat.call")
+    assert 0 < record.first_piece_ms <= record.latency_ms
 
 
 def test_an_answer_that_was_not_streamed_has_no_first_piece(caplog: pytest.LogCaptureFixture) -> None:
