@@ -92,4 +92,4 @@ def test_async_where_none_is_wanted_and_the_other_way_round(capsys: pytest.Captu
     trial(twice, 2, expected=4)
     assert "bu fonksiyon düz bir `def` olmalı" in line(capsys)
     asyncio.run(trial_async(half, 2, expected=1.0))
-    assert "1.0; `await` edilemez" in line(capsys)
+    assert "`await` edilemedi" in line(capsys)

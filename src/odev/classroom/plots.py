@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ _MEANINGS = {
     Outcome.NAMED: "adı konmuş hata",
     Outcome.BAD: "çökme, bekleyiş ya da yanlış cevap",
 }
-_STYLE = {
+_STYLE: Any = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "figure.dpi": 96,

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from typing import Any, Self, cast
 
 from odev.classroom.api import APIServer, ClassroomAPI
-from odev.classroom.faults import KINDS, Fault, Kind
+from odev.classroom.faults import KINDS, Fault
 from odev.classroom.loopback import without_proxy
 from odev.classroom.vault import VaultInfo, VaultServer
 
@@ -70,7 +70,7 @@ class Classroom:
         self.api.mend()
         try:
             if fault in KINDS:
-                self.api.fault(Fault(cast(Kind, fault), times, **cast(dict[str, Any], details)))
+                self.api.fault(Fault(fault, times, **cast(dict[str, Any], details)))
             elif fault is not None:
                 self.api.behave(fault, times=times, **details)
             yield self.api

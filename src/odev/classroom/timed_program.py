@@ -17,6 +17,7 @@ import sys
 import time
 import types
 from pathlib import Path
+from typing import Any
 
 
 def main(port: int, program: Path) -> None:
@@ -38,8 +39,9 @@ def main(port: int, program: Path) -> None:
 def _import(source: str) -> None:
     """Do the imports at the program's top. What is wrong with them, the program's run shows."""
     with contextlib.suppress(Exception):
-        imports = [node for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
-        exec(compile(ast.Module(imports, []), "imports", "exec"), {})
+        program = ast.parse(source)
+        program.body = [node for node in program.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        exec(compile(program, "imports", "exec"), {})
     if "openai" in sys.modules:
         _first_request()
 
@@ -50,8 +52,8 @@ def _first_request() -> None:
 
     import openai
 
-    arguments = {"base_url": "http://127.0.0.1:9/v1", "api_key": "-", "max_retries": 0}
-    question = {"model": "-", "messages": []}
+    arguments: Any = {"base_url": "http://127.0.0.1:9/v1", "api_key": "-", "max_retries": 0}
+    question: Any = {"model": "-", "messages": []}
     with contextlib.suppress(openai.OpenAIError), openai.OpenAI(**arguments) as client:
         client.chat.completions.create(**question)
 
