@@ -11,22 +11,47 @@ from odev.grading.junit import StepTest
 
 
 class State(StrEnum):
+    """How the judging of one task ended.
+
+    FAILED is a test that asked for something else, CRASHED an error that the student's own code raised.
+    TIME is code that used up its seconds, BUSY a computer on which no test had begun when the time was over.
+    UNJUDGED is a cell that the grader itself could not judge.
+    """
+
     PASSED = "passed"
     FAILED = "failed"
+    CRASHED = "crashed"
     UNWRITTEN = "unwritten"
     MISSING = "missing"
     UNREADABLE = "unreadable"
     TIME = "time"
+    BUSY = "busy"
     MEMORY = "memory"
     PROCESSES = "processes"
     OUTPUT = "output"
     DIED = "died"
     TAMPERED = "tampered"
+    UNJUDGED = "unjudged"
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """An error that the student's code raised: the call that the test made, the line of the student's code,
+    and the error with its class."""
+
+    call: str
+    line: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """`message` and `hint` are Turkish, for the student who wrote the cell."""
+    """`message`, `hint` and `notes` are Turkish, for the student who wrote the cell.
+
+    `hint` is that of the first test that did not pass; where the state is CRASHED it may be about something
+    else. It is empty where no test can be blamed (BUSY, UNJUDGED). `tests` counts the task's tests and
+    `passed_tests` those that passed. `notes` cost no points.
+    """
 
     task: str
     name: str
@@ -35,6 +60,10 @@ class TaskResult:
     message: str = ""
     hint: str = ""
     test: str = ""
+    crash: Crash | None = None
+    tests: int = 0
+    passed_tests: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
