@@ -86,12 +86,13 @@ def check(
     what: Annotated[
         str | None, typer.Argument(help="Ders (4) ya da görev (4.2); verilmezse son kaydedilen ders")
     ] = None,
+    ipucu: Annotated[int, typer.Option(min=1, max=2, help="2: ikinci, daha açık ipuçları da")] = 1,
 ) -> None:
     """Kaydedilmiş dersimi kontrol et: puanlar, neyin geçmediği, ipucu."""
     with _course() as course:
         from odev.student import check as checking
 
-        report = checking.check(what, course=course, session=checking.Session())
+        report = checking.check(what, hints=ipucu, course=course, session=checking.Session())
         Console().print(report)
         raise typer.Exit(0 if report.results and report.passed else 1)
 

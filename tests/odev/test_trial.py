@@ -60,7 +60,7 @@ def test_an_error_names_the_cells_line(capsys: pytest.CaptureFixture[str]) -> No
     assert callable(lower)
     trial(lower, None, expected="a")
     assert line(capsys) == (
-        "✗ lower(None) → AttributeError: 'NoneType' object has no attribute 'lower' "
+        "✗ lower(None) → AttributeError fırlattı: 'NoneType' object has no attribute 'lower' "
         "(2. satır: `return code.lower()`); beklenen: 'a'"
     )
 

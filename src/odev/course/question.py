@@ -40,7 +40,10 @@ class Question:
     def about_error(self, error: BaseException, place: str = "") -> tuple[bool, str]:
         """The same for an error; `place` is where it was raised."""
         is_right = self.raises is not None and isinstance(error, self.raises)
-        came = f"{type(error).__name__}: {error}"
+        name = type(error).__name__
+        if self.raises is None and self.expected is not ANYTHING:
+            return False, self.sentence(f"{name} fırlattı: {error}{place}")
+        came = f"{name}: {error}"
         return is_right, self.sentence(came if is_right else came + place, is_right=is_right)
 
     def sentence(self, came: str, *, is_right: bool = False) -> str:

@@ -22,12 +22,13 @@ _LARGEST_REPORT = 5_000_000  # bytes
 
 @dataclass(frozen=True, slots=True)
 class StepTest:
-    """One test: its task, all the points of that task, and its hint (Turkish)."""
+    """One test: its task, all the points of that task, and its two hints (Turkish); `more` may be empty."""
 
     nodeid: str
     task: TaskId
     points: int
     hint: str
+    more: str = ""
 
 
 @dataclass(frozen=True, slots=True)

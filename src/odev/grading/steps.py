@@ -183,10 +183,10 @@ def step_test(properties: Mapping[str, str]) -> StepTest:
     nodeid = properties["nodeid"]
     try:
         task, points = TaskId.parse(properties["task"]), int(properties["points"])
-        hint = properties["hint"]
+        hint, more = properties["hint"], properties["more"]
     except (KeyError, ValueError):
         raise CourseError(f'{nodeid} needs @pytest.mark.task("1.2", points=6, hint="…")') from None
-    return StepTest(nodeid, task, points, hint)
+    return StepTest(nodeid, task, points, hint, more)
 
 
 def _threads_of_this_user() -> int:
