@@ -101,10 +101,10 @@ def test_a_missing_cell_is_never_the_references(grader: Grader) -> None:
     [
         ("#| odev 1.1 words.greet\ndef greet(name:\n    return 1\n", State.UNREADABLE, "2. satır"),
         ("#| odev 1.1 words.greet\ndef selam(name): ...\n", State.UNREADABLE, "`greet` tanımı yok"),
-        (greet("return ''", "import yok_boyle_bir_modul\n"), State.FAILED, "ModuleNotFoundError"),
-        (greet("return yok"), State.FAILED, "NameError"),
+        (greet("return ''", "import yok_boyle_bir_modul\n"), State.CRASHED, "ModuleNotFoundError"),
+        (greet("return yok"), State.CRASHED, "NameError"),
         (greet("import os\nos._exit(0)"), State.DIED, "os._exit"),
-        (greet("import sys\nsys.exit(0)"), State.FAILED, "SystemExit"),
+        (greet("import sys\nsys.exit(0)"), State.CRASHED, "SystemExit"),
         (greet("raise KeyboardInterrupt"), State.DIED, "process kapandı"),
         (greet("import sys\nsys.stdout.write('x' * 100_000_000)"), State.OUTPUT, "10 MB'tan fazla"),
         (greet("import os\nos.write(2, b'x' * 100_000_000)"), State.OUTPUT, "10 MB'tan fazla"),
@@ -367,7 +367,7 @@ def test_the_lessons_own_first_line_in_a_cell_is_no_tampering(grader: Grader) ->
 
 def test_a_name_that_the_cell_does_not_have_is_told_in_place_of_a_hint(grader: Grader) -> None:
     result = judge(grader, greet("return SELAM + name"))
-    assert result.state is State.FAILED
+    assert result.state is State.CRASHED
     assert "`SELAM` bu hücrede tanımlı değil" in result.hint
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from odev.course.course import CourseError, Task
-from odev.grading.junit import StepTest
+from odev.grading.junit import Crash, StepTest
 
 
 class State(StrEnum):
@@ -32,16 +32,6 @@ class State(StrEnum):
     DIED = "died"
     TAMPERED = "tampered"
     UNJUDGED = "unjudged"
-
-
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """An error that the student's code raised: the call that the test made, the line of the student's code,
-    and the error with its class."""
-
-    call: str
-    line: str
-    error: str
 
 
 @dataclass(frozen=True, slots=True)
