@@ -16,7 +16,7 @@ import os
 import reprlib
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -40,6 +40,12 @@ class Watch:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._started.write_text(nodeid, encoding="utf-8")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_assertrepr_compare(self) -> Generator[None, object, list[list[str]]]:
+        """No comparison of two values in many lines: it would hide the call that gave one of them."""
+        yield
+        return []
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:

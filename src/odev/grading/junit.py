@@ -14,6 +14,7 @@ from pathlib import Path
 
 from odev.course.cells import TaskId
 from odev.grading.limited_process import Ended, Outcome
+from odev.grading.wording import in_turkish
 
 LARGEST_REPORT = 5_000_000  # bytes
 
@@ -138,7 +139,7 @@ def _cause(element: ElementTree.Element) -> str:
 def _one_line(element: ElementTree.Element, raised_at: str) -> str:
     """The message for a reader: an assertion's text alone; any other error with its class, and with the
     line of the package that raised it."""
-    message = _first_line(element).removeprefix("AssertionError: ").strip()
+    message = in_turkish(element.get("message") or "")
     return _short(f"{message} ← {raised_at}" if raised_at else message)
 
 

@@ -35,16 +35,16 @@ class Mistake:
     code: Callable[[Answer], bool] = lambda answer: True
 
 
-def explained(result: TaskResult, source: str, original: Definition) -> TaskResult:
+def explained(result: TaskResult, source: str, original: Definition | None) -> TaskResult:
     """The result with the hint of its mistake in place of the test's.
 
     A crash of another kind has no hint: the call, the line and the error say more than the hint of the test
     that met it. The test's hint is then the second one.
     """
-    if result.state not in (State.FAILED, State.CRASHED):
+    if original is None or result.state not in (State.FAILED, State.CRASHED):
         return result
     hint = _hint(result, source, original)
-    if hint is None and result.state is State.FAILED:
+    if hint is None and (result.state is State.FAILED or not result.hint):
         return result
     return replace(result, hint=hint or "", more="\n".join(filter(None, (result.hint, result.more))))
 
@@ -139,7 +139,7 @@ MISTAKES = (
     Mistake(
         "`{name}` `async def` ile tanımlanmalı, seninki düz bir `def`: çağıran onu `await` edemiyor. İlk "
         "satırı dersteki gibi bırak.",
-        sign=_AWAITED,
+        sign=f"{_AWAITED}|a coroutine was expected|awaitable is required",
         code=_is_not_async,
     ),
     Mistake(

@@ -15,7 +15,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from odev.grading.result import Crash, Scored, TaskResult
+from odev.grading.junit import Crash
+from odev.grading.result import Scored, TaskResult
 from odev.grading.signs import sign
 
 _LEFT = '<th style="text-align:left">'
