@@ -136,7 +136,7 @@ class _Reader:
         if size > self._most:
             return too_large(_readable(name), size)
         with file.open("rb") as stream:
-            return read_notebook(_readable(name), self._content(stream))
+            return read_notebook(_readable(name), self._content(stream, size))
 
     def _zipped(self, file: Path | IO[bytes], before: str, depth: int = 1) -> Iterator[Notebook]:
         with zipfile.ZipFile(file) as archive:
@@ -149,7 +149,7 @@ class _Reader:
                     yield too_large(name, info.file_size)
                     continue
                 with archive.open(info) as packed:
-                    content = self._content(packed)
+                    content = self._content(packed, info.file_size)
                 if kind == ".ipynb":
                     yield read_notebook(name, content)
                 elif depth:
@@ -159,11 +159,10 @@ class _Reader:
     def _most(self) -> int:
         return min(LARGEST_NOTEBOOK, self._room)
 
-    def _content(self, stream: IO[bytes]) -> bytes:
-        """One byte more than allowed at most: what a zip says of a size may be wrong."""
-        content = stream.read(LARGEST_NOTEBOOK + 1)
-        self._room -= len(content)
-        return content
+    def _content(self, stream: IO[bytes], size: int) -> bytes:
+        """As many bytes as it says to have: a zip that says too little gives no notebook."""
+        self._room -= size
+        return stream.read(size)
 
 
 def _notebook_files(folder: Path) -> Iterator[Path]:
