@@ -81,7 +81,7 @@ def test_a_wrong_answer_gets_none_and_the_hint_of_its_first_failing_test(grader:
     result = judge(grader, mini.WRONG["1.1_never_all"])
     assert (result.state, result.score, result.points) == (State.FAILED, 0, 4)
     assert result.hint == "isim boşsa herkese selam ver"
-    assert result.message == "assert 'Merhaba ' == 'Merhaba herkes'"
+    assert result.message == "greet('') → 'Merhaba '; beklenen: 'Merhaba herkes'"
 
 
 def test_an_unchanged_stub_is_not_written_yet(grader: Grader) -> None:

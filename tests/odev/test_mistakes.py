@@ -59,8 +59,9 @@ def test_words(code):
 def test_a_number():
     from safechat.errors import NotOurs, words
 
+    number = 3
     with pytest.raises(NotOurs):
-        words(3)
+        words(number)
 
 
 @pytest.mark.task("1.2", points=4, hint="ilk testin ipucu")
@@ -136,6 +137,11 @@ def test_a_plain_function_that_returns_a_coroutine_is_an_answer(grader: Grader) 
 def test_another_crash_keeps_the_tests_hint_for_the_second_step(grader: Grader) -> None:
     result = judge(grader, "1.1", "raise ValueError('x')\nreturn 1")
     assert (result.state, result.hint, result.more) == (State.CRASHED, "", "ilk testin ipucu")
+
+
+def test_a_call_that_raises_nothing_is_named(grader: Grader) -> None:
+    result = judge(grader, "1.1", "return (code or 'yok').lower() if code != 3 else code, status")
+    assert result.message == "words(3) → hata fırlatılmadı; NotOurs fırlatılmalıydı"
 
 
 def test_another_failure_has_its_tests_hint(grader: Grader) -> None:

@@ -23,12 +23,13 @@ _COMPARED = (
 )
 
 
-def in_turkish(message: str) -> str:
-    """One line from pytest's message, which may have several."""
+def in_turkish(message: str, silent_call: str = "") -> str:
+    """One line from pytest's message, which may have several; `silent_call` is a call that raised nothing."""
     message = _OBJECT.sub(r"\1", message.strip().removeprefix("AssertionError: "))
     not_raised = _NOT_RAISED.match(message)
     if not_raised:
-        return f"hata fırlatılmadı; {not_raised[1]} fırlatılmalıydı"
+        where = f"{silent_call} → " if silent_call else ""
+        return f"{where}hata fırlatılmadı; {not_raised[1]} fırlatılmalıydı"
     first = message.partition("\n")[0].strip()
     found = _IN.fullmatch(first)
     if found:
