@@ -201,7 +201,7 @@ MISTAKES = (
     Mistake(
         "Fonksiyon hatayı fırlatıyor; burada istenen, onu `return` ile döndürmesi. `raise` yerine `return` "
         "yaz.",
-        sign=r"^safechat\.|fırlattı",
+        sign=r"^safechat\.",
         code=_only_raises,
     ),
     Mistake(

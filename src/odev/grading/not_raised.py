@@ -3,8 +3,7 @@
     with pytest.raises(EmptyReply):
         read_reply(answer, REQUEST)      →  read_reply({'choices': []}, REQUEST)
 
-pytest says no more than that nothing was raised. Not here: tests that ask and say so
-themselves (asks.py), the sentence (wording.py).
+pytest says no more than that nothing was raised. Not here: the sentence (wording.py).
 """
 
 from __future__ import annotations

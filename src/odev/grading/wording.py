@@ -3,8 +3,8 @@
     assert None == '429'
      +  where None = text_of(429)          →  text_of(429) → None; beklenen: '429'
 
-A test's own message stays as it is; so does what has no such form. Not here: tests that
-ask with these words themselves (asks.py), crashes (report.py).
+A test's own message stays as it is; so does what has no such form. Not here: the call
+that raised nothing (not_raised.py), crashes (inside.py).
 """
 
 from __future__ import annotations

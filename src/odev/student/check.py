@@ -20,7 +20,7 @@ from odev.course.cells import TaskCell, TaskId, read_notebook, task_cell, task_c
 from odev.course.course import Course, Task, find_course
 from odev.course.splice import SpliceError, definition_in, parse_cell
 from odev.course.students_copy import land
-from odev.grading.grader import Grader
+from odev.grading.grader import Grader, is_stub
 from odev.grading.limited_process import Limits
 from odev.grading.result import State, TaskResult
 from odev.grading.steps import collect, copies
@@ -184,8 +184,9 @@ def _work_on(course: Course, session: Session, tasks: Iterable[Task]) -> Work:
             path = session.path  # the student's copy of the lesson under another name
         saved = _read_once(files, path)
         if task.id in saved.cells:
-            work.cells[task.id] = saved.cells[task.id]
-            unrun.append(str(task.id))
+            cell = work.cells[task.id] = saved.cells[task.id]
+            if not is_stub(cell.source, task):
+                unrun.append(str(task.id))
     for saved in files.values():
         work.notes += saved.notes
     work.notes += [
