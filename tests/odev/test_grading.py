@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -431,6 +432,38 @@ def test_a_right_answer_that_a_busy_computer_kept_waiting_is_run_once_more(
 ) -> None:
     Busy(monkeypatch, Run(ended))
     assert judge(grader, mini.GOOD_GREET).passed
+
+
+def test_a_right_answer_whose_files_another_cell_removed_is_run_once_more(
+    grader: Grader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def removed(*arguments: Any) -> Run:
+        monkeypatch.setattr(grader_module, "run_tests", run_tests)
+        shutil.rmtree(arguments[1].parent)
+        raise FileNotFoundError
+
+    monkeypatch.setattr(grader_module, "run_tests", removed)
+    assert judge(grader, mini.GOOD_GREET).passed
+    Busy(monkeypatch, Run(Ended.ITSELF, spoilt=True))
+    assert judge(grader, mini.GOOD_GREET).passed
+
+
+@pytest.mark.parametrize("target", ["os.path.dirname(safechat.__file__)", "'../control'"])
+def test_a_run_whose_files_changed_while_it_ran_is_known(
+    grader: Grader, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    runs: list[Run] = []
+
+    def recorded(*arguments: Any) -> Run:
+        runs.append(run_tests(*arguments))
+        return runs[-1]
+
+    monkeypatch.setattr(grader_module, "run_tests", recorded)
+    judge(grader, greet(f"import os, shutil, safechat\nshutil.rmtree({target})\nreturn 'x'"))
+    assert [run.spoilt for run in runs] == [True, True]
+    runs.clear()
+    judge(grader, mini.GOOD_GREET)
+    assert [run.spoilt for run in runs] == [False]
 
 
 def test_a_busy_computer_is_named_without_a_hint(grader: Grader, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
@@ -13,6 +17,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 import mini_course as mini
@@ -22,6 +27,7 @@ from odev.grading import grader as grader_module
 from odev.grading.junit import Run
 from odev.grading.limited_process import Ended, Limits
 from odev.grading.result import State, TaskResult
+from odev.grading.steps import run_tests
 from odev.instructor import handed_in
 from odev.instructor.exports import write_classroom50, write_csv, write_gradescope, write_json
 from odev.instructor.grade import Graded, grade
@@ -146,14 +152,14 @@ def test_what_a_busy_machine_did_not_finish_is_graded_again(
         return scores(grade(course, [inbox], tmp_path / "out", lessons=[2], limits=LIMITS))
 
     with monkeypatch.context() as busy:
-        busy.setattr(grader_module, "run_tests", busy_after_the_reference(grader_module.run_tests))
+        busy.setattr(grader_module, "run_tests", busy_after_the_reference(run_tests))
         assert grade_it() == {"ayşe": 0}
     assert grade_it() == {"ayşe": 10}
 
 
-def busy_after_the_reference(run_tests: Callable[..., Run]) -> Callable[..., Run]:
+def busy_after_the_reference(run: Callable[..., Run]) -> Callable[..., Run]:
     """The reference is run, and no run after it begins in time."""
-    first = iter([run_tests])
+    first = iter([run])
     return lambda *arguments: next(first, lambda *_: Run(Ended.BUSY))(*arguments)
 
 
@@ -212,6 +218,34 @@ def test_what_was_in_progress_when_the_grader_ended_is_named_at_the_next_start(
     grade_it()
     grade_it()
     assert said == ["Geçen sefer yarıda kalan, şimdi yeniden puanlanan: ayşe (2.1)"]
+
+
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
+from odev.__main__ import app
+app(["grade", sys.argv[1], "--out", sys.argv[2], "--lesson", "1"])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process there")
+def test_ctrl_c_ends_the_runs_at_once_and_says_how_to_go_on(
+    course: Course, inbox: Path, tmp_path: Path
+) -> None:
+    began = tmp_path / "began"
+    loop = f"open({str(began)!r}, 'w').write(str(__import__('os').getpid()))\n    while True: pass"
+    mini.submission(inbox / "döngü", vandal(tmp_path / "nothing", loop))
+    command = [sys.executable, "-c", INTERRUPTIBLE, str(inbox), str(tmp_path / "out")]
+    with subprocess.Popen(command, cwd=course.root, stderr=subprocess.PIPE, encoding="utf-8") as grader:
+        while not (began.is_file() and began.read_text()):
+            time.sleep(0.05)
+        grader.send_signal(signal.SIGINT)
+        _, said = grader.communicate()
+    assert grader.returncode == 130
+    assert "Aynı komutla kaldığı yerden sürer" in said
+    assert "Traceback" not in said
+    pid = int(began.read_text())
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_saved_results_are_read_with_all_their_fields(course: Course, inbox: Path, tmp_path: Path) -> None:

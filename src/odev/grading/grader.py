@@ -84,9 +84,8 @@ class Grader:
             return self._unrun(task, State.UNWRITTEN, "henüz yazılmadı"), None
         if _imports_test_tools(cell.source):
             return self._unrun(task, State.TAMPERED, _MESSAGES[State.TAMPERED]), None
-        with self._turns.beside_others():
-            run = self._run(task, cell)
-        if run.ended in (Ended.WALL, Ended.BUSY):  # perhaps only because the computer had other work
+        run = self._run_beside_others(task, cell)
+        if run is None:
             with self._turns.alone():
                 run = self._run(task, cell)
         original = self._copies.source(task)
@@ -97,6 +96,16 @@ class Grader:
         """Judge several cells at a time; the results are in the order of `cells`."""
         with judging_pool(default_jobs()) as pool:
             return list(pool.map(lambda pair: self.judge(*pair), cells))
+
+    def _run_beside_others(self, task: Task, cell: TaskCell) -> Run | None:
+        """None for a run that may have failed only because of what else ran on this computer: it had no time,
+        or another cell removed its files."""
+        try:
+            with self._turns.beside_others():
+                run = self._run(task, cell)
+        except OSError:
+            return None
+        return None if run.spoilt or run.ended in (Ended.WALL, Ended.BUSY) else run
 
     def _run(self, task: Task, cell: TaskCell) -> Run:
         with self._copies.changed(task, cell.source) as package:

@@ -56,6 +56,7 @@ class Run:
     `passed` and the keys of `messages` and `crashes` are node ids. `running` is the last test that began.
     `broken` is the error of a test file that could not be collected, because the package cannot be imported.
     `listed` are the tests that the run itself collected: good enough for a student's check, not for a grade.
+    `spoilt`: somebody changed the run's files while it ran.
     """
 
     ended: Ended
@@ -66,6 +67,7 @@ class Run:
     broken: str = ""
     listed: tuple[StepTest, ...] = ()
     tampered: bool = False
+    spoilt: bool = False
     running: str = ""
     output: str = ""
 

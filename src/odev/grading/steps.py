@@ -145,6 +145,7 @@ def run_tests(course: Course, package: Path, tasks: Iterable[TaskId], limits: Li
             "arguments": arguments,
         }
         job_file.write_text(json.dumps(job), encoding="utf-8")
+        before = _listing(package.parent)
         outcome = run_limited(
             [sys.executable, "-P", "-m", inside.__name__, str(job_file)],
             work,
@@ -152,10 +153,21 @@ def run_tests(course: Course, package: Path, tasks: Iterable[TaskId], limits: Li
             limits,
             started.is_file,
         )
-        run = read_report(report, started, outcome, names)
+        spoilt = _listing(package.parent) != before or not job_file.is_file()
+        run = replace(read_report(report, started, outcome, names), spoilt=spoilt)
         with suppress(ValueError, TypeError, AttributeError, CourseError):  # the code has written into it
             run = replace(run, listed=_listed(listed))
         return run
+
+
+def _listing(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of change of each file in the folder; nothing for those that go meanwhile."""
+    listing = {}
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            state = path.lstat()
+            listing[str(path)] = (state.st_size, state.st_mtime_ns)
+    return listing
 
 
 def _listed(path: Path) -> tuple[StepTest, ...]:
