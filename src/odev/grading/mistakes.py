@@ -127,8 +127,8 @@ def _returned(answer: Answer) -> list[ast.expr]:
 _AWAITED = r"TypeError: (?:object )?'?(\w+)'? (?:object )?can't be (?:used in 'await' expression|awaited)"
 MISTAKES = (
     Mistake(
-        "`{0}` bu hücrede tanımlı değil. Görev hücresi tek başına sınanır: yardımcı fonksiyonu ve import'u "
-        "bu hücreye yaz, sabiti fonksiyonun içine koy.",
+        "`{0}` bu hücrede tanımlı değil. Görev hücresi tek başına sınanır: kullandığın yardımcı fonksiyonu, "
+        "sabiti ve import'u da bu hücreye yaz.",
         sign=r"NameError: name '(\w+)' is not defined",
     ),
     Mistake(
