@@ -9,7 +9,9 @@ import pytest
 import mini_course as mini
 from odev.course.cells import TaskId, task_cell
 from odev.course.course import Course
+from odev.course.splice import definition
 from odev.grading.grader import Grader
+from odev.grading.mistakes import explained
 from odev.grading.result import State, TaskResult
 from odev.grading.steps import collect, copies
 from odev.grading.wording import in_turkish
@@ -125,6 +127,14 @@ def test_the_hint_names_the_mistake(grader: Grader, id: str, body: str, first: s
     assert result.state in (State.FAILED, State.CRASHED)
     assert words in result.hint
     assert result.more.startswith(("ilk testin ipucu", "fırlat"))
+
+
+def test_an_answer_that_is_no_definition_has_its_mistake_named_too() -> None:
+    source = "#| odev 1.1 errors.words\nwords = lambda code, status=1: code.lower()\n"
+    message = "AttributeError: 'NoneType' object has no attribute 'lower'"
+    original = definition(MODULE, "words")
+    failed = TaskResult("1.1", "errors.words", 4, State.FAILED, message, hint="ilk testin ipucu")
+    assert "`.lower` yoktur" in explained(failed, source, original).hint
 
 
 def test_a_plain_function_that_returns_a_coroutine_is_an_answer(grader: Grader) -> None:

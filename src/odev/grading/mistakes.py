@@ -17,11 +17,13 @@ from odev.grading.result import State, TaskResult
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A student's definition beside the course's own, and the task's name."""
+    """A student's definition beside the course's own, and the task's name.
+
+    `node` is the whole cell where the answer is no definition (`greet = lambda name: …`).
+    """
 
     name: str
-    cell: ast.Module
-    node: Definition
+    node: Definition | ast.Module
     original: Definition
 
 
@@ -54,10 +56,7 @@ def _hint(result: TaskResult, source: str, original: Definition) -> str | None:
         cell = parse_cell(source)
     except SpliceError:
         return None
-    node = definition_in(cell, original.name)
-    if node is None:
-        return None
-    answer = Answer(original.name, cell, node, original)
+    answer = Answer(original.name, definition_in(cell, original.name) or cell, original)
     text = result.crash.error if result.crash is not None else result.message
     for mistake in MISTAKES:
         sign = re.search(mistake.sign, text)
@@ -78,7 +77,8 @@ def _is_not_async(answer: Answer) -> bool:
 
 
 def _has_other_arguments(answer: Answer) -> bool:
-    if isinstance(answer.node, ast.ClassDef) or isinstance(answer.original, ast.ClassDef):
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    if not isinstance(answer.node, functions) or not isinstance(answer.original, functions):
         return False
     return _arguments(answer.node) != _arguments(answer.original)
 
