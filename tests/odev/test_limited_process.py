@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -111,17 +112,59 @@ def test_a_process_is_asleep_when_no_thread_of_it_wants_the_processor(source: st
             process.kill()
 
 
+class Seen(watchdog.Watchdog):
+    """A watchdog that writes a file for each process that the grader has seen."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def watch(self, token: str, births: Sequence[tuple[int, float]]) -> None:
+        super().watch(token, births)
+        for pid, _ in births:
+            (self._folder / str(pid)).touch()
+
+
+SLEEPER = (
+    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], env={}, "
+    "start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)"
+)
+UNTIL_SEEN = "print(pid, flush=True)\nwhile not os.path.exists(pid): time.sleep(0.01)\n"
+
+
+def assert_ended(pid: int) -> None:
+    assert not psutil.pid_exists(pid) or process_group.is_dead(pid)
+
+
 @posix_only
-def test_what_left_the_session_and_emptied_its_environment_is_remembered(tmp_path: Path) -> None:
-    source = (
-        "import os, subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], env={},\n"
-        "                         start_new_session=True)\n"
-        "print(child.pid, flush=True); time.sleep(0.6)\n"
-    )
-    outcome = run(source, tmp_path)
+def test_what_left_the_session_and_emptied_its_environment_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Seen(tmp_path)) as dog:
+        monkeypatch.setattr(limited_process, "WATCHDOG", dog)
+        outcome = run(f"import os, subprocess, sys, time\npid = str({SLEEPER}.pid)\n{UNTIL_SEEN}", tmp_path)
     assert outcome.ended is Ended.ITSELF
-    assert not psutil.pid_exists(int(outcome.output)) or process_group.is_dead(int(outcome.output))
+    assert_ended(int(outcome.output))
+
+
+@linux_only
+def test_an_orphan_with_an_empty_environment_is_not_lost_from_sight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its parent ends at once, so it is nobody's child any more."""
+    parent = f"import subprocess, sys; print({SLEEPER}.pid)"
+    source = (
+        "import os, subprocess, sys, time\nfrom odev.grading.process_group import end_with_parent\n"
+        "end_with_parent(os.getppid(), 600)\n"
+        f"ended = subprocess.run([sys.executable, '-c', {parent!r}], env={{}}, capture_output=True)\n"
+        f"pid = ended.stdout.decode().strip()\n{UNTIL_SEEN}"
+    )
+    environment = clean_environment(tmp_path, [Path(process_group.__file__).parents[2]])
+    with closing(Seen(tmp_path)) as dog:
+        monkeypatch.setattr(limited_process, "WATCHDOG", dog)
+        outcome = run_limited([sys.executable, "-c", source], tmp_path, environment, LIMITS)
+    assert outcome.ended is Ended.ITSELF
+    assert_ended(int(outcome.output))
 
 
 GRADER = """

@@ -23,7 +23,8 @@ from typing import Any
 import psutil
 
 TOKEN = "ODEV_RUN"  # a process that inherits this variable belongs to the run, also in another session
-_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
+# Of <sys/prctl.h>: PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER.
+_DEATH_SIGNAL, _ADOPT_ORPHANS = 1, 36
 
 
 def popen_options() -> dict[str, Any]:
@@ -132,14 +133,18 @@ def limit_itself(address_space: int, file: int, processes: int, seconds: int) ->
 def end_with_parent(parent: int, seconds: int) -> None:
     """Have this process killed when its parent ends (Linux), and after so many seconds at the latest (POSIX).
 
-    On Windows, and for what this process starts, the watchdog does it (watchdog.py).
+    On Linux it also becomes the parent of those among its descendants whose own parent ends: while it lives,
+    none of them is lost from sight. On Windows, and for what this process starts, the watchdog does it
+    (watchdog.py).
     """
     if sys.platform == "win32":
         return
     signal.alarm(seconds)
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
-        if os.getppid() != parent:  # it ended before the call
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
+        libc.prctl(_ADOPT_ORPHANS, 1, 0, 0, 0)
+        if os.getppid() != parent:  # it ended before these calls
             os._exit(1)
 
 
