@@ -157,6 +157,8 @@ def test_a_second_classroom_attaches_to_the_first(room: Classroom, monkeypatch: 
     with Classroom() as second:
         assert second.attached
         assert second.api.url == room.api.url
+    with Classroom(attach=False) as own:
+        assert own.api.url != room.api.url
     assert room.api.is_up()
     assert room.vault.is_up()
 

@@ -32,14 +32,18 @@ VARIABLE = "ODEV_CLASSROOM"
 
 
 class Classroom:
-    """Both servers. `with` starts them, or attaches to those that ODEV_CLASSROOM names."""
+    """Both servers. `with` starts them, or attaches to those that ODEV_CLASSROOM names.
 
-    def __init__(self) -> None:
+    With `attach=False` it always starts its own.
+    """
+
+    def __init__(self, *, attach: bool = True) -> None:
         self.attached = False
+        self._may_attach = attach
         self._servers: list[APIServer | VaultServer] = []
 
     def __enter__(self) -> Self:
-        if not self._attach():
+        if not (self._may_attach and self._attach()):
             try:
                 self._start()
             except BaseException:

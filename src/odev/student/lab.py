@@ -45,7 +45,12 @@ def lab(course: Course, *, port: int = 8888, browser: bool = True) -> int:
         *([] if browser else ["--ServerApp.open_browser=False"]),
         *(["--allow-root"] if _is_root() else []),  # common in a container; it listens on loopback only
     ]
-    with temporary_folder() as folder, Classroom() as room, _terminated_like_interrupted():
+    # Its own classroom, also where it is started in a terminal of another lab, which may end first.
+    with (
+        temporary_folder() as folder,
+        Classroom(attach=False) as room,
+        _terminated_like_interrupted(),
+    ):
         environment = {**os.environ, **room.environment(), **_settings(folder)}
         # A layout of its own: the last one may show files of another copy, or of another lab.
         command.append(f"--LabApp.workspaces_dir={folder / 'workspaces'}")
