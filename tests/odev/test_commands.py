@@ -121,7 +121,7 @@ def test_pytest_shows_a_submission_test_by_test(course: Course) -> None:
     assert "test_01_words.py::test_greets_by_name PASSED" in done.stdout, done.stdout + done.stderr
     assert "test_01_words.py::test_greets_all FAILED" in done.stdout
     assert "test_02_queue.py::test_first_in_first_out PASSED" in done.stdout
-    assert "1.1 words.greet: assert 'Merhaba ' == 'Merhaba herkes'" in done.stdout
+    assert "1.1 words.greet: greet('') → 'Merhaba '; beklenen: 'Merhaba herkes'" in done.stdout
     assert "İpucu: isim boşsa herkese selam ver" in done.stdout
     assert "1.2 words.count: 1.2 numaralı görev hücresi yok" in done.stdout
     assert "4 failed, 2 passed" in done.stdout
