@@ -10,13 +10,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import mini_course as mini
 from odev.course.course import Course
+from real_service import RealService, real_service
 
 SRC = Path(__file__).parents[2] / "src"
 
@@ -30,12 +33,15 @@ def course(tmp_path: Path) -> Course:
     return course
 
 
-def odev(course: Course, *arguments: str, module: str = "odev") -> subprocess.CompletedProcess[str]:
+def odev(
+    course: Course, *arguments: str, module: str = "odev", environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=course.root,
         env={
             **os.environ,
+            **(environment or {}),
             "PYTHONPATH": str(SRC),
             "PYTHONUTF8": "1",
             "COLUMNS": "150",
@@ -143,24 +149,45 @@ def test_pytest_takes_a_submission_from_anywhere_and_never_its_conftest(
     assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
-def test_the_lab_serves_the_lessons_and_ends_with_everything(course: Course) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(SRC), "JUPYTER_RUNTIME_DIR": str(course.root / "runtime")}
+@pytest.fixture
+def service() -> Iterator[RealService]:
+    """A real service, which the environment of the user of these tests' programs names."""
+    with real_service() as running:
+        yield running
+
+
+def test_the_lab_serves_the_lessons_and_ends_with_everything(course: Course, service: RealService) -> None:
+    environment = {"PYTHONPATH": str(SRC), "JUPYTER_RUNTIME_DIR": str(course.root / "runtime")}
     command = [sys.executable, "-m", "odev", "lab", "--no-browser", "--port", "0"]
     flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     with subprocess.Popen(
-        command, cwd=course.root, env=environment, creationflags=flags,
+        command, cwd=course.root, env={**os.environ, **service.environment(), **environment},
+        creationflags=flags,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
         try:
             server = the_server(course.root / "runtime")
             url = f"http://127.0.0.1:{server['port']}/api/contents?token={server['token']}"
             names = [entry["name"] for entry in listing(url)["content"]]
+            notebooks = environment_of_the_notebooks(process.pid)
         finally:
             process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
             process.wait(60)
     assert sorted(names) == ["01_words.ipynb", "02_queue.ipynb"]
+    of_the_service = {name for name, value in notebooks.items() if service.address in value}
+    assert of_the_service == service.proxies().keys()
+    assert notebooks["NO_PROXY"] == "127.0.0.1,localhost"
+    assert service.connections == 0
     with pytest.raises(OSError, match=r"refused|10061"):
         urllib.request.urlopen(url, timeout=10)
+
+
+def environment_of_the_notebooks(pid: int) -> dict[str, str]:
+    """JupyterLab's, which the kernels inherit."""
+    for process in psutil.Process(pid).children():
+        if "jupyter" in process.cmdline():
+            return process.environ()
+    raise AssertionError("JupyterLab does not run")
 
 
 def the_server(folder: Path) -> dict[str, object]:

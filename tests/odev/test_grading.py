@@ -23,6 +23,7 @@ from odev.grading.grader import Grader, reference_grader
 from odev.grading.limited_process import Ended, Limits, clean_environment
 from odev.grading.result import State, TaskResult
 from odev.grading.steps import collect, copies
+from real_service import real_service
 
 posix_only = pytest.mark.skipif(
     sys.platform == "win32", reason="forks, and limits of the kernel's, are POSIX"
@@ -335,6 +336,26 @@ def test_the_process_sees_no_key_an_empty_folder_and_a_home_of_its_own(
     )
     result = judge(grader, source)
     assert result.passed, result.message
+
+
+FETCHES = """
+import http.server, threading, urllib.request
+with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/", timeout=10).close()
+    server.shutdown()
+return f"Merhaba {name or 'herkes'}"
+"""
+
+
+def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
+    grader: Grader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with real_service() as service:
+        for name, value in service.environment().items():
+            monkeypatch.setenv(name, value)
+        result = judge(grader, greet(FETCHES))
+        assert (result.passed, result.message, service.connections) == (True, "", 0)
 
 
 def test_the_copy_is_tested_and_the_course_is_left_alone(course: Course, grader: Grader) -> None:

@@ -16,6 +16,7 @@ import atexit
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from typing import Self
 
 from odev.classroom.api import APIServer, ClassroomAPI
@@ -23,6 +24,7 @@ from odev.classroom.loopback import without_proxy
 from odev.classroom.vault import VaultInfo, VaultServer
 
 VARIABLE = "ODEV_CLASSROOM"
+_OF_A_SERVICE = ("OPENAI_", "AZURE_", "VAULT_", "BAO_", "SAFECHAT_", "OTEL_")
 
 
 class Classroom:
@@ -84,10 +86,21 @@ _current: Classroom | None = None
 
 
 def start() -> Classroom:
-    """The classroom of this process, started at the first call; the programs that it starts use it too."""
+    """The classroom of this process, started at the first call; the programs that it starts use it too.
+
+    What the environment says of other services is removed from it, unless `lab` has done so before.
+    """
     global _current
     if _current is None:
         _current = Classroom().__enter__()
         atexit.register(_current.stop)
+        if not _current.attached:
+            for name in os.environ.keys() - without_services(os.environ).keys():
+                del os.environ[name]
         os.environ.update(_current.environment())
     return _current
+
+
+def without_services(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without the addresses, keys and settings of a real API, Vault or collector of spans."""
+    return {name: value for name, value in environment.items() if not name.startswith(_OF_A_SERVICE)}

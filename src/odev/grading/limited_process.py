@@ -27,17 +27,9 @@ from pathlib import Path
 
 import psutil
 
+from odev.course.environment import own_environment
+
 TOKEN = "ODEV_RUN"  # a process that inherits this variable belongs to the run, also in another session
-_KEPT_VARIABLES = (
-    "PATH",
-    "LANG",
-    "SYSTEMROOT",
-    "WINDIR",
-    "COMSPEC",
-    "PATHEXT",
-    "NUMBER_OF_PROCESSORS",
-    "LD_LIBRARY_PATH",
-)
 _TICK = 0.05  # seconds between two checks of the limits
 _TAIL = 20_000  # bytes of output that are kept
 
@@ -78,12 +70,11 @@ class Outcome:
 def clean_environment(home: Path, paths: Sequence[Path]) -> dict[str, str]:
     """An environment without keys and settings. `home` is also its temporary folder, and Python looks for
     modules in `paths` first."""
-    kept = {name: value for name, value in os.environ.items() if name.upper() in _KEPT_VARIABLES}
     homes = dict.fromkeys(
         ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "TMPDIR", "TEMP", "TMP"), str(home)
     )
     return {
-        **kept,
+        **own_environment(),
         **homes,
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "PYTHONUTF8": "1",

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from odev.classroom.room import Classroom
+from odev.classroom.room import Classroom, without_services
 from odev.course.course import Course
 
 _PATIENCE = 15  # seconds for JupyterLab to end its kernels
@@ -32,7 +32,7 @@ def lab(course: Course, *, port: int = 8888, browser: bool = True) -> int:
         *(["--allow-root"] if _is_root() else []),  # common in a container; it listens on loopback only
     ]
     with Classroom() as room, _terminated_like_interrupted():
-        process = subprocess.Popen(command, env={**os.environ, **room.environment()})
+        process = subprocess.Popen(command, env={**without_services(os.environ), **room.environment()})
         try:
             return process.wait()
         except KeyboardInterrupt:
