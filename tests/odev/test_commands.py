@@ -185,7 +185,7 @@ def test_the_lab_serves_the_lessons_and_ends_with_everything(course: Course, ser
 def environment_of_the_notebooks(pid: int) -> dict[str, str]:
     """JupyterLab's, which the kernels inherit."""
     for process in psutil.Process(pid).children():
-        if "jupyter" in process.cmdline():
+        if any("jupyter" in argument for argument in process.cmdline()):
             return process.environ()
     raise AssertionError("JupyterLab does not run")
 
