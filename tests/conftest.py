@@ -29,8 +29,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 _given_token = os.environ.get("VAULT_TOKEN", "")
 
-# Of pytest's run: where it runs (CI, a worker of xdist, a graded process), and Docker for the Vault in a container.
-_OF_THE_RUN = ("CI", "PYTEST_", "ODEV_RUN", "DOCKER_", "TESTCONTAINERS_", "VAULT_IMAGE", "PICTURES", "CHROMIUM")
+# Where pytest runs (CI, a worker of xdist, a graded process), Docker, and what the test in a browser gets.
+_OF_THE_RUN = (
+    "CI",
+    "PYTEST_",
+    "ODEV_RUN",
+    "DOCKER_",
+    "TESTCONTAINERS_",
+    "VAULT_IMAGE",
+    "CHROMIUM",
+    "PICTURES",
+)
 _OF_THE_SCREEN = ("TERM", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PY_COLORS")
 
 

@@ -1,4 +1,4 @@
-"""The environment of a user who works with a real service, and that service: nothing here may connect to it."""
+"""The environment of a user of a real service, and that service: no test and no demo may connect to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass
 class RealService:
-    """Stands for the user's API, Vault, collector and proxy; closes each connection at once, and counts it."""
+    """Stands for the user's API, Vault, collector and proxy; closes each connection at once and counts it."""
 
     address: str  # "127.0.0.1:PORT"
     connections: int = 0

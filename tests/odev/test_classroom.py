@@ -250,7 +250,9 @@ def test_neither_a_proxy_nor_a_real_service_of_the_environment_comes_between() -
             capture_output=True, text=True, env=environment, timeout=60, check=False,
         )  # fmt: skip
     answer = "Hello! You said: Merhaba\n"
-    assert (done.stdout, service.connections) == (f"{answer * 2}['gpt-4o', 'gpt-6.1-terra']\n", 0), done.stderr
+    assert (done.stdout, service.connections) == (f"{answer * 2}['gpt-4o', 'gpt-6.1-terra']\n", 0), (
+        done.stderr
+    )
 
 
 def test_nor_does_it_in_a_notebook(tmp_path: Path) -> None:

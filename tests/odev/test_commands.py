@@ -33,6 +33,12 @@ def course(tmp_path: Path) -> Course:
     return course
 
 
+@pytest.fixture
+def service() -> Iterator[RealService]:
+    with real_service() as running:
+        yield running
+
+
 def odev(
     course: Course, *arguments: str, module: str = "odev", environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
@@ -82,6 +88,19 @@ def test_grade_writes_every_file(course: Course) -> None:
     assert (out / "grades.csv").is_file()
     assert (out / "gradescope" / "ayşe" / "results.json").is_file()
     assert (out / "classroom50" / "veli" / "result.json").is_file()
+
+
+def test_check_and_grade_stay_on_this_machine_whatever_their_user_has_set(
+    course: Course, service: RealService
+) -> None:
+    environment = {**service.environment(), "PYTHONWARNINGS": "error"}
+    mini.write(course.lessons / "01_words.ipynb", mini.notebook(mini.FETCHES))
+    mini.submission(course.root / "in" / "ayşe", mini.FETCHES)
+    checked = odev(course, "check", "1.1", environment=environment)
+    graded = odev(course, "grade", "in", "--out", "out", "--lesson", "1", environment=environment)
+    assert (checked.returncode, graded.returncode) == (0, 0), checked.stdout + checked.stderr + graded.stderr
+    (student,) = json.loads((course.root / "out" / "grades.json").read_text("utf-8"))
+    assert (student["score"], service.connections) == (4, 0)
 
 
 def test_grade_says_that_it_is_no_sandbox(course: Course) -> None:
@@ -147,13 +166,6 @@ def test_pytest_takes_a_submission_from_anywhere_and_never_its_conftest(
     mini.write(folder / "test_mine.py", "raise SystemExit('a test of a submission')")
     done = odev(course, *arguments, "-kgreets", module="pytest")
     assert "2 passed" in done.stdout, done.stdout + done.stderr
-
-
-@pytest.fixture
-def service() -> Iterator[RealService]:
-    """A real service, which the environment of the user of these tests' programs names."""
-    with real_service() as running:
-        yield running
 
 
 def test_the_lab_serves_the_lessons_and_ends_with_everything(course: Course, service: RealService) -> None:

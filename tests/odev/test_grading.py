@@ -338,23 +338,13 @@ def test_the_process_sees_no_key_an_empty_folder_and_a_home_of_its_own(
     assert result.passed, result.message
 
 
-FETCHES = """
-import http.server, threading, urllib.request
-with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/", timeout=10).close()
-    server.shutdown()
-return f"Merhaba {name or 'herkes'}"
-"""
-
-
 def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
     grader: Grader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with real_service() as service:
         for name, value in service.environment().items():
             monkeypatch.setenv(name, value)
-        result = judge(grader, greet(FETCHES))
+        result = judge(grader, mini.FETCHES)
         assert (result.passed, result.message, service.connections) == (True, "", 0)
 
 

@@ -20,6 +20,6 @@ _KEPT = {
 
 
 def own_environment() -> dict[str, str]:
-    """The kept variables of this process, and NO_PROXY: Windows and macOS know proxies from elsewhere, too."""
+    """The kept variables of this process, and NO_PROXY: Windows and macOS have proxies elsewhere, too."""
     kept = {name: value for name, value in os.environ.items() if name.upper() in _KEPT}
     return {**kept, "NO_PROXY": "127.0.0.1,localhost"}
