@@ -198,7 +198,8 @@ def environment_of_the_notebooks(pid: int) -> dict[str, str]:
     """JupyterLab's, which the kernels inherit."""
     for process in psutil.Process(pid).children():
         if any("jupyter" in argument for argument in process.cmdline()):
-            return process.environ()
+            environment: dict[str, str] = process.environ()
+            return environment
     raise AssertionError("JupyterLab does not run")
 
 
