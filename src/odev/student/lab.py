@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from odev.classroom.room import Classroom
+from odev.classroom.room import Classroom, without_services
 from odev.course.course import Course
 from odev.course.files import temporary_folder
 
@@ -51,7 +51,7 @@ def lab(course: Course, *, port: int = 8888, browser: bool = True) -> int:
         Classroom(attach=False) as room,
         _terminated_like_interrupted(),
     ):
-        environment = {**os.environ, **room.environment(), **_settings(folder)}
+        environment = {**without_services(os.environ), **room.environment(), **_settings(folder)}
         # A layout of its own: the last one may show files of another copy, or of another lab.
         command.append(f"--LabApp.workspaces_dir={folder / 'workspaces'}")
         process = subprocess.Popen(command, env=environment)
