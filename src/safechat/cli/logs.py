@@ -19,12 +19,13 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from io import BufferedIOBase
+from io import BufferedIOBase, BufferedReader
 from pathlib import Path
 from typing import Any
 
 from safechat.cli.figures import TOKENS, Bars, Figures, Latencies, rounded
 from safechat.cli.filters import Filter, LogLine, as_text, moment
+from safechat.runtime.files import open_shared
 
 _decode = json.JSONDecoder().decode  # json.loads looks at its options first, each time
 
@@ -276,7 +277,12 @@ def _rotation(name: str) -> int:
 
 
 def _reader(path: Path) -> BufferedIOBase:
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+    return gzip.open(path) if path.suffix == ".gz" else _opened(path)
+
+
+def _opened(path: Path) -> BufferedReader:
+    """So that whoever writes the log can rotate it meanwhile."""
+    return open(path, "rb", opener=open_shared)
 
 
 def _read_line(file: BufferedIOBase, begun: bytes = b"") -> bytes:
@@ -300,7 +306,7 @@ def follow_lines(path: Path, *, every: float = 0.5) -> Iterator[str | None]:
     (logrotate's copytruncate), at its beginning."""
     while True:
         try:
-            file = path.open("rb")
+            file = _opened(path)
         except FileNotFoundError:
             yield None
             time.sleep(every)
