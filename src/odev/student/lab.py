@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from odev.classroom.processes import ask_to_end, is_root
 from odev.classroom.room import Classroom
 from odev.course.course import Course
 
@@ -24,12 +25,12 @@ _PATIENCE = 15  # seconds for JupyterLab to end its kernels
 def lab(course: Course, *, port: int = 8888, browser: bool = True) -> int:
     """Run until JupyterLab ends or Ctrl-C; its exit code, 0 after Ctrl-C."""
     command = [
-        *(sys.executable, "-m", "jupyter", "lab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"),
+        *(sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"),
         *(f"--ServerApp.root_dir={course.lessons}", "--ServerApp.answer_yes=True"),
         # JupyterLab must not use the network: no news, no search for updates.
         *("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
         *([] if browser else ["--ServerApp.open_browser=False"]),
-        *(["--allow-root"] if _is_root() else []),  # common in a container; it listens on loopback only
+        *(["--allow-root"] if is_root() else []),  # common in a container; it listens on loopback only
     ]
     with Classroom() as room, _terminated_like_interrupted():
         process = subprocess.Popen(command, env={**os.environ, **room.environment()})
@@ -41,14 +42,10 @@ def lab(course: Course, *, port: int = 8888, browser: bool = True) -> int:
             _end(process)
 
 
-def _is_root() -> bool:
-    return sys.platform != "win32" and os.getuid() == 0
-
-
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End JupyterLab. Ctrl-C in a terminal has reached it already; other ends have not."""
     if process.poll() is None:
-        process.terminate()
+        ask_to_end(process)
     try:
         process.wait(_PATIENCE)
     except subprocess.TimeoutExpired:
