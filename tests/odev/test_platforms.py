@@ -34,12 +34,12 @@ MODULES = {
 # Names of modules that one platform lacks, or that mean something else there, or that ask which one it is.
 NAMES = {
     "os": "name uname fork forkpty register_at_fork kill killpg getuid geteuid getgid getegid getpgid getsid "
-    "setsid setpgid setuid setgid nice wait waitpid wait3 wait4 waitid WNOHANG chmod fchmod chown fchown umask "
-    "chroot mkfifo mknod openpty symlink link sysconf getloadavg statvfs pipe2 sched_getaffinity "
+    "setsid setpgid setuid setgid nice wait waitpid wait3 wait4 waitid WNOHANG chmod fchmod chown fchown "
+    "umask chroot mkfifo mknod openpty symlink link sysconf getloadavg statvfs pipe2 sched_getaffinity "
     "sched_setaffinity sched_yield posix_spawn posix_fallocate pidfd_open memfd_create startfile "
     "O_CLOEXEC O_NONBLOCK O_NOFOLLOW O_DIRECTORY O_BINARY O_NOINHERIT",
-    "signal": "alarm setitimer pause sigwait pthread_sigmask pthread_kill siginterrupt SIGKILL SIGHUP SIGALRM "
-    "SIGCHLD SIGPIPE SIGQUIT SIGSTOP SIGCONT SIGUSR1 SIGUSR2 SIGBREAK CTRL_C_EVENT CTRL_BREAK_EVENT",
+    "signal": "alarm setitimer pause sigwait pthread_sigmask pthread_kill siginterrupt SIGKILL SIGHUP "
+    "SIGALRM SIGCHLD SIGPIPE SIGQUIT SIGSTOP SIGCONT SIGUSR1 SIGUSR2 SIGBREAK CTRL_C_EVENT CTRL_BREAK_EVENT",
     "sys": "platform getwindowsversion",
     "platform": "system uname",
     "ctypes": "WinDLL windll WinError",
