@@ -132,7 +132,9 @@ def run_tests(course: Course, package: Path, tasks: Iterable[TaskId], limits: Li
             "package": str(package),
             "arguments": arguments,
         }
-        job_file.write_text(json.dumps(job), encoding="utf-8")
+        # The process is in Python's UTF-8 mode: it reads a path's bytes as UTF-8, whatever they are here.
+        text = json.dumps(job, ensure_ascii=False)
+        job_file.write_text(text, encoding="utf-8", errors="surrogateescape")
         outcome = run_limited(
             [sys.executable, "-P", "-m", inside.__name__, str(job_file)],
             work,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from odev.course.course import Course, Task
-from odev.course.files import replace_text
+from odev.course.files import file_name, replace_text
 from odev.course.package_files import package_files
 from odev.grading.grader import Grader, default_jobs, reference_grader
 from odev.grading.limited_process import Limits
@@ -57,7 +57,7 @@ def grade(
     state = _digest_of_course(course, lessons, limits)
     finished: dict[str, Graded] = {}
     for submission in submissions:
-        earlier = _load(folder / f"{submission.name}.json")
+        earlier = _load(folder / file_name(f"{submission.name}.json"))
         if earlier is not None and earlier.key == _key(submission, state):
             finished[submission.name] = earlier
     left = [submission for submission in submissions if submission.name not in finished]
@@ -67,7 +67,7 @@ def grade(
             for graded in _grade_all(grader, left, state, jobs or default_jobs(), progress):
                 # A task that was out of time is judged again: the machine may have been busy.
                 if all(result.state is not State.TIME for result in graded.results):
-                    _save(folder / f"{graded.name}.json", graded)
+                    _save(folder / file_name(f"{graded.name}.json"), graded)
                 finished[graded.name] = graded
     return [finished[submission.name] for submission in submissions]
 

@@ -142,12 +142,9 @@ def test_a_file_gets_utf_8_in_any_environment() -> None:
 @pytest.mark.parametrize("encoding", ["cp1254", "ascii"])
 def test_every_screen_is_shown_where_the_environment_names_an_encoding(encoding: str, tmp_path: Path) -> None:
     log = tmp_path / "günlük.log"
-    at = [{"time": f"2026-11-25T03:{minute}:00+00:00", "latency_ms": 1.0} for minute in (10, 20)]
-    calls = [
-        {"event": "chat.call", "call_id": "c1", "model": "ğ→₺", "outcome": "timed_out", **when} for when in at
-    ]
-    log.write_text("".join(json.dumps(call) + "\n" for call in calls), encoding="utf-8")
-    command = [sys.executable, "-c", "from safechat.cli.main import main; main()"]
+    call = {"event": "chat.call", "call_id": "c1", "model": "ğ→₺", "outcome": "timed_out", "latency_ms": 1.0}
+    times = [f"2026-11-25T03:{minute}:00+00:00" for minute in (10, 20)]
+    log.write_text("".join(json.dumps({**call, "time": time}) + "\n" for time in times), encoding="utf-8")
     for arguments in (["logs"], ["logs", "--call", "c1"], ["logs", "--json"], ["--help"]):
         done = subprocess.run(
             [*COMMAND, *arguments, *([str(log)] if arguments[0] == "logs" else [])],
