@@ -238,6 +238,7 @@ print(reply.choices[0].message.content)
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
+        encoding="utf-8",
         env={**os.environ, **dead},
         timeout=60,
         check=False,

@@ -125,7 +125,12 @@ def test_what_every_platform_has_is_no_such_name(source: str) -> None:
 # Calls that open text, with the place of their encoding among the arguments.
 TEXT = {"read_text": 0, "write_text": 1, "TextIOWrapper": 1, "FileHandler": 2, "open": 3, ".open": 2}
 PROCESSES = {"run", "Popen", "check_output", "call", "check_call"}
-PYTHON = sorted(path for folder in ("src", "lessons", "solutions") for path in (ROOT / folder).rglob("*.py"))
+PYTHON = sorted(
+    path
+    for folder in ("src", "lessons", "solutions", "tests")
+    for path in (ROOT / folder).rglob("*.py")
+    if "wrong_answers" not in path.parts
+)
 
 
 def without_encoding(source: str) -> Iterator[str]:
@@ -200,3 +205,12 @@ def test_a_call_without_an_encoding_is_seen(source: str) -> None:
 )
 def test_a_call_with_an_encoding_or_of_bytes_is_not(source: str) -> None:
     assert [*without_encoding(source)] == []
+
+
+def test_the_workflow_asks_for_no_secret_and_no_right_to_write() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    assert re.findall(r"^permissions:\n((?:  .*\n)+)", workflow, re.MULTILINE) == ["  contents: read\n"]
+    assert "secrets" not in workflow
+    actions = re.findall(r"uses: (.*)", workflow)
+    assert actions
+    assert [action for action in actions if not re.fullmatch(r"actions/[a-z-]+@v\d+", action)] == []

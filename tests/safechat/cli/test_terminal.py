@@ -77,7 +77,7 @@ def test_a_timeline_shows_what_was_logged(text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE, ids=HOSTILE.values())
 def test_json_keeps_the_value_and_holds_no_control_character(text: str, tmp_path: Path) -> None:
     log = tmp_path / "chat.log"
-    log.write_text("".join(log_of(text)))
+    log.write_text("".join(log_of(text)), encoding="utf-8")
     printed = safechat("logs", str(log), "--call", "c1", "--json").stdout
     assert json.loads(printed)[0]["error"] == text
     assert visible(printed, lines=True) == printed
