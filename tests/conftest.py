@@ -91,6 +91,7 @@ def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith(("OPENAI_", "SAFECHAT_", "VAULT_", "BAO_", "AZURE_", "ODEV_", "LLMOCK_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # Windows' name for it
     monkeypatch.chdir(tmp_path)
 
 

@@ -178,6 +178,8 @@ ENDS = {
     "os._exit": "os._exit(3)",
     "wait": "time.sleep(600)",
 }
+# Windows sends no other one to a single process.
+SIGNALS = ["SIGTERM"] if sys.platform == "win32" else ["SIGINT", "SIGTERM", "SIGKILL"]
 
 
 @pytest.mark.parametrize(
@@ -186,9 +188,7 @@ ENDS = {
         ("exit", None),
         ("crash", None),
         ("os._exit", None),
-        ("wait", "SIGINT"),
-        ("wait", "SIGTERM"),
-        ("wait", "SIGKILL"),
+        *(("wait", name) for name in SIGNALS),
     ],
 )
 def test_the_servers_end_with_the_process_however_it_ends(end: str, sent: str | None) -> None:
