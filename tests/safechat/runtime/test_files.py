@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from safechat.cli import logs
+from safechat.cli import lines
 from safechat.log import rotation
 from safechat.log.lock import lock, unlock
 from safechat.log.rotation import RotatingFile
@@ -104,7 +104,7 @@ def kernel32(monkeypatch: pytest.MonkeyPatch) -> Kernel32:
         monkeypatch.setattr(files, name, getattr(windows, name))
     monkeypatch.setattr(rotation, "open_shared", windows.open_shared)
     monkeypatch.setattr(rotation, "set_permissions", windows.set_permissions)
-    monkeypatch.setattr(logs, "open_shared", windows.open_shared)
+    monkeypatch.setattr(lines, "open_shared", windows.open_shared)
     return kernel
 
 
@@ -134,11 +134,11 @@ def test_a_log_that_two_have_open_is_rotated(kernel32: Kernel32, path: Path) -> 
 def test_a_log_is_rotated_while_it_is_read(kernel32: Kernel32, path: Path) -> None:
     file = opened(path)
     append(file, 3)
-    lines = logs.follow_lines(path, every=0)
-    assert next(lines) == LINE.decode()
+    followed = lines.follow_lines(path, every=0)
+    assert next(followed) == LINE.decode()
     assert len(kernel32.shared) == 2, "the reader asked Windows, too"
     append(file, 1)
-    seen = [line for line, _ in zip(lines, range(4), strict=False) if line is not None]
+    seen = [line for line, _ in zip(followed, range(4), strict=False) if line is not None]
     assert seen == [LINE.decode()] * 3
     assert path.with_name("günlük.log.1").read_bytes() == LINE * 3
 
@@ -183,5 +183,5 @@ def test_a_file_system_without_locks_is_written_to_all_the_same(kernel32: Kernel
 
 
 def test_a_log_that_is_not_there_is_not_made_by_its_reader(kernel32: Kernel32, path: Path) -> None:
-    assert next(logs.follow_lines(path)) is None
+    assert next(lines.follow_lines(path)) is None
     assert not path.exists()
