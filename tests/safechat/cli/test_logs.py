@@ -17,9 +17,10 @@ import pytest
 from clients import make_client, once
 from command import safechat
 from safechat import ChatClientWrapper, RequestTimedOut, ServerError, TruncatedReply, configure_logging
-from safechat.cli.figures import Bars, Latencies
+from safechat.cli.figures import Bars, Percentiles
 from safechat.cli.filters import read_moment
-from safechat.cli.logs import OTHERS, LogSummary, call_timeline, follow_lines
+from safechat.cli.lines import follow_lines
+from safechat.cli.logs import OTHERS, LogSummary, call_timeline
 from safechat.testing import ScriptedClient, no_waiting
 from wire import completion, http, wire
 
@@ -40,7 +41,7 @@ def path(tmp_path: Path) -> Path:
                 chat.generate("Merhaba")
             with pytest.raises(ServerError):
                 chat.generate("Merhaba", deadline=0.5)
-    with log.open("a") as file:
+    with log.open("a", encoding="utf-8") as file:
         file.write('{"event": "torn", "time\nnot ours at all\n[1, 2]\n{"no": "event"}\n')
     return log
 
@@ -66,7 +67,7 @@ def test_the_summary_is_one_screen(path: Path) -> None:
 
 
 def test_a_call_that_failed_over_twice_is_explained_by_one_command(path: Path) -> None:
-    first = json.loads(path.read_text().splitlines()[0])["call_id"]
+    first = json.loads(path.read_text(encoding="utf-8").splitlines()[0])["call_id"]
     done = safechat("logs", str(path), "--call", first)
     events = [line.split()[1] for line in done.stdout.splitlines()[1:] if line.split()[1:2]]
     expected = ["chat.attempt_failed", "chat.retry", "chat.fallback", "chat.call"]
@@ -86,7 +87,7 @@ def test_the_tokens_of_an_answer_that_failed_are_in_the_summary(tmp_path: Path) 
         pytest.raises(TruncatedReply),
     ):
         chat.generate("Merhaba")
-    failed, call = (json.loads(line) for line in log.read_text().splitlines())
+    failed, call = (json.loads(line) for line in log.read_text(encoding="utf-8").splitlines())
     assert (failed["event"], failed["host"], failed["prompt_tokens"]) == (
         "chat.attempt_failed",
         "127.0.0.1",
@@ -142,12 +143,12 @@ def test_a_time_of_another_form_costs_no_timeline(time: object) -> None:
 
 
 def test_percentiles_are_right_to_within_a_hundredth() -> None:
-    latencies = Latencies()
+    latencies = Percentiles()
     for number in range(1, 10_001):
         latencies.add(number / 10)
     for percent, value in ((50, 500), (95, 950), (99, 990)):
         assert latencies.percentile(percent) == pytest.approx(value, rel=0.01)
-    assert Latencies().percentile(50) is None
+    assert Percentiles().percentile(50) is None
 
 
 def test_many_lines_need_little_memory() -> None:
@@ -187,13 +188,13 @@ def test_following_goes_on_over_a_file_that_turns_over(tmp_path: Path) -> None:
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
-    path.write_text("1\n2")
+    path.write_text("1\n2", encoding="utf-8")
     wait_for(lambda: seen == ["1"])
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write("2\n3\n")
     wait_for(lambda: seen == ["1", "22", "3"])
     path.rename(tmp_path / "chat.log.1")
-    path.write_text("4\n")
+    path.write_text("4\n", encoding="utf-8")
     assert enough.wait(60)
     assert seen == ["1", "22", "3", "4"]
 
@@ -222,7 +223,8 @@ def several(tmp_path: Path) -> Path:
         + call(1200, tenant="x", model="b", answered_by="b-2026")
         + call(1800, tenant="x", stream=True)
         + call(2400, tenant="y", model="b", outcome="server_error")
-        + call(3600, tenant="[red]")
+        + call(3600, tenant="[red]"),
+        encoding="utf-8",
     )
     return log
 
@@ -284,6 +286,24 @@ def test_the_groups_are_the_models(several: Path) -> None:
     assert groups["a"]["p95_ms"] == pytest.approx(100, rel=0.01)
 
 
+def test_the_first_piece_and_the_tokens_a_second_are_in_the_summary(tmp_path: Path) -> None:
+    log = tmp_path / "streams.log"
+    log.write_text(
+        "".join(call(number, first_piece_ms=number * 10, tokens_per_s=number) for number in range(1, 101))
+        + call(101, model="b"),
+        encoding="utf-8",
+    )
+    summary = summary_of(log)
+    assert summary["first_piece_p50_ms"] == pytest.approx(500, rel=0.01)
+    assert summary["first_piece_p95_ms"] == pytest.approx(950, rel=0.01)
+    assert summary["tokens_per_s"] == pytest.approx(50, rel=0.01)
+    assert summary["groups"]["a"]["first_piece_p95_ms"] == pytest.approx(950, rel=0.01)
+    assert summary["groups"]["b"]["tokens_per_s"] is None
+    screen = safechat("logs", str(log)).stdout
+    assert re.search(r"first piece p50 / p95 +(49|50)\d ms / 9\d\d ms", screen)
+    assert re.search(r"tokens a second +(49|50)\.\d \(median\)", screen)
+
+
 def test_the_groups_are_the_values_of_any_field(several: Path) -> None:
     assert list(summary_of(several, "--by", "tenant")["groups"]) == ["x", "y", "[red]"]
     assert list(summary_of(several, "--by", "stream")["groups"]) == ["–", "true"]
@@ -318,7 +338,7 @@ def test_a_screen_of_any_width_holds_every_id_and_number_whole(columns: str, sev
 
 def test_in_a_pipe_no_line_is_cut(tmp_path: Path) -> None:
     log = tmp_path / "long.log"
-    log.write_text(call(0, outcome="timed_out", model="a-name-of-a-model-" * 5))
+    log.write_text(call(0, outcome="timed_out", model="a-name-of-a-model-" * 5), encoding="utf-8")
     assert "a-name-of-a-model-" * 5 in safechat("logs", str(log)).stdout
 
 
@@ -342,22 +362,22 @@ def test_bars_over_any_time_have_a_bounded_number_of_columns() -> None:
 
 def test_following_begins_again_where_the_file_was_cut(tmp_path: Path) -> None:
     path = tmp_path / "chat.log"
-    path.write_text("1\n2\n")
+    path.write_text("1\n2\n", encoding="utf-8")
     lines = follow_lines(path, every=0)
     assert [next(lines) for _ in range(3)] == ["1\n", "2\n", None]
-    path.write_text("3\n")
+    path.write_text("3\n", encoding="utf-8")
     assert [next(lines) for _ in range(2)] == ["3\n", None]
 
 
 def test_following_reads_what_came_before_a_rotation(tmp_path: Path) -> None:
     path = tmp_path / "chat.log"
-    path.write_text("1\nİ")
+    path.write_text("1\nİ", encoding="utf-8")
     lines = follow_lines(path, every=0)
     assert [next(lines) for _ in range(2)] == ["1\n", None]
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write("2\n")
     path.rename(tmp_path / "chat.log.1")
-    path.write_text("3\n")
+    path.write_text("3\n", encoding="utf-8")
     assert [next(lines) for _ in range(3)] == ["İ2\n", "3\n", None]
 
 
