@@ -181,6 +181,22 @@ def test_a_better_answer_lands_over_the_one_before_with_its_helpers(students: Co
     assert "1 / 0" not in students.module(students.tasks[0]).read_text("utf-8")
 
 
+TOLD = '#| odev 1.1 words.greet\nALL = "herkes"\ngreet = lambda name: f"Merhaba {name or ALL}"\n'
+COUNTED = "#| odev 1.2 words.count\nALL = str.split\n\ndef count(text):\n    return len(ALL(text))\n"
+
+
+def test_constants_and_lambdas_land_and_two_tasks_may_use_one_name(students: Course) -> None:
+    for _ in range(2):  # the second time over what has landed
+        report = check(1, course=students, session=Session((TOLD, COUNTED)))
+        assert report.passed, report
+    words = students.module(students.tasks[0]).read_text("utf-8")
+    assert words.count('ALL = "herkes"') == words.count("ALL_of_count = str.split") == 1
+    assert landed(students) == {"1.1": ["ALL"], "1.2": ["ALL_of_count"]}
+    check("1.1", course=students, session=Session((mini.GOOD_GREET,)))
+    words = students.module(students.tasks[0]).read_text("utf-8")
+    assert ("lambda" in words, words.count("ALL_of_count")) == (False, 2)
+
+
 def test_importing_odev_is_cheap() -> None:
     script = (
         "import sys, odev; print([m for m in ('rich', 'pytest', 'llmock', 'psutil') if m in sys.modules])"
@@ -199,7 +215,8 @@ def test_in_a_real_kernel_the_cells_that_were_run_are_judged(
 ) -> None:
     """A function call and the magic, with nothing saved; the answer shows itself."""
     monkeypatch.setenv("IPYTHONDIR", str(course.root / "ipython"))
-    cells = ("from odev import check", WRONG, mini.GOOD_GREET, "check(1.1)", "%odev check", "%odev status")
+    timed = "%%time\n" + mini.GOOD_GREET + "\n!true\ngreet?"
+    cells = ("from odev import check", WRONG, timed, "check(1.1)", "%odev check", "%odev status")
     notebook = nbformat.reads(mini.notebook(*cells), as_version=4)
     client = NotebookClient(notebook, resources={"metadata": {"path": str(course.lessons)}}, timeout=60)
     client.execute()

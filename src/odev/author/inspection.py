@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from odev.course.answer import Definition, SpliceError, parse_cell
 from odev.course.cells import TaskId, task_cell
 from odev.course.course import Course, CourseError, Task
-from odev.course.splice import Definition, SpliceError, definition_in, first_line, parse_cell
+from odev.course.splice import definition_in, first_line
 from odev.grading.junit import StepTest
 from odev.grading.result import points_of
 from odev.grading.steps import collect

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from odev.author.inspection import WrongAnswer, inspect
+from odev.course.answer import SpliceError
 from odev.course.course import Course, Task
-from odev.course.splice import SpliceError
 from odev.grading.grader import default_jobs
 from odev.grading.junit import Run, StepTest
 from odev.grading.limited_process import Limits

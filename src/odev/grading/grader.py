@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from odev.course.answer import SpliceError, answer_in, parse_cell
 from odev.course.cells import TaskCell
 from odev.course.course import Course, CourseError, Task
-from odev.course.splice import SpliceError, definition_in, parse_cell
+from odev.course.splice import definition_in
 from odev.grading.junit import Run, StepTest
 from odev.grading.limited_process import Ended, Limits
 from odev.grading.result import State, TaskResult, task_result
@@ -64,7 +65,7 @@ class Grader:
             return self._unrun(task, State.MISSING, f"{task.id} numaralı görev hücresi yok"), None
         if is_stub(cell.source, task):
             return self._unrun(task, State.UNWRITTEN, "henüz yazılmadı"), None
-        if _imports_test_tools(cell.source):
+        if _imports_test_tools(cell):
             return self._unrun(task, State.TAMPERED, _MESSAGES[State.TAMPERED]), None
         try:
             with self._copies.changed(task, cell.source) as package:
@@ -155,20 +156,21 @@ def is_stub(source: str, task: Task | TaskCell) -> bool:
     return bool(bodies) and all(body == f"raise NotImplementedError('ÖDEV {task.id}')" for body in bodies)
 
 
-def _imports_test_tools(source: str) -> bool:
-    """Whether the cell imports a test library; the package's own code needs none."""
+def _imports_test_tools(cell: TaskCell) -> bool:
+    """Whether the answer imports a test library; the package's own code needs none. The student's own trials
+    in the cell may: they do not belong to the answer."""
     try:
-        tree = parse_cell(source)
+        answer = answer_in(parse_cell(cell.source), cell.name)
     except SpliceError:
         return False  # the splice reports what is wrong with it
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.Module(answer, [])):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names = [node.module or ""]
         roots = {name.partition(".")[0] for name in names}
-        if node in tree.body:
+        if node in answer:
             roots.discard("odev")  # the lesson's own first line, which the splice leaves out
         if roots & _TEST_TOOLS:
             return True
@@ -187,8 +189,8 @@ def _why_failed(run: Run, message: str, limits: Limits) -> tuple[State, str]:
 
 
 _CELL_ALONE = (
-    "`{name}` bu hücrede tanımlı değil. Görev hücresi tek başına sınanır: yardımcı fonksiyonu ve import'u "
-    "bu hücreye yaz, sabiti fonksiyonun içine koy."
+    "`{name}` bu hücrede tanımlı değil. Görev hücresi tek başına sınanır: kullandığın yardımcı fonksiyonu, "
+    "sabiti ve import'u da bu hücreye yaz."
 )
 _MESSAGES = {
     State.TIME: "{limits.seconds:g} saniyede bitmedi: sonsuz döngü ya da hiç gelmeyen bir cevap olabilir",

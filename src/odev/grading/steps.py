@@ -49,7 +49,7 @@ class Copies:
         SpliceError when the source cannot take the definition's place.
         """
         before = (self._base / self._course.package / task.file).read_text(encoding="utf-8")
-        check_helpers(self._course, task, before, source)
+        check_helpers(self._course, task, source)
         after = self._course.splice(task, before, source, replacing=replaceable(self._course, task))
         with temporary_folder() as folder:
             shutil.copytree(self._base / self._course.package, folder / self._course.package)

@@ -50,7 +50,7 @@ def this_session() -> Session:
         return Session()
     names = (shell.user_ns.get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME"))
     path = next((Path(name) for name in names if name and Path(name).is_file()), None)
-    return Session(tuple(map(str, shell.user_ns.get("In", ()))), path)
+    return Session(tuple(shell.history_manager.input_hist_raw), path)  # as typed: `In` is translated
 
 
 @dataclass(slots=True)
