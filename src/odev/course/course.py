@@ -76,6 +76,14 @@ class Course:
         return self.root / "tests" / "wrong_answers"
 
     @property
+    def right_answers(self) -> Path:
+        return self.root / "tests" / "right_answers"
+
+    @property
+    def equal_mutants(self) -> Path:
+        return self.root / "tests" / "equal_mutants.toml"
+
+    @property
     def is_students(self) -> bool:
         """Whether this is a student's own copy: its src holds stubs, and a passed check fills them."""
         return (self.root / STUDENT_MARKER).is_file()
