@@ -79,7 +79,8 @@ def survivors(course: Course, package_copies: Copies, task: Task) -> list[str]:
             check=False,
         )
         if not results.is_file():
-            raise CourseError(f"task {task.id}: its mutants cannot be tried:\n{process.stdout[-2000:]}{process.stderr[-2000:]}")
+            output = (process.stdout + process.stderr)[-2000:]
+            raise CourseError(f"task {task.id}: its mutants cannot be tried:\n{output}")
         reference_passes, *passes = json.loads(results.read_text(encoding="utf-8"))
     if not reference_passes:
         raise CourseError(f"task {task.id}: the reference does not pass")

@@ -35,6 +35,7 @@ _OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Div: ast.Mult,
 }
 _NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "Exception": "BaseException"}
+_REMOVABLE = ast.Expr | ast.Assign | ast.AugAssign | ast.Raise | ast.Delete | ast.Continue | ast.Break
 _UNTOUCHED = {"annotation", "returns", "decorator_list", "bases", "type_params"}
 
 
@@ -106,10 +107,7 @@ def _replacements(node: ast.AST, key: str | int) -> Iterator[ast.AST]:
 
 def _statements(node: ast.stmt) -> Iterator[ast.stmt]:
     is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    if isinstance(node, ast.Expr | ast.Assign | ast.AugAssign | ast.Raise | ast.Delete | ast.Continue | ast.Break):
-        if not is_docstring:
-            yield ast.Pass()
-    if isinstance(node, ast.If) and not node.orelse:
+    if (isinstance(node, _REMOVABLE) and not is_docstring) or (isinstance(node, ast.If) and not node.orelse):
         yield ast.Pass()
     if isinstance(node, ast.Raise) and node.exc is not None:
         yield ast.Return(node.exc)
@@ -127,9 +125,11 @@ def _expressions(node: ast.expr) -> Iterator[ast.expr]:
         yield node.operand
     elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in _NAMES:
         yield ast.Name(_NAMES[node.id], node.ctx)
-    elif isinstance(node, ast.Tuple | ast.List | ast.Set) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
-        for elements in [*_one_fewer(node.elts), node.elts[::-1]] if len(node.elts) > 1 else []:
-            yield ast.Set(elements) if isinstance(node, ast.Set) else type(node)(elements, node.ctx)
+    elif isinstance(node, ast.Set) and len(node.elts) > 1:
+        yield from map(ast.Set, _one_fewer(node.elts))
+    elif isinstance(node, ast.Tuple | ast.List) and isinstance(node.ctx, ast.Load) and len(node.elts) > 1:
+        for elements in (*_one_fewer(node.elts), node.elts[::-1]):
+            yield type(node)(elements, node.ctx)
     elif isinstance(node, ast.Call):
         if node.args and not isinstance(node.args[-1], ast.Starred):
             yield ast.Call(node.func, node.args[:-1], node.keywords)
