@@ -19,8 +19,6 @@ from pathlib import Path
 
 import pytest
 
-SECONDS = 30  # of one source's tests; a mutant that never ends is noticed
-
 
 def main(job_file: Path) -> None:
     """Write for each source whether the tests pass with it."""
@@ -35,7 +33,7 @@ def main(job_file: Path) -> None:
     passes = []
     for source in job["sources"]:
         module.write_text(source, encoding="utf-8")
-        passes.append(_passes([*job["arguments"], "--exitfirst"]))
+        passes.append(_passes([*job["arguments"], "--exitfirst"], job["seconds"]))
     Path(job["results"]).write_text(json.dumps(passes), encoding="utf-8")
 
 
@@ -47,11 +45,11 @@ def _forget_modules(folders: Sequence[Path]) -> None:
             del sys.modules[name]
 
 
-def _passes(arguments: list[str]) -> bool:
+def _passes(arguments: list[str], seconds: int) -> bool:
     child = os.fork()
     if child == 0:
         os.setsid()
-        signal.alarm(SECONDS)
+        signal.alarm(seconds)
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)

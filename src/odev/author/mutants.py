@@ -26,6 +26,8 @@ from odev.course.files import temporary_folder
 from odev.course.splice import definition_source
 from odev.grading.steps import Copies, grading_environment, pytest_arguments
 
+SECONDS = 30  # in which the tests of one mutant must end; one that never ends is noticed
+
 
 def equal_mutants(course: Course) -> dict[str, Mapping[str, str]]:
     """For each task's id, the changes that are marked as equal, with the reasons. CourseError for a file that
@@ -43,7 +45,7 @@ def equal_mutants(course: Course) -> dict[str, Mapping[str, str]]:
     return tasks
 
 
-def survivors(course: Course, package_copies: Copies, task: Task) -> list[str]:
+def survivors(course: Course, package_copies: Copies, task: Task, seconds: int = SECONDS) -> list[str]:
     """The changes of the mutants that pass the task's tests. CourseError when the reference does not, and on
     a system that cannot fork."""
     if not hasattr(os, "fork"):
@@ -65,6 +67,7 @@ def survivors(course: Course, package_copies: Copies, task: Task) -> list[str]:
             "module": str(package / course.package / task.file),
             "sources": [reference, *sources.values()],
             "arguments": pytest_arguments(course, [task.id]),
+            "seconds": seconds,
             "results": str(results),
         }
         job_file = folder / "job.json"
@@ -87,11 +90,13 @@ def survivors(course: Course, package_copies: Copies, task: Task) -> list[str]:
     return [change for change, passed in zip(sources, passes, strict=True) if passed]
 
 
-def problems_of_mutants(course: Course, package_copies: Copies, task: Task) -> list[str]:
+def problems_of_mutants(
+    course: Course, package_copies: Copies, task: Task, seconds: int = SECONDS
+) -> list[str]:
     """Survivors that are not marked as equal, and marks that no survivor has."""
     try:
         marked = equal_mutants(course).get(str(task.id), {})
-        left = survivors(course, package_copies, task)
+        left = survivors(course, package_copies, task, seconds)
     except CourseError as error:
         return [str(error)]
     return [

@@ -73,14 +73,15 @@ def _places(node: ast.AST) -> Iterator[tuple[ast.AST, Any, str | int, ast.AST]]:
     for name, value in ast.iter_fields(node):
         if name in _UNTOUCHED or isinstance(node, ast.JoinedStr):
             continue
-        if isinstance(value, ast.AST):
-            yield node, node, name, value
-            yield from _places(value)
-        elif isinstance(value, list):
-            for number, child in enumerate(value):
-                if isinstance(child, ast.AST):
-                    yield node, value, number, child
-                    yield from _places(child)
+        children = enumerate(value) if isinstance(value, list) else [(name, value)]
+        for key, child in children:
+            if isinstance(child, ast.AST) and not _is_docstring(child):
+                yield node, value if isinstance(value, list) else node, key, child
+                yield from _places(child)
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _put(holder: Any, key: str | int, node: ast.AST) -> None:
@@ -106,8 +107,7 @@ def _replacements(node: ast.AST, key: str | int) -> Iterator[ast.AST]:
 
 
 def _statements(node: ast.stmt) -> Iterator[ast.stmt]:
-    is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    if (isinstance(node, _REMOVABLE) and not is_docstring) or (isinstance(node, ast.If) and not node.orelse):
+    if isinstance(node, _REMOVABLE) or (isinstance(node, ast.If) and not node.orelse):
         yield ast.Pass()
     if isinstance(node, ast.Raise) and node.exc is not None:
         yield ast.Return(node.exc)
