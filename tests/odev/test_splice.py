@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from odev.course.splice import SpliceError, definition_source, helpers, remove, splice
+from odev.course.answer import SpliceError
+from odev.course.splice import definition_source, helpers, remove, splice
 
 MODULE = '''"""Greets."""
 

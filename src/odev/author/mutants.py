@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 
 from odev.author import forks
 from odev.author.mutations import mutants_of
@@ -24,7 +25,8 @@ from odev.course.answer import SpliceError
 from odev.course.course import Course, CourseError, Task
 from odev.course.files import temporary_folder
 from odev.course.splice import definition_source
-from odev.grading.steps import Copies, grading_environment, pytest_arguments
+from odev.grading.limited_process import clean_environment
+from odev.grading.steps import Copies, pytest_arguments
 
 SECONDS = 30  # in which the tests of one mutant must end; one that never ends is noticed
 
@@ -66,7 +68,7 @@ def survivors(course: Course, package_copies: Copies, task: Task, seconds: int =
             "package": str(package),
             "module": str(package / course.package / task.file),
             "sources": [reference, *sources.values()],
-            "arguments": pytest_arguments(course, [task.id]),
+            "arguments": pytest_arguments(course, task),
             "seconds": seconds,
             "results": str(results),
         }
@@ -75,7 +77,7 @@ def survivors(course: Course, package_copies: Copies, task: Task, seconds: int =
         process = subprocess.run(
             [sys.executable, "-P", "-m", forks.__name__, str(job_file)],
             cwd=folder,
-            env=grading_environment(folder, package),
+            env=clean_environment(folder, [package, Path(forks.__file__).parents[2]]),
             capture_output=True,
             text=True,
             errors="replace",

@@ -2,13 +2,14 @@
 
 All problems are reported, not just the first. For each new task an author adds
 
-- to tests/steps/test_NN_….py, about eight tests with `@pytest.mark.task("2.1", points=6, hint="…")`. They
-  import the task's module in the test itself, and compare with expect.py.
-- to tests/wrong_answers, six or more cells `2.1_what_is_wrong.py`: the tag line, `# hint: …` with words of
-  the hint that the student must see, then the cell. The first test that such a cell fails shows its hint, so
-  the tests for a small mistake stand below those for a larger one.
-- to tests/right_answers, three or more cells `2.1_the_style.py`, written as differently as students write:
-  the tag line, then the cell. Each must get full points.
+- to the file of the lesson in tests/steps, about eight tests with
+  `@pytest.mark.task("2.1", points=6, hint="…")`. They import the task's module in the test itself, and
+  compare with `expect` of tests/.
+- to tests/wrong_answers, six or more cells, named `2.1_` and what is wrong: the tag line, `# hint: …` with
+  words of the hint that the student must see, then the cell. The first test that such a cell fails shows its
+  hint, so the tests for a small mistake stand below those for a larger one.
+- to tests/right_answers, three or more cells, named `2.1_` and their style, written as differently as
+  students write: the tag line, then the cell. Each must get full points.
 - to tests/equal_mutants.toml, for each mutant that `--mutants` still finds and that no fair test can notice,
   the reason. For any other survivor a test is missing.
 

@@ -92,7 +92,7 @@ def _collect_files(course: Course, files: tuple[Path, ...], written: object) -> 
         process = subprocess.run(
             [sys.executable, "-P", "-m", "pytest", *arguments],
             cwd=folder,
-            env=grading_environment(folder, course.src),
+            env=clean_environment(folder, [course.src, _folder_of_odev()]),
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -114,9 +114,11 @@ def run_tests(course: Course, package: Path, tasks: Iterable[TaskId], limits: Li
         report, started, job_file = control / "report.xml", control / "started", control / "job.json"
         listed = control / "tests.json"
         arguments = [
-            *pytest_arguments(course, tasks),
+            *_arguments(course),
             f"--junitxml={report}",
             f"--odev-list={listed}",
+            *(f"--odev-task={task}" for task in tasks),
+            *map(str, _test_files(course, [task.lesson for task in tasks])),
             canary.__file__,
         ]
         job = {
@@ -134,21 +136,10 @@ def run_tests(course: Course, package: Path, tasks: Iterable[TaskId], limits: Li
         outcome = run_limited(
             [sys.executable, "-P", "-m", inside.__name__, str(job_file)],
             work,
-            grading_environment(work, package),
+            clean_environment(work, [package, _folder_of_odev()]),
             limits,
         )
         return replace(read_report(report, started, outcome), listed=_listed(listed))
-
-
-def pytest_arguments(course: Course, tasks: Sequence[TaskId]) -> list[str]:
-    """What makes pytest run these tasks' tests, and load nothing else."""
-    files = _test_files(course, [task.lesson for task in tasks])
-    return [*_arguments(course), *(f"--odev-task={task}" for task in tasks), *map(str, files)]
-
-
-def grading_environment(home: Path, package: Path) -> dict[str, str]:
-    """The environment of a process that tests the package in this folder."""
-    return clean_environment(home, [package, _folder_of_odev()])
 
 
 def _listed(path: Path) -> tuple[StepTest, ...]:
@@ -185,6 +176,11 @@ def _arguments(course: Course) -> list[str]:
         "-pno:cacheprovider",
         "-podev.pytest_plugin",
     ]
+
+
+def pytest_arguments(course: Course, task: Task) -> list[str]:
+    """What makes pytest run this task's tests as grading does, without a report."""
+    return [*_arguments(course), f"--odev-task={task.id}", *map(str, _test_files(course, [task.lesson]))]
 
 
 def step_test(properties: Mapping[str, str]) -> StepTest:
