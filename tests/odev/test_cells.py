@@ -88,6 +88,15 @@ def test_what_ipython_does_is_none(line: str, python: str) -> None:
     assert cell.source == f"#| odev 1.2 a.f\nş = 1\n{python}\ndef f(): ..."
 
 
+def test_hundreds_of_magics_are_not_worth_the_time_that_ipython_takes_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("IPython.core.inputtransformer2.TransformerManager", None)
+    cell = task_cell("#| odev 1.2 a.f\n" + "!ls\n" * 400)
+    assert cell is not None
+    assert cell.source.endswith("!ls\n")
+
+
 IN_CODE = '''def f(a, b):
     """
 %timeit is slow

@@ -96,6 +96,13 @@ def test_an_import_of_something_else_by_a_name_of_the_module_gets_another_name()
     assert "from time import time as time_of_greet" in spliced
 
 
+def test_the_module_itself_may_be_imported_by_a_name_of_its_own() -> None:
+    new = "from safechat.m import _kept as kept\nimport safechat.m as m\ndef greet():\n    return kept(), m"
+    spliced = splice(MODULE, "greet", new, module="safechat.m")
+    assert "return _kept(), m" in spliced
+    assert [line for line in spliced.splitlines() if "safechat" in line] == ["import safechat.m as m"]
+
+
 def test_a_module_of_a_package_that_is_there_is_imported_too() -> None:
     module = "import os\n\ndef greet(): ...\n"
     new = "import os.path\nimport xml.dom\ndef greet():\n    return os.path, xml.dom"

@@ -22,6 +22,11 @@ LARGEST_NOTEBOOK = 100_000_000  # bytes, outputs included; a larger one is not r
 # A formatter may put a space into `#|`, and a student a comment behind the tag.
 _TAG = re.compile(r"#\s*\|\s*odev\s+(\d{1,3})\.(\d{1,3})\s+([A-Za-z_][\w.]*)\.([A-Za-z_]\w*)\s*(?:#.*)?")
 
+_IPYTHONS_LINE = re.compile(r"^[ \t]*[%!?,;/]|=[ \t]*[%!]|\?[ \t]*$", re.MULTILINE)
+_MOST_READ = (
+    200_000  # characters; IPython reads the whole cell again for each such line, a second for so many
+)
+
 
 class TaskId(NamedTuple):
     """1.2: the second task of lesson 1."""
@@ -80,9 +85,12 @@ def task_cell(source: str) -> TaskCell | None:
 
 def _as_python(source: str) -> str:
     """The cell as IPython reads it, with `None` in place of what IPython itself does there (`%timeit …`,
-    `!pip …`, `f?`). A cell that is Python already stays as it is."""
+    `!pip …`, `f?`). A cell that is Python already stays as it is, and so does one with hundreds of such
+    lines."""
     with suppress(SpliceError):
         parse_cell(source)
+        return source
+    if len(source) * len(_IPYTHONS_LINE.findall(source)) > _MOST_READ:
         return source
     # Here, because it takes half a second and few cells need it.
     from IPython.core.inputtransformer2 import TransformerManager

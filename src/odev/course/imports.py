@@ -59,10 +59,22 @@ def missing_imports(answer: Sequence[ast.stmt], own: Mapping[str, Origin], modul
     """The answer's imports whose names the module does not have, or has with another meaning."""
     for node in answer:
         for new in imported(node) if isinstance(node, Import) else ():
-            if new.source in ("__future__", module) or _root(new.source) == "odev" or new.name == "*":
+            if new.source in ("__future__", module) and new.original is not None:
+                continue
+            if _root(new.source) == "odev" or new.name == "*":
                 continue
             if new.name not in own or not _is_the_same(new, *own[new.name], module):
                 yield new
+
+
+def own_names(answer: Sequence[ast.stmt], module: str) -> dict[str, str]:
+    """What the answer imports from its own module under another name, with the module's name for it."""
+    return {
+        new.name: new.original
+        for node in answer
+        for new in (imported(node) if isinstance(node, Import) else ())
+        if new.source == module and new.original not in (None, new.name)
+    }
 
 
 def _is_the_same(new: Imported, source: str, original: str | None, module: str) -> bool:

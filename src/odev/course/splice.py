@@ -35,7 +35,7 @@ from odev.course.answer import (
     parse_cell,
     used_names,
 )
-from odev.course.imports import TAKEN, Origin, imported, missing_imports, with_imports
+from odev.course.imports import TAKEN, Origin, imported, missing_imports, own_names, with_imports
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,7 @@ def _fit(module_source: str, name: str, new_source: str, module: str) -> _Fit:
         *(new.name for new in imports if not new.adds_to(own)),
     }
     renamed = {clash: _free_name(f"{clash}_of_{name}", {*taken, *brought}) for clash in clashes}
+    renamed |= own_names(answer, module)
     old = bindings[name][-1]
     waited_for = {own_name for own_name, nodes in bindings.items() if nodes and nodes[-1].lineno > old.lineno}
     waited_for -= brought.keys() - shared
