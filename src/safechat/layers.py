@@ -19,6 +19,7 @@ from safechat.keys.layer import Keyed
 from safechat.keys.source import KeySource
 from safechat.limits.layer import Limited
 from safechat.limits.quota import RateLimits
+from safechat.limits.tokens import TokenEstimator
 from safechat.log.call_record import call_record
 from safechat.log.events import event
 from safechat.log.layer import Logged
@@ -59,14 +60,16 @@ def nested(innermost: Handler, *layers: Layer | None) -> Handler:
     return handler
 
 
-def around_a_client(call: OpenAICall, policies: Policies, telemetry: Telemetry | None) -> Handler:
+def around_a_client(
+    call: OpenAICall, policies: Policies, estimator: TokenEstimator, telemetry: Telemetry | None
+) -> Handler:
     """The layers that each client has for itself."""
     keys = policies.keys
     return nested(
         call,
         partial(telemetry.measured, base_url=call.base_url) if telemetry is not None else None,
         partial(Keyed, keys=keys) if keys is not None else None,  # a call that waits takes the newest key
-        partial(Limited, limits=policies.limits),
+        partial(Limited, limits=policies.limits, estimator=estimator),
         partial(Retried, policy=policies.retry),
     )
 
@@ -91,12 +94,14 @@ class Layers:
     handler: Handler
     calls: tuple[OpenAICall, ...]
     keys: KeySource | None = None
+    estimator: TokenEstimator = field(default_factory=TokenEstimator)
     attached: dict[object, Stop] = field(default_factory=dict)
 
     @classmethod
     def build(cls, client: object, fallbacks: Sequence[tuple[object, str]], policies: Policies) -> Self:
         """For the client, and for every other client among the fallbacks."""
         telemetry = _telemetry()
+        estimator = TokenEstimator()
         calls: dict[int, OpenAICall] = {}
         handlers: dict[int, Handler] = {}
         for other in (client, *(other for other, _ in fallbacks)):
@@ -105,10 +110,10 @@ class Layers:
                 call = calls[id(other)] = OpenAICall(
                     other, keyed=own.keys is not None, threads=own.limits.concurrency, aiohttp=True
                 )
-                handlers[id(other)] = around_a_client(call, own, telemetry)
+                handlers[id(other)] = around_a_client(call, own, estimator, telemetry)
         targets = [Target(handlers[id(other)], model) for other, model in fallbacks]
         whole = around_all_clients(handlers[id(client)], targets, policies, telemetry)
-        return cls(whole, tuple(calls.values()), policies.keys)
+        return cls(whole, tuple(calls.values()), policies.keys, estimator)
 
     async def answer(self, request: ChatRequest, deadline: float, *, began: float | None = None) -> ChatReply:
         """The call; `deadline` is in seconds from `began`, on the loop's clock, or from now."""

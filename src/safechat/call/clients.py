@@ -6,6 +6,7 @@ Not here: their connections (pool.py), how they are called (endpoint.py), where 
 from __future__ import annotations
 
 import asyncio
+import copy
 import difflib
 import inspect
 import os
@@ -155,6 +156,9 @@ def copied(
     remember_keys(client)
     if twin and has_twin(client):
         return _of(client.organization, client.project, _twin(client, keyed, in_thread, aiohttp))
+    if keyed and isinstance(client, openai.AzureOpenAI | openai.AsyncAzureOpenAI):
+        client = copy.copy(client)
+        client._azure_ad_token = client._azure_ad_token_provider = None  # the SDK takes no key beside one
     options: dict[str, Any] = {"max_retries": 0}
     own_pool = has_own_pool(client)
     provider: Callable[[], Any] | None = getattr(client, "_api_key_provider", None)

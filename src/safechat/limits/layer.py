@@ -25,11 +25,16 @@ class Limited:
     """The layer. For one event loop."""
 
     def __init__(
-        self, next: Handler, limits: RateLimits | None = None, *, random: Random = _random.random
+        self,
+        next: Handler,
+        limits: RateLimits | None = None,
+        *,
+        estimator: TokenEstimator | None = None,
+        random: Random = _random.random,
     ) -> None:
         self._next = next
         self._quotas = Quotas(limits or RateLimits(), random)
-        self._estimator = TokenEstimator()
+        self._estimator = estimator or TokenEstimator()
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The next handler's reply, in its turn.

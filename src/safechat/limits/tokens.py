@@ -8,6 +8,7 @@ all text teach the line: an image costs a thousand tokens and has no character.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -95,6 +96,11 @@ class TokenEstimator:
         budget = answer_budget(request)
         usual = learned.completion / learned.replies if learned.replies else 0
         return max(1, round(prompt + (usual if budget is None else budget)))
+
+    def text(self, model: str, text: str) -> int:
+        """Tokens of a text as a part of a prompt of this model; the share that every prompt has aside."""
+        prompt = (self._models.get(model) or Learned()).prompt
+        return math.ceil(prompt.tokens(len(text)) - prompt.tokens(0))
 
     def learn(self, request: ChatRequest, reply: ChatReply) -> None:
         """Take the reply's usage into account; without one, nothing is learned."""

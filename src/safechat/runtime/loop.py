@@ -58,11 +58,7 @@ class OwnLoop(Generic[R]):
     def run(self, function: Callable[[R], Awaitable[T]]) -> T:
         """`await function(resident)`, from a thread; an interrupt of the caller cancels it."""
         running = self._started()
-        if self.is_current():
-            raise RuntimeError(
-                "this would wait for itself: it was called in the wrapper's own event loop; "
-                "use the async method there"
-            )
+        self.check_elsewhere()
         future: Future[Outcome[T]] = Future()
         visit = Visit(running, function, future.set_result)
         try:
@@ -70,6 +66,20 @@ class OwnLoop(Generic[R]):
         except BaseException:
             visit.cancel()
             raise
+
+    def start(
+        self, function: Callable[[R], Awaitable[T]], return_with: Callable[[Outcome[T]], object]
+    ) -> Visit[T]:
+        """Begin `await function(resident)`. `return_with` is called once with its outcome, in the loop."""
+        return Visit(self._started(), function, return_with)
+
+    def check_elsewhere(self) -> None:
+        """Raise RuntimeError in this loop: it would wait for itself."""
+        if self.is_current():
+            raise RuntimeError(
+                "this would wait for itself: it was called in the wrapper's own event loop; "
+                "use the async method there"
+            )
 
     async def run_async(self, function: Callable[[R], Awaitable[T]]) -> T:
         """The same from another event loop; cancelling the caller cancels it, and waits until it is."""

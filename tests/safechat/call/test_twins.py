@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import httpx2
 import openai
 import pytest
 import respx
@@ -154,10 +155,28 @@ def test_a_token_provider_that_fails_is_key_unavailable(kind: Callable[..., obje
         chat.generate("Merhaba")
 
 
-def test_a_twin_takes_the_key_of_each_request(httpx2_mock: respx.Router) -> None:
+async def never_asked() -> str:
+    return "its-own-token"
+
+
+OWN_TOKENS: dict[str, Callable[[], object]] = {
+    "a token": lambda: openai.AzureOpenAI(azure_ad_token="its-own-token", **AZURE),
+    "an asynchronous client's token": lambda: openai.AsyncAzureOpenAI(
+        azure_ad_token="its-own-token", **AZURE
+    ),
+    "a provider": lambda: openai.AsyncAzureOpenAI(azure_ad_token_provider=never_asked, **AZURE),
+    "in threads": lambda: openai.AzureOpenAI(
+        azure_ad_token="its-own-token", http_client=httpx2.Client(), **AZURE
+    ),
+}
+
+
+@pytest.mark.parametrize("client", OWN_TOKENS.values(), ids=list(OWN_TOKENS))
+def test_the_key_of_each_request_goes_before_the_clients_own_token(
+    client: Callable[[], object], httpx2_mock: respx.Router
+) -> None:
     route = httpx2_mock.post(url__regex=".*").mock(return_value=httpx.Response(200, json=completion()))
-    client = openai.AzureOpenAI(azure_ad_token="its-own-token", **AZURE)
-    with ChatClientWrapper(client, keys=Source(time.monotonic)) as chat:
+    with ChatClientWrapper(client(), keys=Source(time.monotonic)) as chat:
         chat.generate("Merhaba", "m")
     headers = route.calls[0].request.headers
     assert headers["api-key"] == "sk-number-1-0000000000"
