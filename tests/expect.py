@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 def expect(call: str, came: object, expected: object) -> None:
-    assert is_exactly(came, expected), f"{call} → {came!r}; beklenen: {expected!r}"
+    assert is_exactly(came, expected), f"{call} → {_shown(came, expected)}; beklenen: {expected!r}"
 
 
 def is_exactly(came: object, expected: object) -> bool:
@@ -15,7 +15,12 @@ def is_exactly(came: object, expected: object) -> bool:
     if type(came) is not type(expected):
         return False
     if isinstance(came, dict) and isinstance(expected, dict):
-        return list(came) == list(expected) and is_exactly(list(came.values()), list(expected.values()))
+        return came.keys() == expected.keys() and all(is_exactly(came[key], expected[key]) for key in came)
     if isinstance(came, list | tuple) and isinstance(expected, list | tuple):
         return len(came) == len(expected) and all(map(is_exactly, came, expected))
     return came == expected
+
+
+def _shown(came: object, expected: object) -> str:
+    """Its repr, with its type where only that is another one."""
+    return f"{came!r} ({type(came).__name__})" if repr(came) == repr(expected) else repr(came)
