@@ -197,6 +197,30 @@ def test_constants_and_lambdas_land_and_two_tasks_may_use_one_name(students: Cou
     assert ("lambda" in words, words.count("ALL_of_count")) == (False, 2)
 
 
+TRIALS = """%%time
+#| odev 1.1 words.greet
+import pytest, unittest
+from unittest.mock import ANY
+
+!ls
+names = !ls
+def greet(name):
+    return f"Merhaba {name or 'herkes'}"
+
+def test_greet():
+    with pytest.raises(ValueError):
+        greet(ANY)
+
+greet?
+"""
+
+
+def test_own_trials_with_test_tools_and_lines_of_ipython_cost_nothing(course: Course) -> None:
+    assert states(check("1.1", course=course, session=Session((TRIALS,)))) == {"1.1": State.PASSED}
+    mini.write(course.lessons / "01_words.ipynb", mini.notebook(TRIALS))
+    assert states(check("1.1", course=course, session=Session())) == {"1.1": State.PASSED}
+
+
 def test_importing_odev_is_cheap() -> None:
     script = (
         "import sys, odev; print([m for m in ('rich', 'pytest', 'llmock', 'psutil') if m in sys.modules])"
