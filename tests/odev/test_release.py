@@ -26,6 +26,8 @@ def course(tmp_path: Path) -> Course:
     mini.write(course.root / "tests" / "safechat" / "test_words.py", "")
     mini.write(course.root / "tests" / "safechat" / "fakes.py", "")
     mini.write(course.lessons / "chat_api.log", "x")
+    mini.write(course.right_answers / "1.1_or.py", mini.GOOD_GREET)
+    mini.write(course.equal_mutants, "")
     return course
 
 
