@@ -1,4 +1,7 @@
 #| odev 1.3 call.layer.attempt
+import asyncio
+
+
 async def attempt(request, send, read, translate):
     task = asyncio.ensure_future(send(request))
     try:
