@@ -303,7 +303,9 @@ def test_importing_odev_is_cheap() -> None:
     script = (
         "import sys, odev; print([m for m in ('rich', 'pytest', 'llmock', 'psutil') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, encoding="utf-8", check=True
+    )
     assert done.stdout.strip() == "[]"
 
 

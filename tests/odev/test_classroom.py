@@ -184,6 +184,8 @@ ENDS = {
     "os._exit": "os._exit(3)",
     "wait": "time.sleep(600)",
 }
+# Windows sends no other one to a single process.
+SIGNALS = ["SIGTERM"] if sys.platform == "win32" else ["SIGINT", "SIGTERM", "SIGKILL"]
 
 
 @pytest.mark.parametrize(
@@ -192,9 +194,7 @@ ENDS = {
         ("exit", None),
         ("crash", None),
         ("os._exit", None),
-        ("wait", "SIGINT"),
-        ("wait", "SIGTERM"),
-        ("wait", "SIGKILL"),
+        *(("wait", name) for name in SIGNALS),
     ],
 )
 def test_the_servers_end_with_the_process_however_it_ends(end: str, sent: str | None) -> None:
@@ -250,7 +250,7 @@ def test_neither_a_proxy_nor_a_real_service_of_the_environment_comes_between() -
         environment = {**os.environ, **service.environment()}
         done = subprocess.run(
             [sys.executable, "-c", ASKS],
-            capture_output=True, text=True, env=environment, timeout=60, check=False,
+            capture_output=True, text=True, encoding="utf-8", env=environment, timeout=60, check=False,
         )  # fmt: skip
     answer = "Hello! You said: Merhaba\n"
     assert (done.stdout, service.connections) == (f"{answer * 2}['gpt-4o', 'gpt-6.1-terra']\n", 0), (
@@ -348,6 +348,11 @@ print(classroom.start().attached, os.environ["SAFECHAT_MODEL"])
 """
     environment = {**os.environ, **room.environment()}
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=environment,
+        check=False,
     )
     assert done.stdout == "True gpt-4o\n", done.stderr

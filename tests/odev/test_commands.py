@@ -185,7 +185,7 @@ def test_the_lab_serves_the_course_and_ends_with_everything(course: Course, serv
                 cwd=course.root,
                 env={**os.environ, **service.environment(), **own},
                 creationflags=flags,
-                stdout=stack.enter_context(log.open("w")),
+                stdout=stack.enter_context(log.open("w", encoding="utf-8")),
                 stderr=subprocess.STDOUT,
             )
         )

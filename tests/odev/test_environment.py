@@ -48,6 +48,6 @@ def test_the_tests_pass_for_a_user_of_a_real_service_and_do_not_reach_it() -> No
         environment = {**os.environ, **service.environment(), "PYTHONWARNINGS": "error"}
         done = subprocess.run(
             [*command, *(str(ROOT / "tests" / name) for name in SENSITIVE)],
-            cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+            cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8", check=False,
         )  # fmt: skip
     assert (done.returncode, service.connections) == (0, 0), done.stdout[-5000:]

@@ -262,7 +262,7 @@ def show(console: Console, language: str) -> None:
     table.add_column(words["shown"])  # on a narrow screen only this column gets shorter
     table.add_column(words["seconds"], no_wrap=True, justify="right")
     table.add_column(words["requests"], no_wrap=True, justify="right")
-    with console.status("…") as status:
+    with console.status("…", spinner="line") as status:  # a spinner of ASCII: every console has it
         for scene, unsafe, safe in measure():
             name = getattr(scene, language)
             status.update(name)

@@ -22,7 +22,7 @@ import anyio
 from anyio.from_thread import BlockingPortal
 
 from safechat.runtime.inbox import inbox_here
-from safechat.runtime.process import begin_anew_after_fork, stop_at_exit
+from safechat.runtime.process import begin_anew_after_fork, result_of, stop_at_exit
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -62,7 +62,7 @@ class OwnLoop(Generic[R]):
         future: Future[Outcome[T]] = Future()
         visit = Visit(running, function, future.set_result)
         try:
-            return future.result().value()
+            return result_of(future).value()
         except BaseException:
             visit.cancel()
             raise
