@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+POSSIBLE = hasattr(os, "fork")
+
 
 def main(job_file: Path) -> None:
     """Write for each source whether the tests pass with it."""

@@ -12,7 +12,6 @@ reference does, or that the lesson does not ask for what it changes.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tomllib
@@ -50,7 +49,7 @@ def equal_mutants(course: Course) -> dict[str, Mapping[str, str]]:
 def survivors(course: Course, package_copies: Copies, task: Task, seconds: int = SECONDS) -> list[str]:
     """The changes of the mutants that pass the task's tests. CourseError when the reference does not, and on
     a system that cannot fork."""
-    if not hasattr(os, "fork"):
+    if not forks.POSSIBLE:
         raise CourseError("mutants are tried in forks, which this system does not have")
     reference = course.module(task).read_text(encoding="utf-8")
     sources: dict[str, str] = {}
@@ -80,6 +79,7 @@ def survivors(course: Course, package_copies: Copies, task: Task, seconds: int =
             env=clean_environment(folder, [package, Path(forks.__file__).parents[2]]),
             capture_output=True,
             text=True,
+            encoding="utf-8",
             errors="replace",
             check=False,
         )
