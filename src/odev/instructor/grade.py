@@ -28,7 +28,6 @@ from odev.grading.result import Scored, State, TaskResult
 from odev.grading.steps import copies
 from odev.instructor.handed_in import Submission, find_submissions, read_submission
 
-
 _NO_VERDICT = {State.BUSY, State.UNJUDGED}  # for another reason than the answer: judged again the next time
 
 
