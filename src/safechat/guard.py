@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -25,6 +25,7 @@ from safechat.errors import (
 )
 from safechat.log.call_record import CallRecord, call_record
 from safechat.log.events import event
+from safechat.log.gauges import Reading, show
 from safechat.messages import ChatReply, ChatRequest, Handler
 from safechat.runtime import clock
 
@@ -46,6 +47,7 @@ class Guarded:
         self._next = next
         self._timeout = timeout
         self._under_way: dict[asyncio.Timeout, CallRecord] = {}
+        show(self)
 
     async def __call__(self, request: ChatRequest, *, hurried: bool = False) -> ChatReply:
         """The next handler's reply or error; CircuitOpen at once while the model is left alone, also for a
@@ -69,6 +71,12 @@ class Guarded:
                 raise
             self._decide(permit.answered)
             return reply
+
+    def readings(self) -> Iterable[Reading]:
+        """The state of the circuit as a number. It is half-open while one call tries the model."""
+        breaker = self.breaker
+        state = 0 if breaker.open_until is None else 2 if breaker.probe is None else 1
+        return [("breaker.state", self.model, state)]
 
     async def _unless_opened(self, request: ChatRequest, record: CallRecord) -> ChatReply:
         """The next handler's reply, unless the circuit opens while no request of this call is under way."""

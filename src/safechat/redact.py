@@ -31,7 +31,7 @@ _KEY_LIKE = r"""(?=[ABbeghnprsx]) (?:
   | xai-[A-Za-z0-9]{16,} | pplx-[A-Za-z0-9]{16,}             # xAI, Perplexity
   | nvapi-[A-Za-z0-9_\-]{16,}                                # NVIDIA
   | gh[pousr]_[A-Za-z0-9]{16,} | xox[abeoprs]-[A-Za-z0-9\-]{10,}   # GitHub, Slack
-  | (?i:Bearer)\s{1,9}[A-Za-z0-9._~+/\-]{6,}=*              # RFC 6750, section 2.1
+  | (?i:Bearer\s{1,9}){1,3}[A-Za-z0-9._~+/\-]{6,}=*         # RFC 6750, section 2.1; some write the word twice
   | (?i:Basic)\s{1,9}[A-Za-z0-9+/]{16,}=*                   # RFC 7617
 )"""
 
@@ -51,7 +51,6 @@ _NAMED = rf"""(?x)
         (?= [^\s"',;]{{0,64}} \d ) [^\s"',;]{{6,}}               # with a digit: no word of a sentence
   | (?P<user> :// [^\s/:@]{{0,64}} : ) {_NO_VALUE} [^\s/@]{{1,256}} (?=@)   # RFC 3986, section 3.2.1
 """
-_NAME_STAYS = r"\g<quoted>\g<equals>\g<colon>\g<user>"
 
 # Shorter than this, or in words of letters alone and shorter than that, a "key" stands in ordinary text too:
 # "test", "ollama", "not-needed".
@@ -66,10 +65,31 @@ _MOST_REMEMBERED = 256  # keys that rotate come and go; the oldest is forgotten 
 
 def redact(text: str) -> str:
     """`text` without the secrets that were remembered, and without what is shaped, or named, like a key."""
-    text = _pattern.sub(REDACTED, text)
-    if _may_name_a_secret(text):
-        text = _named.sub(_NAME_STAYS + REDACTED, text)
-    return text
+    spans = _secret_spans(text)
+    return _without(text, spans) if spans else text
+
+
+def _secret_spans(text: str) -> list[tuple[int, int]]:
+    """Where secrets stand; some overlap."""
+    names = _may_name_a_secret(text)
+    if not names and _shaped.search(text) is None and (_literals is None or _literals.search(text) is None):
+        return []  # as in most texts
+    patterns = (_shaped,) if _literals is None else (_shaped, _literals)
+    spans = [match.span() for pattern in patterns for match in pattern.finditer(text)]
+    if names:  # of these the name stays, which is the one group that matched
+        spans += [(match.end(match.lastgroup or 0), match.end()) for match in _named.finditer(text)]
+    return spans
+
+
+def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """REDACTED in place of each span. One mark stands for spans that overlap: a shape may end in mid-key."""
+    parts: list[str] = []
+    position = 0
+    for start, end in sorted(spans):
+        if start >= position:
+            parts += [text[position:start], REDACTED]
+        position = max(position, end)
+    return "".join([*parts, text[position:]])
 
 
 def _may_name_a_secret(text: str) -> bool:
@@ -80,14 +100,13 @@ def _may_name_a_secret(text: str) -> bool:
     return any(part in lower for part in _PARTS_OF_NAMES)
 
 
-def secret_pattern(secrets: Iterable[str]) -> re.Pattern[str]:
-    """It matches each of `secrets`, also encoded, and anything that is shaped like a key.
+def literal_pattern(secrets: Iterable[str]) -> re.Pattern[str]:
+    """It matches each of `secrets`, also encoded.
 
     The longest secret is tried first: one that begins another must not leave the other's end behind.
     """
     forms = {form for secret in secrets for form in (secret, *encoded_forms(secret))}
-    literals = [re.escape(form) for form in sorted(forms, key=len, reverse=True)]
-    return re.compile("|".join([*literals, _KEY_LIKE]), re.VERBOSE)
+    return re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
 
 
 def encoded_forms(secret: str) -> set[str]:
@@ -107,7 +126,8 @@ def encoded_forms(secret: str) -> set[str]:
 _lock = ProcessLock()
 _remembered: dict[str, None] = {}
 _names: dict[str, tuple[str, bool]] = {}
-_pattern = _shaped = secret_pattern(())
+_shaped = re.compile(_KEY_LIKE, re.VERBOSE)
+_literals: re.Pattern[str] | None = None  # of the keys that are remembered
 _named = re.compile(_NAMED)
 _secret_name = re.compile(rf".*(?:{_SECRET_NAME})", re.IGNORECASE | re.DOTALL)
 _PLACE = re.compile("key|token|secret|auth|passw|cookie|credential|signature", re.IGNORECASE)
@@ -116,7 +136,7 @@ _words = re.compile(r"[a-z]+([ _-][a-z]+)*|[A-Z]+([ _-][A-Z]+)*|[A-Z][a-z]+")
 
 def remember(secret: str) -> None:
     """From now on `secret` is taken out of every text, in this process. A short word is no secret."""
-    global _pattern
+    global _literals
     stripped = secret.strip()  # a key that was read from a file, with its line break
     if secret in _remembered or is_ordinary(stripped):
         return
@@ -124,7 +144,7 @@ def remember(secret: str) -> None:
         _remembered[secret] = _remembered[stripped] = None
         while len(_remembered) > _MOST_REMEMBERED:
             del _remembered[next(iter(_remembered))]
-        _pattern = secret_pattern(_remembered)
+        _literals = literal_pattern(_remembered)
         _names.clear()
 
 
@@ -207,15 +227,11 @@ def redacted_start(text: str, length: int, also: Sequence[re.Pattern[str]] = ())
     of the patterns in `also` is cut in two: the text is then a little longer.
     """
     window = text[: length + max(_LOOK_AHEAD, *map(len, _remembered), 0)]
-    end = length
-    while crossing := [
-        match.end()
-        for pattern in (_pattern, _named, *also)
-        for match in pattern.finditer(window)
-        if match.start() < end < match.end()
-    ]:
+    secrets, end = _secret_spans(window), length
+    whole = secrets + [match.span() for pattern in also for match in pattern.finditer(window)]
+    while crossing := [stop for start, stop in whole if start < end < stop]:
         end = max(crossing)
-    return redact(window[:end])
+    return _without(window[:end], [span for span in secrets if span[0] < end])
 
 
 def _text_of(value: object) -> str:

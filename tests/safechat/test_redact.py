@@ -12,25 +12,33 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import openai
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import safechat.redact as redaction
 from clients import KEY
-from generated import alphabet, around, forget_keys, literal, many, shaped
+from generated import around, bodies, forget_keys, fuzz, literal, shaped
 from safechat import ChatClientWrapper, ChatError, configure_logging
-from safechat.redact import REDACTED, redact, redacted, redacted_start, remember, remember_url
+from safechat.redact import (
+    REDACTED,
+    redact,
+    redacted,
+    redacted_start,
+    remember,
+    remember_named,
+    remember_url,
+)
 from wire import http, wire
 
 
 @pytest.fixture(autouse=True)
 def _keys_as_before() -> Iterator[None]:
     """Keys that these tests make up are forgotten."""
-    remembered, pattern = dict(redaction._remembered), redaction._pattern
+    remembered, literals = dict(redaction._remembered), redaction._literals
     yield
     redaction._remembered.clear()
     redaction._remembered.update(remembered)
-    redaction._pattern = pattern
+    redaction._literals = literals
 
 
 # By shape.
@@ -53,6 +61,7 @@ def _keys_as_before() -> Iterator[None]:
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
         "eyJhbGciOiJIUzI1NiJ9cut",
         "Basic dXNlcjpwYXNzd29yZDEyMw==",
+        "Bearer Bearer Zk3x9Q7mT1vB8nR5wY2c",
     ],
 )
 def test_keys_are_known_by_their_shape(key: str) -> None:
@@ -153,54 +162,73 @@ def seconds(work: Callable[[], object]) -> float:
     return min(once() for _ in range(3))
 
 
-# Encoded, and cut.
+# In any place, encoded, and cut.
 
-encodings: tuple[Callable[[str], str], ...] = (
-    str,
-    lambda key: quote(key, safe=""),
-    quote_plus,
-    lambda key: urlencode({"k": key}),
-    json.dumps,
-)
+PART = 8  # characters: fewer of a key are no use to anybody
+
+# How a literal key comes to be known.
+KNOWN: dict[str, Callable[[str], None]] = {
+    "as the key in use": remember,
+    "by its header": lambda key: remember_named({"X-Gateway-Token": f"Bearer {key}"}),
+    "by its parameter": lambda key: remember_named({"api-key": key}),
+    "by the query of an address": lambda key: remember_url(f"https://x/v1?{urlencode({'api-key': key})}"),
+    "by the user of an address": lambda key: remember_url(f"https://ali:{quote(key, safe='')}@x/v1"),
+}
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "in a URL": lambda key: quote(key, safe=""),
+    "in a form": quote_plus,
+    "in JSON": lambda key: json.dumps(key)[1:-1],
+    "in base64": lambda key: base64.b64encode(f"ali:{key}".encode()).decode(),
+    "in base64 for URLs": lambda key: base64.urlsafe_b64encode(f"a:{key}".encode()).decode(),
+}
+BARE = ("%s", "'%s'", "%s%%", "?x=%s&y=1", "Bearer %s")
+NAMED = (
+    "api_key=%s", "GET /v1?api-key=%s&x=1", '{"authorization": "%s", "x": 1}', r'{\"password\": \"%s\"}',
+    "Client_Secret : 1%s", "postgres://ali:%s@db/x", "{'x-api-key': b'%s'}",
+)  # fmt: skip
 
 
-@many
-@given(key=literal, encode=st.sampled_from(encodings), before=around, after=around)
-def test_a_literal_key_gets_through_in_no_encoding(
-    key: str, encode: Callable[[str], str], before: str, after: str
-) -> None:
+@st.composite
+def secrets_in_text(draw: st.DrawFn) -> tuple[str, str, str, str]:
+    """How a secret is known, the secret, as it stands in a text, and that text: '%s' in place of it."""
+    known = draw(st.sampled_from([*KNOWN, "by its shape", "by its name"]))
+    place = draw(st.sampled_from(NAMED if known == "by its name" else (*BARE, *NAMED)))
+    text = draw(around).replace("%", "") + place + draw(around).replace("%", "")
+    if known == "by its shape":
+        secret = encoded = draw(shaped)
+    elif known == "by its name":
+        secret = encoded = draw(bodies)
+    else:
+        secret, encoding = draw(literal), draw(st.sampled_from(list(ENCODINGS)))
+        assume(len(secret) >= 16 or "base64" not in encoding)
+        encoded = ENCODINGS[encoding](secret)
+    return known, secret, encoded, text
+
+
+@fuzz
+@given(case=secrets_in_text(), cut=st.none() | st.integers(0, 90))
+def test_no_part_of_a_secret_gets_through(case: tuple[str, str, str, str], cut: int | None) -> None:
+    """Wherever it stands, however it is encoded, and wherever the text is cut."""
+    known, secret, encoded, place = case
     forget_keys()
-    remember(key)
-    encoded = encode(key)
-    core = encoded.strip('"').removeprefix("k=")
-    assert core not in redact(before + encoded + after)
+    if known in KNOWN:
+        KNOWN[known](secret)
+    parts = {encoded[start : start + PART] for start in range(len(encoded) - PART + 1)}
+    assume(not any(part in place.replace("%s", "-") + REDACTED for part in parts))
+    text = place.replace("%s", encoded).replace("%%", "%")
+    clean = redact(text) if cut is None else redacted_start(text, cut)
+    assert not [part for part in sorted(parts) if part in clean], clean
 
 
-@many
-@given(
-    key=st.text(alphabet + "-_.", min_size=16, max_size=40),
-    user=st.text(alphabet, max_size=6),
-    encode=st.sampled_from([base64.b64encode, base64.urlsafe_b64encode]),
-)
-def test_a_literal_key_gets_through_in_no_basic_credentials(
-    key: str, user: str, encode: Callable[[bytes], bytes]
-) -> None:
-    forget_keys()
-    remember(key)
-    encoded = encode(f"{user}:{key}".encode()).decode()
-    clean = redact(f"auth is {encoded}!")
-    assert REDACTED in clean
-    assert len(clean) < len("auth is !") + len(encoded) * 0.5 + len(REDACTED) + 8
+def test_a_shape_that_ends_within_a_known_key_leaves_none_of_it() -> None:
+    remember("kedi42#köpek-anahtarı")
+    assert redact("Bearer kedi42#köpek-anahtarı!") == f"{REDACTED}!"
 
 
-@many
-@given(key=st.one_of(shaped, literal), before=around, cut=st.integers(0, 60))
-def test_a_cut_leaves_no_part_of_a_key(key: str, before: str, cut: int) -> None:
-    forget_keys()
-    remember(key)
-    text = before + key + " and what follows"
-    start = redacted_start(text, cut)
-    assert key[:8] not in start or key[:8] in before + REDACTED
+def test_a_cut_before_the_end_of_a_named_value_leaves_none_of_it() -> None:
+    text = "postgres://ali:kedi-köpek@db/x"
+    assert redacted_start(text, len("postgres://ali:ke")) == f"postgres://ali:{REDACTED}"
 
 
 # By place.

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -25,21 +26,38 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from clients import KEY
+from fakes import AsyncFake, eventually
 from generated import around, fewer, forget_keys, literal, shaped
-from safechat import BreakerPolicy, ChatReply, ChatRequest, RateLimits, RetryPolicy, ServerError, Usage
+from safechat import (
+    BreakerPolicy,
+    ChatClientWrapper,
+    ChatQueue,
+    ChatReply,
+    ChatRequest,
+    RateLimits,
+    RetryPolicy,
+    ServerError,
+    Usage,
+)
 from safechat.errors import ChatError, EmptyReply
 from safechat.fallback import Fallback, Target
+from safechat.guard import Guarded
+from safechat.headers import RateLimit
 from safechat.limits.layer import Limited
+from safechat.log.call_record import call_record
 from safechat.log.events import UNLOGGED, event
 from safechat.log.layer import Logged
 from safechat.messages import Handler
 from safechat.redact import remember
 from safechat.retry import Retried
 from safechat.telemetry import Telemetry
+from safechat.telemetry.gauges import remaining_after
 from safechat.testing import Outcome, ScriptedHandler, no_waiting
 
 REQUEST = ChatRequest(({"role": "user", "content": "Merhaba"},), "a")
-REPLY = ChatReply("ok", "a-2026", finish_reason="stop", usage=Usage(9, 4, 13), request_id="req_1")
+REPLY = ChatReply(
+    "ok", "a-2026", finish_reason="stop", usage=Usage(9, 4, 13, 2, 3), request_id="req_1", id="chatcmpl-1"
+)
 
 
 @dataclass
@@ -118,15 +136,22 @@ async def test_a_call_is_one_internal_span(seen: Seen) -> None:
     )
     attributes = dict(span.attributes or {})
     assert len(str(attributes.pop("safechat.call_id"))) == 16
+    assert float(str(attributes.pop("safechat.tokens_per_s"))) > 0
     assert attributes == {
         "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
         "gen_ai.request.model": "a",
+        "gen_ai.request.stream": False,
         "gen_ai.response.model": "a-2026",
-        "gen_ai.response.id": "req_1",
+        "gen_ai.response.id": "chatcmpl-1",
+        "gen_ai.response.finish_reasons": ("stop",),
         "gen_ai.usage.input_tokens": 9,
         "gen_ai.usage.output_tokens": 4,
+        "gen_ai.usage.cache_read.input_tokens": 2,
+        "gen_ai.usage.reasoning.output_tokens": 3,
         "safechat.attempts": 1,
         "safechat.outcome": "ok",
+        "safechat.request_id": "req_1",
     }
     assert [event.name for event in span.events if event.name != "chat.limited"] == []
 
@@ -200,12 +225,139 @@ async def test_each_request_is_measured_by_the_conventions_names(seen: Seen) -> 
     await seen.layers(error(), REPLY)(REQUEST)
     common = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "a"}
     answered = {**common, "gen_ai.response.model": "a-2026"}
+    sick = {**common, "error.type": "server_error"}
+    for name in ("inference.duration", "inference.operation.output_tokens"):
+        assert seen.points(f"gen_ai.client.{name}") == [(sick, 1), (answered, 1)], name
+    modality = {"gen_ai.token.modality": "unknown"}
+    for name, count in (
+        ("input_tokens", 9),
+        ("output_tokens", 4),
+        ("cache_read.input_tokens", 2),
+        ("reasoning.output_tokens", 3),
+    ):
+        points = seen.points(f"gen_ai.client.inference.usage.{name}")
+        assert points == [({**common, **modality}, 0), ({**answered, **modality}, count)]
+
+
+async def test_each_request_is_measured_by_the_names_of_before_too(seen: Seen) -> None:
+    await seen.layers(error(), REPLY)(REQUEST)
+    common = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "a"}
+    answered = {**common, "gen_ai.response.model": "a-2026"}
     durations = seen.points("gen_ai.client.operation.duration")
     assert durations == [({**common, "error.type": "server_error"}, 1), (answered, 1)]
     assert seen.points("gen_ai.client.token.usage") == [
         ({**answered, "gen_ai.token.type": "input"}, 1),
         ({**answered, "gen_ai.token.type": "output"}, 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "provider", "server"),
+    [
+        ("https://api.openai.com/v1", "openai", ("api.openai.com", 443)),
+        ("https://kedi.openai.azure.com/", "azure.ai.openai", ("kedi.openai.azure.com", 443)),
+        ("https://api.deepseek.com", "deepseek", ("api.deepseek.com", 443)),
+        ("http://localhost:8000/v1", "openai", ("localhost", 8000)),
+    ],
+)
+async def test_spans_and_metrics_name_the_server(
+    base_url: str, provider: str, server: tuple[str, int], seen: Seen
+) -> None:
+    layers = seen.telemetry.traced(seen.telemetry.measured(ScriptedHandler(REPLY), base_url))
+    await layers(REQUEST)
+    (span,) = seen.spans.get_finished_spans()
+    ((measured, _),) = seen.points("gen_ai.client.inference.duration")
+    for attributes in (dict(span.attributes or {}), measured):
+        assert attributes["gen_ai.provider.name"] == provider
+        assert (attributes["server.address"], attributes["server.port"]) == server
+
+
+async def test_the_first_chunk_of_a_stream_is_measured(seen: Seen) -> None:
+    async def handler(request: ChatRequest) -> ChatReply:
+        assert request.on_start is not None
+        request.on_start({})
+        return REPLY
+
+    async def on_piece(_: str) -> None: ...
+
+    layers = seen.telemetry.traced(seen.telemetry.measured(handler, None))
+    await layers(replace(REQUEST, on_piece=on_piece))
+    for name in ("inference", "operation"):
+        ((_, count),) = seen.points(f"gen_ai.client.{name}.time_to_first_chunk")
+        assert count == 1
+    (span,) = seen.spans.get_finished_spans()
+    attributes = dict(span.attributes or {})
+    assert attributes["gen_ai.request.stream"] is True
+    assert 0 < float(str(attributes["gen_ai.response.time_to_first_chunk"])) < 60
+
+
+async def test_the_first_piece_of_a_stream_is_in_the_span_and_the_metrics(seen: Seen) -> None:
+    async def handler(_: ChatRequest) -> ChatReply:
+        with call_record() as record:
+            record.piece_came()
+        return REPLY
+
+    await seen.telemetry.traced(Logged(handler))(REQUEST)
+    (span,) = seen.spans.get_finished_spans()
+    assert float(str((span.attributes or {})["safechat.first_piece_ms"])) >= 0
+    assert seen.points("safechat.call.first_piece") == [({"gen_ai.request.model": "a"}, 1)]
+
+
+async def test_the_state_of_a_circuit_is_a_gauge(seen: Seen) -> None:
+    def state() -> float:
+        (value,) = [
+            value
+            for attributes, value in seen.points("safechat.breaker.state")
+            if attributes == {"gen_ai.request.model": "of-a-gauge"}
+        ]
+        return float(value)
+
+    states: list[float] = []
+
+    async def handler(_: ChatRequest) -> ChatReply:
+        states.append(state())
+        if len(states) == 1:
+            raise error()
+        return REPLY
+
+    guarded = Guarded(handler, "of-a-gauge", BreakerPolicy(failures=1, cooldown=1e-9))
+    with pytest.raises(ServerError):
+        await guarded(REQUEST)
+    states.append(state())
+    await guarded(REQUEST)
+    states.append(state())
+    assert states == [0, 2, 1, 0]  # closed, open, half-open while a call tries it, closed
+
+
+async def test_calls_that_wait_in_a_queue_are_a_gauge(seen: Seen) -> None:
+    client = AsyncFake()
+    client.gate = threading.Event()
+    with ChatClientWrapper(client) as chat:
+        async with ChatQueue(chat, workers=1) as queue:
+            futures = [await queue.submit(f"Merhaba {number}") for number in range(3)]
+            await eventually(lambda: client.under_way == 1)
+            assert seen.points("safechat.queue.waiting") == [({}, 2)]
+            client.gate.set()
+            await asyncio.gather(*futures)
+        assert seen.points("safechat.queue.waiting") == []
+
+
+async def test_what_is_left_of_the_limits_is_a_gauge(seen: Seen) -> None:
+    headers = {
+        "x-ratelimit-limit-requests": "500", "x-ratelimit-remaining-requests": "499",
+        "x-ratelimit-limit-tokens": "30000", "x-ratelimit-remaining-tokens": "29000",
+    }  # fmt: skip
+    await seen.telemetry.measured(ScriptedHandler(replace(REPLY, headers=headers)), None)(REQUEST)
+    common = {"gen_ai.provider.name": "openai", "gen_ai.request.model": "a"}
+    assert seen.points("safechat.limit.remaining") == [
+        ({**common, "kind": "requests"}, 499),
+        ({**common, "kind": "tokens"}, 29000),
+    ]
+
+
+@pytest.mark.parametrize(("reset", "seconds", "left"), [(6, 5, 1), (6, 6, 500), (None, 1000, 1)])
+def test_after_its_reset_a_limit_is_whole(reset: float | None, seconds: float, left: float) -> None:
+    assert remaining_after(RateLimit(500, 1, reset), seconds) == left
 
 
 async def test_the_tokens_of_an_answer_that_failed_are_counted(seen: Seen) -> None:

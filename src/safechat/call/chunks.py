@@ -20,6 +20,7 @@ from safechat.call.error_body import (
 from safechat.call.fields import field, items_of, plain, text_of
 from safechat.call.reply import read_usage
 from safechat.errors import ChatError, MalformedReply, TruncatedReply
+from safechat.log.call_record import call_record
 from safechat.messages import ChatRequest
 
 _NO_STREAM = ("application/json", "text/html")
@@ -91,7 +92,10 @@ class Chunked:
         """Hand the new text on."""
         piece, self._undelivered = self._undelivered, ""
         if piece and self._request.on_piece is not None:
-            self._delivered = True
+            if not self._delivered:
+                self._delivered = True
+                with call_record() as record:
+                    record.piece_came()
             await self._request.on_piece(piece)
 
     def completion(self) -> Mapping[str, object]:

@@ -16,7 +16,6 @@ import math
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
-from datetime import date
 from typing import Any, Literal, Protocol, cast
 
 import httpx2
@@ -26,11 +25,9 @@ from pydantic import BaseModel
 
 from safechat.call.clients import SDKClient, check_loop, copied, has_own_pool, is_the_sdks, remember_keys
 from safechat.call.events import without_empty_events
-from safechat.call.fields import field
 from safechat.call.pool import httpx2_is_mocked, synchronous_httpx2_is_mocked
 from safechat.call.replaced import Replaced
 from safechat.runtime.threads import Threads
-from safechat.shutdowns import shutdown_day
 
 Arguments = Mapping[str, object]
 Answer = tuple[object, Mapping[str, str]]  # the body, or the object made of it; the HTTP headers
@@ -116,16 +113,14 @@ class Endpoint:
             return _ThreadChunks(iter(answer), close, self._threads, seconds), headers
         raise TypeError(f"a {type(answer).__name__} in place of a stream")
 
-    async def models(self) -> dict[str, date | None]:
-        """The models that an SDK client's API lists, with the day of their shutdown where it gives one."""
+    async def models(self) -> bytes:
+        """The body in which an SDK client's API lists its models."""
         client = self._copy()
         if isinstance(client, openai.AsyncOpenAI):
-            return {
-                model.id: shutdown_day(field(model, "shutdown_date")) async for model in client.models.list()
-            }
-        return await self._threads.run(
-            lambda: {model.id: shutdown_day(field(model, "shutdown_date")) for model in client.models.list()}
-        )
+            listed = await client.models.with_raw_response.list()
+            return listed.http_response.content
+        answer = await self._threads.run(client.models.with_raw_response.list)
+        return answer.http_response.content
 
     def base_url(self) -> str | None:
         """Where the client's requests go; None for one that is not the SDK's."""

@@ -22,7 +22,7 @@ import openai
 from safechat.call.chunks import Chunked
 from safechat.call.endpoint import Answer, Endpoint
 from safechat.call.parameters import ParameterMemory
-from safechat.call.reply import decode, read_reply, with_whole_body
+from safechat.call.reply import decode, read_models, read_reply, with_whole_body
 from safechat.call.schema import parse_reply, response_format
 from safechat.call.translate import translate
 from safechat.errors import ChatError, ConnectionFailed, RequestTimedOut
@@ -62,11 +62,11 @@ class OpenAICall:
 
     async def models(self, timeout: float) -> dict[str, date | None]:
         """The models that the API lists, with the day of their shutdown, where it gives one. Raises
-        ChatError."""
+        ChatError; MalformedReply where no list comes."""
         request = ChatRequest((), "models", timeout=timeout)
         try:
             with anyio.fail_after(timeout):
-                return await self._endpoint.models()
+                return read_models(decode(await self._endpoint.models(), request))
         except Exception as exception:
             failure = self._translated(exception, request)
         raise failure.with_traceback(None)

@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import date
 
 from safechat.call.error_body import broken_off, error_in_place_of_an_answer, error_within, holds_error
 from safechat.call.fields import field, items_of, plain, text_of
@@ -29,6 +30,7 @@ from safechat.errors import (
     TruncatedReply,
 )
 from safechat.messages import ChatReply, ChatRequest
+from safechat.shutdowns import shutdown_day
 from safechat.usage import Usage
 
 
@@ -65,6 +67,15 @@ def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str
             raise error_from(reply, RefusedReply, what, code="refusal", quoted=(refusal,))
         raise error_from(reply, EmptyReply, f"no text (finish_reason {reply.finish_reason!r})")
     return reply
+
+
+def read_models(answer: object) -> dict[str, date | None]:
+    """The models in a list of models, with the day of their shutdown. Raises MalformedReply."""
+    models = field(answer, "data")
+    if not isinstance(models, list):
+        raise MalformedReply(f"models: a 200 that is no list of models: {_outline(answer)}", status=200)
+    named = ((text_of(field(model, "id")), shutdown_day(field(model, "shutdown_date"))) for model in models)
+    return {name: day for name, day in named if name}
 
 
 def error_from(

@@ -1,24 +1,45 @@
 """`safechat doctor`: is everything there that a call needs? Every link to the model is checked, in order.
 
-It sends nothing that costs money. It logs in once, which uses up one of a secret_id's uses, where
-these are counted. No result contains a secret. Not here: the screen (main.py), the models (models.py).
+It sends nothing that costs money, and uses nothing up: it logs in to Vault only when it is asked to, once,
+which is one of a secret_id's uses, where these are counted. No result contains a secret. Not here: the screen
+(main.py), the models (models.py), the network (network.py), where settings come from (origins.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 
+from pydantic import SecretStr
+
 from safechat.cli.models import configured_models, listed_models
+from safechat.cli.network import (
+    is_a_page,
+    plain_http_words,
+    proxy_words,
+    shown_address,
+    unreadable_addresses,
+    with_version,
+)
 from safechat.cli.origins import origins, unknown_names
-from safechat.errors import ChatError, KeyUnavailable, RequestRejected
+from safechat.errors import (
+    AuthenticationFailed,
+    ChatError,
+    KeyUnavailable,
+    MalformedReply,
+    ModelUnavailable,
+    RateLimited,
+    RequestRejected,
+)
 from safechat.keys.env import EnvKeys
 from safechat.keys.source import Key, KeySource
 from safechat.keys.vault.keys import VaultKeys
 from safechat.runtime.threads import in_thread
 from safechat.settings import Settings, read_settings
+
+_OPENAI = "https://api.openai.com/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +53,23 @@ class Check:
     advice: str = ""
 
 
-async def examine(env_file: str | None = ".env", *, today: date | None = None) -> AsyncIterator[Check]:
+async def examine(
+    env_file: str | None = ".env", *, login: bool = False, today: date | None = None
+) -> AsyncIterator[Check]:
     """The checks, one after the other. The first one that fails is the last, but every model is checked.
 
-    `today`, from which the days until a shutdown are counted, is a day of UTC; None is this day.
+    Without `login` a secret_id is not sent to Vault, and the API is asked without its key. `today`, from
+    which the days until a shutdown are counted, is a day of UTC; None is this day.
     """
     try:
         settings = read_settings(env_file)
     except ValueError as error:
         yield Check("settings", False, str(error), "correct these variables, or the .env file")
         return
-    api = f"the API is {settings.base_url or 'https://api.openai.com/v1'}"
-    yield Check("settings", True, "; ".join(filter(None, (api, origins(env_file)))))
-    for unknown, near in unknown_names(env_file):
-        advice = f"did you mean {near}?" if near else "take it away"
-        yield Check("settings", None, f"{unknown} is not a setting of safechat", advice)
+    for check in _check_settings(settings, env_file):
+        yield check
+        if check.ok is False:
+            return
     keys: KeySource
     read: list[Key] = []
     if settings.vault_address is None:
@@ -59,24 +82,49 @@ async def examine(env_file: str | None = ".env", *, today: date | None = None) -
             advice = "set what is missing; or unset VAULT_ADDR to take the key from OPENAI_API_KEY"
             yield Check("Vault's settings", False, str(error), advice)
             return
-        checks = _check_vault(keys, read)
+        if words := plain_http_words("VAULT_ADDR", settings.vault_address):
+            yield Check("network", None, words, "use https")
+        checks = _check_vault(keys, read, login=login)
     async for check in checks:
         yield check
-        if not check.ok:
+        if check.ok is False:
             return
-    # The key that was read just now: to read it again would be a second login.
-    async for check in _check_api(settings, ReadKey(read[0]) if read else keys, today):
+    has_key = bool(read) or settings.vault_address is None
+    if settings.vault_address is not None:  # to read the key again would be a second login
+        keys = KnownKey(read[0] if read else _NO_KEY)
+    async for check in _check_api(settings, keys, today, has_key=has_key):
         yield check
 
 
-class ReadKey:
-    """A source that gives the one key that was read."""
+class KnownKey:
+    """A source that gives one key."""
 
     def __init__(self, key: Key) -> None:
         self._key = key
 
     async def get(self, not_version: int | None = None) -> Key:
         return self._key
+
+
+# Sent where the real one is not known: an API that takes it wants none.
+_NO_KEY = Key(SecretStr("no-key-was-read"), 0)
+
+
+def _check_settings(settings: Settings, env_file: str | None) -> Iterator[Check]:
+    """Where they come from, and what an operator should know of them."""
+    url = settings.base_url or _OPENAI
+    yield Check("settings", True, f"the API is {shown_address(url)}; {origins(env_file) or 'nothing is set'}")
+    for unknown, near in unknown_names(env_file):
+        advice = f"did you mean {near}?" if near else "take it away"
+        yield Check("settings", None, f"{unknown} is not a setting of safechat", advice)
+    for words in unreadable_addresses(settings.base_url):
+        yield Check("network", False, words, "correct it, or take it away")
+        return
+    if words := plain_http_words("OPENAI_BASE_URL", settings.base_url):
+        yield Check("network", None, words, "use https")
+    if words := proxy_words(url):
+        vault = "; Vault is asked directly" if settings.vault_address is not None else ""
+        yield Check("network", True, words + vault)
 
 
 async def _check_environment(keys: EnvKeys) -> AsyncIterator[Check]:
@@ -90,12 +138,16 @@ async def _check_environment(keys: EnvKeys) -> AsyncIterator[Check]:
     yield Check("key", True, "OPENAI_API_KEY is set; a key in Vault can be rotated without a restart")
 
 
-async def _check_vault(keys: VaultKeys, read: list[Key]) -> AsyncIterator[Check]:
+async def _check_vault(keys: VaultKeys, read: list[Key], *, login: bool) -> AsyncIterator[Check]:
     """The checks of Vault; the key goes into `read`."""
     name, advice = "Vault", "pip install 'safechat[vault]'"
     try:
         with closing(keys.steps()) as steps:
             for name, step in steps:
+                if name == "login" and not login:
+                    result = "not tried: it would be one of the secret_id's uses, which may be counted"
+                    yield Check(name, None, result, "safechat doctor --login tries it, and reads the key")
+                    return
                 result, advice = _VAULT_STEPS[name]
                 value = await in_thread(step)
                 if isinstance(value, Key):
@@ -109,19 +161,55 @@ async def _check_vault(keys: VaultKeys, read: list[Key]) -> AsyncIterator[Check]
         yield Check("login", None, result, "start the program, or try with a secret_id that is not wrapped")
 
 
-async def _check_api(settings: Settings, keys: KeySource, today: date | None) -> AsyncIterator[Check]:
+async def _check_api(
+    settings: Settings, keys: KeySource, today: date | None, *, has_key: bool
+) -> AsyncIterator[Check]:
     try:
         listed = await listed_models(settings, keys)
-    except RequestRejected as error:
-        result = f"the key cannot be tried: the API lists no models ({error})"
-        yield Check("API", None, result, "is OPENAI_BASE_URL right? It usually ends with /v1")
+    except AuthenticationFailed as error:
+        yield _failed_check(error) if has_key else Check("API", True, "it answers, and wants a key")
         return
     except ChatError as error:
-        yield Check("API", False, str(error), _ADVICE.get(error.kind, "try again; is OPENAI_BASE_URL right?"))
+        yield await _missing_version(settings, keys, error) or _failed_check(error)
         return
-    yield Check("API", True, "the key is accepted")
+    yield Check("API", True, "the key is accepted" if has_key else "it answers, also without a key")
     for model in configured_models(settings, listed, today):
         yield Check("model", model.ok, model.result, model.advice)
+
+
+async def _missing_version(settings: Settings, keys: KeySource, error: ChatError) -> Check | None:
+    """The check for an address that answers where /v1 is put behind it; None where that is not it."""
+    url = settings.base_url
+    if url is None or not isinstance(error, _WRONG_PLACE) or (longer := with_version(url)) is None:
+        return None
+    try:
+        await listed_models(settings.model_copy(update={"base_url": longer}), keys)
+    except AuthenticationFailed:
+        pass  # the API is there
+    except ChatError:
+        return None
+    shown = shown_address(longer)
+    return Check(
+        "API", False, f"{shown_address(url)} is not the API, but {shown} is", f"set OPENAI_BASE_URL={shown}"
+    )
+
+
+def _failed_check(error: ChatError) -> Check:
+    """What an error of the API means here."""
+    if is_a_page(error) and error.status != 404:
+        advice = (
+            "a proxy, or the login page of a network (a captive portal), answers in place of the API: log in "
+            "there with a browser; or OPENAI_BASE_URL is that of a website"
+        )
+        return Check("API", False, f"a page in HTML came, and no JSON ({error})", advice)
+    if isinstance(error, RequestRejected):
+        result = f"the key cannot be tried: the API lists no models ({error})"
+        return Check("API", None, result, "is OPENAI_BASE_URL right? It usually ends with /v1")
+    if isinstance(error, RateLimited):
+        wait = f" in {error.retry_after:.0f} s" if error.retry_after else " in a minute"
+        result = f"too many requests for now ({error})"
+        return Check("API", None, result, f"try again{wait}; who else uses this key?")
+    return Check("API", False, str(error), _ADVICE.get(error.kind, "try again; is OPENAI_BASE_URL right?"))
 
 
 # For every step of VaultKeys.steps: the result if it succeeds, and the advice if it fails.
@@ -134,8 +222,13 @@ _VAULT_STEPS = {
     "field": ("it holds a key", "set SAFECHAT_KEY_FIELD to a field that is there"),
 }
 
+# What comes from an address that is not the API's.
+_WRONG_PLACE = (MalformedReply, ModelUnavailable, RequestRejected)
+
 # What to do about an error of the API, by its kind.
 _ADVICE = {
+    "quota_exhausted": "no credit is left, and waiting does not help: see the account's billing and limits",
+    "malformed_reply": "is OPENAI_BASE_URL that of an OpenAI-compatible API? It usually ends with /v1",
     "authentication_failed": "the key is wrong or revoked: put a new one where it is kept",
     "permission_denied": "the key is accepted, and may not do this: check its project and permissions",
     "connection_failed": "is OPENAI_BASE_URL right? does the network, or a proxy, let it through?",

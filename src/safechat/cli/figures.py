@@ -19,23 +19,23 @@ _STEP = math.log(1.01)
 _MOST_COLUMNS = 240  # that the bars are counted in
 
 
-class Latencies:
-    """Counts latencies in buckets, for percentiles in bounded memory. In milliseconds."""
+class Percentiles:
+    """Counts numbers in buckets, for percentiles in bounded memory: milliseconds, or tokens a second."""
 
     def __init__(self) -> None:
         self._buckets: Counter[int] = Counter()
         self.count = 0
 
-    def add(self, milliseconds: float) -> None:
-        self._buckets[math.floor(math.log(max(milliseconds, 0.01)) / _STEP)] += 1
+    def add(self, number: float) -> None:
+        self._buckets[math.floor(math.log(max(number, 0.01)) / _STEP)] += 1
         self.count += 1
 
-    def add_all(self, others: Latencies) -> None:
+    def add_all(self, others: Percentiles) -> None:
         self._buckets.update(others._buckets)
         self.count += others.count
 
     def percentile(self, percent: float) -> float | None:
-        """The latency that `percent` of the calls did not exceed; None without calls."""
+        """The number that `percent` of them do not exceed; None without numbers."""
         left = math.ceil(self.count * percent / 100)
         for bucket in sorted(self._buckets):
             left -= self._buckets[bucket]
@@ -50,7 +50,9 @@ class Figures:
 
     calls: int = 0
     answered: int = 0
-    latencies: Latencies = field(default_factory=Latencies)
+    latencies: Percentiles = field(default_factory=Percentiles)
+    first_pieces: Percentiles = field(default_factory=Percentiles)  # milliseconds, of streams
+    speeds: Percentiles = field(default_factory=Percentiles)  # tokens a second
     tokens: Counter[str] = field(default_factory=Counter)
     costs: CostSum = field(default_factory=CostSum)
 
@@ -60,6 +62,8 @@ class Figures:
             "calls": self.calls,
             "errors": self.calls - self.answered,
             "p95_ms": rounded(self.latencies.percentile(95)),
+            "first_piece_p95_ms": rounded(self.first_pieces.percentile(95)),
+            "tokens_per_s": rounded(self.speeds.percentile(50)),
             "tokens": dict(self.tokens),
             "cost_usd": self.costs.total(),
         }

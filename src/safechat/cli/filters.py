@@ -1,6 +1,6 @@
 """Which records of a log are wanted: by their time, their model, and any of their fields.
 
-Not here: reading the log (logs.py).
+Not here: reading the log (lines.py, logs.py).
 """
 
 from __future__ import annotations

@@ -1,37 +1,27 @@
-"""Reads a log that configure_logging wrote: a summary for an operator, and the timeline of one call.
+"""What a log says: a summary of its calls for an operator, and the timeline of one call.
 
-In bounded memory, whatever the file's size and whatever is in it. A line that is torn, or of another
-program, is counted and skipped. Not here: which records are wanted
-(filters.py), what is counted of a call (figures.py), the screens (screens.py).
+In bounded memory, whatever is in it. A line that is torn, or of another program, is counted and skipped.
+Not here: the lines of the files (lines.py), which records are wanted (filters.py), what is counted of a call
+(figures.py), the screens (screens.py).
 """
 
 from __future__ import annotations
 
-import glob
-import gzip
 import heapq
 import json
-import os
-import re
-import time
-import zlib
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from io import BufferedIOBase
-from pathlib import Path
 from typing import Any
 
-from safechat.cli.figures import TOKENS, Bars, Figures, Latencies, rounded
+from safechat.cli.figures import TOKENS, Bars, Figures, Percentiles, rounded
 from safechat.cli.filters import Filter, LogLine, as_text, moment
 
 _decode = json.JSONDecoder().decode  # json.loads looks at its options first, each time
 
 _SLOWEST = 5  # calls that a summary lists
 _FAILED = 10  # calls that failed, and that it lists
-# Bytes of a line. A longer one is none of ours.
-LONGEST_LINE = 1_000_000
 # Characters of a name in a summary, and names of one kind; further ones are counted together, as OTHERS.
 _LONGEST_NAME, _MOST_NAMES = 200, 1000
 OTHERS = "(others)"
@@ -125,12 +115,19 @@ class LogSummary:
         return sum(known) if known else None
 
     @property
-    def latencies(self) -> Latencies:
-        """Those of all groups."""
-        total = Latencies()
-        for group in self.groups.values():
-            total.add_all(group.latencies)
-        return total
+    def latencies(self) -> Percentiles:
+        """Those of all groups, in milliseconds."""
+        return _together(group.latencies for group in self.groups.values())
+
+    @property
+    def first_pieces(self) -> Percentiles:
+        """Milliseconds until the first piece, of all streams."""
+        return _together(group.first_pieces for group in self.groups.values())
+
+    @property
+    def speeds(self) -> Percentiles:
+        """Tokens a second, of all answers."""
+        return _together(group.speeds for group in self.groups.values())
 
     def ranked(self) -> list[tuple[str, Figures]]:
         """The groups, the one with most calls first."""
@@ -138,7 +135,12 @@ class LogSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as plain values, for JSON."""
-        calls, answered, latencies = self.calls, self.answered, self.latencies
+        calls, answered, latencies, first_pieces = (
+            self.calls,
+            self.answered,
+            self.latencies,
+            self.first_pieces,
+        )
         return {
             "first": self.first,
             "last": self.last,
@@ -146,6 +148,11 @@ class LogSummary:
             "answered": answered,
             "success_rate": answered / calls if calls else None,
             **{f"p{percent}_ms": rounded(latencies.percentile(percent)) for percent in (50, 95, 99)},
+            **{
+                f"first_piece_p{percent}_ms": rounded(first_pieces.percentile(percent))
+                for percent in (50, 95)
+            },
+            "tokens_per_s": rounded(self.speeds.percentile(50)),
             "retries": self.retries,
             "fallbacks": self.fallbacks,
             "waited_ms": self.waited_ms,
@@ -182,6 +189,10 @@ class LogSummary:
         group.answered += not failed
         latency = _number(line.get("latency_ms"))
         group.latencies.add(latency)
+        if (first_piece := _number(line.get("first_piece_ms"))) > 0:
+            group.first_pieces.add(first_piece)
+        if (speed := _number(line.get("tokens_per_s"))) > 0:
+            group.speeds.add(speed)
         self._add_tokens(name, line)
         if (at := moment(line.get("time"))) is not None:
             self.bars.add(at.timestamp(), failed=failed)
@@ -241,96 +252,11 @@ def call_timeline(lines: Iterable[str], call_id: str) -> list[tuple[float, LogLi
     return timeline
 
 
-def read_lines(files: Iterable[Path]) -> Iterator[str]:
-    """The lines of logs, one file after the other; one that ends in .gz is decompressed.
-
-    Of a line that is too long, its beginning. A compressed file that is damaged ends there, with a torn line.
-    """
-    for path in files:
-        with _reader(path) as file:
-            try:
-                while line := _read_line(file):
-                    yield line.decode("utf-8", "replace")
-            except (EOFError, zlib.error, gzip.BadGzipFile):
-                yield ""
-
-
-def oldest_first(files: Iterable[Path]) -> list[Path]:
-    """`files`, with the numbers that a rotation gave them going down: chat.log.2.gz, chat.log.1, chat.log."""
-    return sorted(files, key=lambda path: -_rotation(path.name))
-
-
-def rotated_files(path: Path) -> list[Path]:
-    """The files that a rotation made of this one: chat.log.1, chat.log.2.gz, …"""
-    return [
-        other
-        for other in path.parent.glob(f"{glob.escape(path.name)}.*")
-        if re.fullmatch(r"\.\d+(\.gz)?", other.name.removeprefix(path.name))
-    ]
-
-
-def _rotation(name: str) -> int:
-    """The number of a rotated file; 0 for the one that is written to."""
-    match = re.search(r"\.(\d{1,9})(\.gz)?$", name)
-    return int(match[1]) if match else 0
-
-
-def _reader(path: Path) -> BufferedIOBase:
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
-
-
-def _read_line(file: BufferedIOBase, begun: bytes = b"") -> bytes:
-    """The line that `begun` is the beginning of. At the end of the file it may have no end yet.
-
-    Of a line that is too long, its beginning and its end: a newline, if it has come.
-    """
-    line = begun
-    while piece := file.readline(LONGEST_LINE):
-        line += piece
-        if len(line) > LONGEST_LINE:
-            line = line[:LONGEST_LINE] + (b"\n" if piece.endswith(b"\n") else b"")
-        if line.endswith(b"\n"):
-            break
-    return line
-
-
-def follow_lines(path: Path, *, every: float = 0.5) -> Iterator[str | None]:
-    """The lines of a file, for ever: those that are there, then new ones. None when there is no new line;
-    then it waits `every` seconds. After a rotation it goes on with the new file, and where the file was cut
-    (logrotate's copytruncate), at its beginning."""
-    while True:
-        try:
-            file = path.open("rb")
-        except FileNotFoundError:
-            yield None
-            time.sleep(every)
-            continue
-        with file:
-            yield from _lines_until_replaced(file, path, every)
-
-
-def _lines_until_replaced(file: BufferedIOBase, path: Path, every: float) -> Iterator[str | None]:
-    line = b""
-    while True:
-        replaced = _was_replaced(file, path)  # asked first: nothing comes after what is read then
-        while (line := _read_line(file, line)).endswith(b"\n"):
-            yield line.decode("utf-8", "replace")
-            line = b""
-        if replaced:
-            if line:
-                yield line.decode("utf-8", "replace")
-            return
-        yield None
-        time.sleep(every)
-
-
-def _was_replaced(file: BufferedIOBase, path: Path) -> bool:
-    """Whether another file is there now, or the same one is shorter than what was read of it."""
-    try:
-        now, then = os.stat(path), os.fstat(file.fileno())
-    except FileNotFoundError:
-        return False
-    return now.st_ino != then.st_ino or now.st_size < file.tell()
+def _together(parts: Iterable[Percentiles]) -> Percentiles:
+    total = Percentiles()
+    for part in parts:
+        total.add_all(part)
+    return total
 
 
 def _number(value: object) -> float:

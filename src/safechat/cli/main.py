@@ -1,7 +1,7 @@
 """The `safechat` command. Not imported by the package: it needs the extra `[cli]`.
 
 Answers go to stdout. Errors go to stderr, as one line, with an exit status that is not 0. Not here: the
-checks of `doctor` (doctor.py), what is known of a model (models.py), reading a log (logs.py), what screens
+checks of `doctor` (doctor.py), what is known of a model (models.py), what a log says (logs.py), what screens
 look like (screens.py).
 """
 
@@ -19,14 +19,8 @@ from typing import Annotated
 
 from safechat.cli.doctor import examine
 from safechat.cli.filters import Filter, read_moment, read_where
-from safechat.cli.logs import (
-    LogSummary,
-    call_timeline,
-    follow_lines,
-    oldest_first,
-    read_lines,
-    rotated_files,
-)
+from safechat.cli.lines import follow_lines, oldest_first, read_lines, rotated_files
+from safechat.cli.logs import LogSummary, call_timeline
 from safechat.cli.models import examine_models
 from safechat.cli.terminal import for_stream, visible
 from safechat.client.wrapper import ChatClientWrapper
@@ -139,15 +133,18 @@ def logs(
 
 @app.command()
 def doctor(
+    login: Annotated[
+        bool, typer.Option("--login", help="Log in to Vault, once: that is one of a secret_id's uses.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each check.")] = False,
 ) -> None:
-    """Check everything that a call needs: settings, Vault, login, key, API, model."""
+    """Check everything that a call needs: settings, network, Vault, login, key, API, model."""
     console = Console()
     marks = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]![/]"}
 
     async def no_check_failed() -> bool:
         passed = True
-        async for check in examine():
+        async for check in examine(login=login):
             passed = passed and check.ok is not False
             if as_json:
                 typer.echo(_as_json(asdict(check)))

@@ -1,6 +1,6 @@
 """Where each setting comes from, and which names in SAFECHAT_* nobody reads.
 
-Not here: the checks (doctor.py).
+Not here: the checks (doctor.py), what the settings say of the network (network.py).
 """
 
 from __future__ import annotations
@@ -20,20 +20,35 @@ KNOWN = sorted(
 
 
 def origins(env_file: str | None) -> str:
-    """The names of the settings that are set, by where they come from; no value."""
-    in_file = file_values(env_file)
-    of_environment = sorted({name for name in KNOWN if os.environ.get(name)})
-    of_file = sorted({name for name in KNOWN if name in in_file and name not in of_environment})
-    places = (("the environment", of_environment), (str(env_file), of_file))
-    return "; ".join(f"from {place}: {', '.join(names)}" for place, names in places if names)
+    """The names of the settings that are set, by where they come from; no value. All others have their
+    defaults."""
+    in_environment, in_file = _environment(), file_values(env_file)
+    places = (
+        ("from the environment", [name for name in KNOWN if name in in_environment]),
+        (f"from {env_file}", [name for name in KNOWN if name in in_file and name not in in_environment]),
+        (
+            f"in {env_file} without effect, for the environment says something else",
+            [
+                name
+                for name in KNOWN
+                if name in in_file and in_environment.get(name, in_file[name]) != in_file[name]
+            ],
+        ),
+    )
+    return "; ".join(f"{place}: {', '.join(names)}" for place, names in places if names)
 
 
 def unknown_names(env_file: str | None) -> Iterator[tuple[str, str]]:
     """Each name in SAFECHAT_* that is not one of ours, with the nearest that is; "" where none is near."""
-    for name in sorted({*os.environ, *file_values(env_file)}):
+    for name in sorted({*_environment(), *file_values(env_file)}):
         if name.startswith("SAFECHAT_") and name not in KNOWN:
             near = difflib.get_close_matches(_rest(name), [_rest(known) for known in KNOWN], n=1)
             yield name, next((known for known in KNOWN if [_rest(known)] == near), "")
+
+
+def _environment() -> dict[str, str]:
+    """The variables that are set, by name in capitals: settings are read in either case."""
+    return {name.upper(): value for name, value in os.environ.items() if value}
 
 
 def _rest(name: str) -> str:

@@ -1,7 +1,7 @@
 """The screens of `safechat logs` and `safechat models`. Not imported by the package: they need `[cli]`.
 
 What comes from the log and the settings is given to rich as Text: in a str, rich would obey its own markup.
-Not here: reading the log (logs.py), what is known of a model (models.py).
+Not here: what a log says (logs.py), what is known of a model (models.py).
 """
 
 from __future__ import annotations
@@ -42,6 +42,11 @@ def summary_screen(summary: LogSummary, width: int = 80) -> RenderableType:
         ("tokens in", f"{tokens['prompt_tokens']:,} ({tokens['cached_tokens']:,} cached)"),
         ("tokens out", f"{tokens['completion_tokens']:,} ({tokens['reasoning_tokens']:,} reasoning)"),
     ]
+    if (first_pieces := summary.first_pieces).count:
+        first_piece = " / ".join(_milliseconds(first_pieces.percentile(percent)) for percent in (50, 95))
+        figures.append(("first piece p50 / p95", first_piece))
+    if (speed := summary.speeds.percentile(50)) is not None:
+        figures.append(("tokens a second", f"{speed:,.1f} (median)"))
     if (cost := summary.cost_usd) is not None:
         figures.append(("cost", f"${cost:,.4f}"))
     parts: list[RenderableType] = [_plain(f"{summary.first or '–'} … {summary.last or '–'}", "dim")]

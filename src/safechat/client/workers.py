@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from collections.abc import Iterable
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from safechat.checks import check_count, check_int
 from safechat.client.dispatch import Call
 from safechat.errors import QueueFull
 from safechat.layers import Layers
+from safechat.log.gauges import Reading, show
 from safechat.log.layer import log_cancelled
 from safechat.messages import ChatReply
 from safechat.runtime import clock
@@ -142,6 +144,7 @@ class Workers:
         self._is_open = False
         self._running: set[Job] = set()
         self._answered = self._failed = self._cancelled = 0
+        show(self)
 
     async def start(self, layers: Layers) -> None:
         """Begin. All but `cancelled` and `stats` is called in the loop of this call."""
@@ -198,6 +201,10 @@ class Workers:
     def stats(self) -> QueueStats:
         waiting = len(self._queue) if self._is_open else 0
         return QueueStats(waiting, len(self._running), self._answered, self._failed, self._cancelled)
+
+    def readings(self) -> Iterable[Reading]:
+        """How many calls wait. Nothing before the start and after the end."""
+        return [("queue.waiting", "", len(self._queue))] if self._is_open else []
 
     def _check_open(self) -> None:
         if not self._is_open:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -27,7 +28,7 @@ from safechat.usage import Usage
 class CallRecord:
     """The failures of one call, in their order; how many requests they took, and what those cost.
 
-    `began` is on the event loop's clock: the moment from which the call's deadline counts.
+    `began` is on the event loop's clock: the moment from which the call's deadline counts; `resumed` too.
     """
 
     failures: list[ChatError] = field(default_factory=list)
@@ -36,10 +37,25 @@ class CallRecord:
     waited: float = 0.0  # seconds
     waiting: bool = False
     began: float = field(default_factory=clock.now)
+    # The end of the last wait: since then the last request is under way.
+    resumed: float | None = None
+    first_piece: float | None = None  # when a stream's first piece came, on time.perf_counter's clock
 
     def wait(self) -> Wait:
         """A `with` block in which no request is under way: the call waits for its turn, or for a key."""
         return Wait(self)
+
+    def piece_came(self) -> None:
+        """The first piece of the answer is there."""
+        self.first_piece = time.perf_counter()
+
+    def tokens_per_second(self, usage: Usage | None) -> float | None:
+        """The completion's tokens for each second of the request that was answered now; None where no time
+        has gone by, or nothing was counted."""
+        seconds = clock.now() - (self.began if self.resumed is None else self.resumed)
+        return (
+            usage.completion_tokens / seconds if usage and usage.completion_tokens and seconds > 0 else None
+        )
 
     def add(self, error: ChatError) -> None:
         """Note a failure, once. From now on its `attempts` counts all requests of the call so far."""
@@ -102,7 +118,9 @@ class Wait:
         self._record.waiting = True
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._record.waited += clock.now() - self._began
+        now = clock.now()
+        self._record.waited += now - self._began
+        self._record.resumed = now
         self._record.waiting = kind is not None and issubclass(kind, asyncio.CancelledError)
 
 

@@ -4,7 +4,7 @@ The library logs to the logger "safechat" and never configures logging; an
 application calls `configure_logging`. A record's message is the name of its
 event, its data are in `extra`, and every record of a call has the call's `call_id`:
 
-    chat.call               one per call, always: outcome, latency, tokens, attempts
+    chat.call               one per call, always: outcome, latency, first piece, tokens, attempts
     chat.attempt_failed     one request failed: why
     chat.retry              a wait before the next request
     chat.fallback           the call goes on with another model
@@ -18,7 +18,7 @@ event, its data are in `extra`, and every record of a call has the call's `call_
     telemetry.off           OpenTelemetry is installed, and cannot be used
 
 Not here: who writes `chat.call` (layer.py) and `chat.attempt_failed` (call_record.py), the file (file.py),
-taking secrets out (redact.py of the package), OpenTelemetry (telemetry.py), which listens to these events.
+taking secrets out (redact.py of the package), OpenTelemetry (telemetry/), which listens to these events.
 """
 
 from __future__ import annotations

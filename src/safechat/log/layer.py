@@ -43,7 +43,9 @@ class Logged:
                 text = error_text(error, request)
                 log_call(logging.ERROR, request, record, started, outcome="unexpected", error=text)
                 raise
-            log_call(logging.INFO, request, record, started, outcome="ok", **reply_fields(reply))
+            speed = record.tokens_per_second(reply.usage)
+            fields = reply_fields(reply) | ({"tokens_per_s": round(speed, 1)} if speed is not None else {})
+            log_call(logging.INFO, request, record, started, outcome="ok", **fields)
             return reply
 
 
@@ -57,7 +59,8 @@ def log_cancelled(request: ChatRequest, seconds: float) -> None:
 def log_call(
     level: int, request: ChatRequest, record: CallRecord, started: float, *, outcome: str, **fields: object
 ) -> None:
-    """Log `chat.call`. `started` is the call's beginning, on time.perf_counter's clock.
+    """Log `chat.call`. `started` is the call's beginning, on time.perf_counter's clock. From then on count
+    `latency_ms`, and `first_piece_ms` of a stream; `tokens_per_s` counts from the last request on.
 
     The tokens are those of the answer. Those of answers that failed, and are billed as well, are in
     `failed_prompt_tokens` and so on; each of them is in its own `chat.attempt_failed`, too.
@@ -66,13 +69,18 @@ def log_call(
         level,
         "chat.call",
         model=request.model,
-        latency_ms=round((time.perf_counter() - started) * 1000, 1),
+        latency_ms=_milliseconds(started, time.perf_counter()),
         stream=request.on_piece is not None,
         outcome=outcome,
+        **({"first_piece_ms": _milliseconds(started, record.first_piece)} if record.first_piece else {}),
         **fields,
         **(token_fields(record.usage, "failed_") if record.usage != Usage() else {}),
         **({"prompt": logged_prompt(request.messages)} if wants_content() else {}),
     )
+
+
+def _milliseconds(started: float, ended: float) -> float:
+    return round((ended - started) * 1000, 1)
 
 
 def reply_fields(reply: ChatReply) -> dict[str, object]:
@@ -82,6 +90,7 @@ def reply_fields(reply: ChatReply) -> dict[str, object]:
         "attempts": reply.attempts,
         "finish_reason": reply.finish_reason,
         "request_id": reply.request_id,
+        "completion_id": reply.id,
     }
     if wants_content():
         fields["answer"] = logged_text(reply.text)

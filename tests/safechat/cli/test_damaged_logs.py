@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from command import safechat
-from safechat.cli import logs
-from safechat.cli.logs import LogSummary, call_timeline, follow_lines, oldest_first, parse_line, read_lines
+from safechat.cli import lines, logs
+from safechat.cli.lines import follow_lines, oldest_first, read_lines
+from safechat.cli.logs import LogSummary, call_timeline, parse_line
 
 CALL = {
     "time": "2026-01-01T00:00:00.000Z", "event": "chat.call", "outcome": "ok", "model": "m",
@@ -118,11 +119,11 @@ def test_a_field_that_is_nested_deeply_costs_no_other_line(depth: int) -> None:
 def test_following_a_line_without_an_end_forgets_what_is_too_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "LONGEST_LINE", 100)
+    monkeypatch.setattr(lines, "LONGEST_LINE", 100)
     path = tmp_path / "chat.log"
     path.write_text("x" * 1000 + "\nshort\n")
-    lines = follow_lines(path, every=0)
-    assert (len(next(lines) or ""), next(lines)) == (101, "short\n")
+    followed = follow_lines(path, every=0)
+    assert (len(next(followed) or ""), next(followed)) == (101, "short\n")
 
 
 def test_compressed_rotated_and_several_files_are_read(tmp_path: Path) -> None:
@@ -153,23 +154,23 @@ def test_filters_and_groups_are_those_of_all_files(tmp_path: Path) -> None:
 def test_following_takes_a_line_that_a_rotation_tore_for_a_torn_one(tmp_path: Path) -> None:
     path = tmp_path / "chat.log"
     path.write_text("1\n2")
-    lines = follow_lines(path, every=0)
-    assert [next(lines) for _ in range(2)] == ["1\n", None]
+    followed = follow_lines(path, every=0)
+    assert [next(followed) for _ in range(2)] == ["1\n", None]
     path.rename(tmp_path / "chat.log.1")
     path.write_text("3\n")
-    assert [next(lines) for _ in range(3)] == ["2", "3\n", None]
+    assert [next(followed) for _ in range(3)] == ["2", "3\n", None]
 
 
 def test_following_an_endless_line_goes_on_where_the_file_was_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "LONGEST_LINE", 100)
+    monkeypatch.setattr(lines, "LONGEST_LINE", 100)
     path = tmp_path / "chat.log"
     path.write_text("x" * 1000)
-    lines = follow_lines(path, every=0)
-    assert next(lines) is None
+    followed = follow_lines(path, every=0)
+    assert next(followed) is None
     path.write_text("3\n")
-    assert [next(lines) for _ in range(3)] == ["x" * 100, "3\n", None]
+    assert [next(followed) for _ in range(3)] == ["x" * 100, "3\n", None]
 
 
 def test_rotated_files_are_read_oldest_first() -> None:

@@ -17,9 +17,10 @@ import pytest
 from clients import make_client, once
 from command import safechat
 from safechat import ChatClientWrapper, RequestTimedOut, ServerError, TruncatedReply, configure_logging
-from safechat.cli.figures import Bars, Latencies
+from safechat.cli.figures import Bars, Percentiles
 from safechat.cli.filters import read_moment
-from safechat.cli.logs import OTHERS, LogSummary, call_timeline, follow_lines
+from safechat.cli.lines import follow_lines
+from safechat.cli.logs import OTHERS, LogSummary, call_timeline
 from safechat.testing import ScriptedClient, no_waiting
 from wire import completion, http, wire
 
@@ -142,12 +143,12 @@ def test_a_time_of_another_form_costs_no_timeline(time: object) -> None:
 
 
 def test_percentiles_are_right_to_within_a_hundredth() -> None:
-    latencies = Latencies()
+    latencies = Percentiles()
     for number in range(1, 10_001):
         latencies.add(number / 10)
     for percent, value in ((50, 500), (95, 950), (99, 990)):
         assert latencies.percentile(percent) == pytest.approx(value, rel=0.01)
-    assert Latencies().percentile(50) is None
+    assert Percentiles().percentile(50) is None
 
 
 def test_many_lines_need_little_memory() -> None:
@@ -282,6 +283,23 @@ def test_the_groups_are_the_models(several: Path) -> None:
     }
     assert groups["a"]["tokens"]["prompt_tokens"] == 10
     assert groups["a"]["p95_ms"] == pytest.approx(100, rel=0.01)
+
+
+def test_the_first_piece_and_the_tokens_a_second_are_in_the_summary(tmp_path: Path) -> None:
+    log = tmp_path / "streams.log"
+    log.write_text(
+        "".join(call(number, first_piece_ms=number * 10, tokens_per_s=number) for number in range(1, 101))
+        + call(101, model="b")
+    )
+    summary = summary_of(log)
+    assert summary["first_piece_p50_ms"] == pytest.approx(500, rel=0.01)
+    assert summary["first_piece_p95_ms"] == pytest.approx(950, rel=0.01)
+    assert summary["tokens_per_s"] == pytest.approx(50, rel=0.01)
+    assert summary["groups"]["a"]["first_piece_p95_ms"] == pytest.approx(950, rel=0.01)
+    assert summary["groups"]["b"]["tokens_per_s"] is None
+    screen = safechat("logs", str(log)).stdout
+    assert re.search(r"first piece p50 / p95 +(49|50)\d ms / 9\d\d ms", screen)
+    assert re.search(r"tokens a second +(49|50)\.\d \(median\)", screen)
 
 
 def test_the_groups_are_the_values_of_any_field(several: Path) -> None:

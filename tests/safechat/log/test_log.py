@@ -6,21 +6,33 @@ import asyncio
 import logging
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from clients import make_client, once
 from fakes import AsyncFake, eventually
 from safechat import (
     ChatClientWrapper,
     ChatError,
     ChatQueue,
+    ChatReply,
+    ChatRequest,
     RateLimits,
     RetryPolicy,
     ServerError,
+    TruncatedReply,
+    Usage,
     log_context,
 )
+from safechat.log.call_record import call_record
+from safechat.log.layer import Logged
 from safechat.testing import ScriptedClient, no_waiting
+from sse import ROLE, chunk, sends
+from virtual_time import run
+from wire import wire
 
 
 @pytest.fixture(autouse=True)
@@ -162,3 +174,58 @@ def test_a_filter_of_the_application_that_fails_costs_no_answer(capsys: pytest.C
         logger.removeFilter(broken)
         logger.setLevel(before)
     assert "chat.call was not logged: LookupError" in capsys.readouterr().err
+
+
+def test_the_first_piece_is_the_first_text_and_no_other_chunk(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    fake = SimpleNamespace(perf_counter=lambda: now)
+    monkeypatch.setattr("safechat.log.layer.time", fake)
+    monkeypatch.setattr("safechat.log.call_record.time", fake)
+
+    async def create(**_: object) -> AsyncIterator[object]:
+        async def chunks() -> AsyncIterator[object]:
+            nonlocal now
+            for seconds, text, finish in ((1, "", None), (2, "Mer", None), (4, "haba", "stop")):
+                now += seconds
+                delta = {"role": "assistant", "content": text}
+                yield {"model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+        return chunks()
+
+    client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
+    with ChatClientWrapper(client, model="m") as chat:
+        assert list(chat.stream("Merhaba")) == ["Mer", "haba"]
+    (record,) = logged(caplog, "chat.call")
+    assert (record.first_piece_ms, record.latency_ms) == (3000, 7000)
+
+
+def test_the_first_piece_of_a_stream_that_broke_off_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        wire(sends(ROLE, chunk("Mer"))) as server,
+        once(make_client("async", server.base_url)) as chat,
+        pytest.raises(TruncatedReply),
+    ):
+        list(chat.stream("Merhaba"))
+    (record,) = logged(caplog, "chat.call")
+    assert 0 < record.first_piece_ms <= record.latency_ms
+
+
+def test_an_answer_that_was_not_streamed_has_no_first_piece(caplog: pytest.LogCaptureFixture) -> None:
+    with ChatClientWrapper(AsyncFake(), model="m") as chat:
+        chat.generate("Merhaba")
+    (record,) = logged(caplog, "chat.call")
+    assert not hasattr(record, "first_piece_ms")
+
+
+def test_tokens_a_second_are_those_of_the_request_that_was_answered(caplog: pytest.LogCaptureFixture) -> None:
+    async def handler(_: ChatRequest) -> ChatReply:
+        with call_record() as record, record.wait():
+            await asyncio.sleep(100)
+        await asyncio.sleep(2)
+        return ChatReply("ok", "m", usage=Usage(9, 30, 39))
+
+    run(Logged(handler)(ChatRequest((), "m")))
+    (record,) = logged(caplog, "chat.call")
+    assert record.tokens_per_s == 15

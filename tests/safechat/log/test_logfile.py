@@ -48,11 +48,11 @@ def _as_before() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _keys_as_before() -> Iterator[None]:
     """Keys that these tests make up are forgotten: among them are words that other texts hold."""
-    remembered, pattern = dict(redaction._remembered), redaction._pattern
+    remembered, literals = dict(redaction._remembered), redaction._literals
     yield
     redaction._remembered.clear()
     redaction._remembered.update(remembered)
-    redaction._pattern = pattern
+    redaction._literals = literals
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ import requests
 from hvac import exceptions
 
 from safechat.errors import KeyUnavailable, SecretNotFound, VaultAuthFailed, VaultSealed, VaultUnreachable
-from safechat.keys.vault.errors import Meanings, not_vault, translated
+from safechat.keys.vault.errors import Meanings, not_vault, refuse_unserved, translated
 from safechat.redact import is_key_shaped, remember
 
 Secret = tuple[dict[str, object], int]  # the fields and the version
@@ -44,6 +44,7 @@ class Vault:
         self._url = url
         self._timeout = timeout
         self._session = requests.Session()
+        self._session.hooks["response"].append(refuse_unserved)
         self._session.trust_env = False  # no proxy and no .netrc between us and Vault
         self._session.verify = True if ca is None else str(ca)
         self._client = self._new_client(namespace)

@@ -21,23 +21,45 @@ Meanings = Mapping[type[Exception], tuple[type[KeyUnavailable], str]]
 # OpenSSL's words for an answer that is no TLS, old and new.
 _NO_TLS = re.compile("wrong.version.number|record.layer.failure|packet.length.too.long|http.request", re.I)
 
-# The statuses that Vault Enterprise has for clusters that do not serve clients.
-_REPLICAS = {
+# The statuses by which a server says that it serves nobody now, and that hvac has no exception for.
+# Source: https://developer.hashicorp.com/vault/api-docs/system/health
+_UNSERVED = {
     472: "it is a disaster recovery secondary, which serves no keys: give the address of the primary",
     473: "it is a performance standby that cannot answer: give the address of the active node",
+    474: "it is a standby that does not reach its active node: give the address of another node",
+    530: "its node was removed from the cluster: give the address of another one",
 }
 
-# The first that fits counts.
+
+class Unserved(Exception):
+    """A server answered, whatever it was asked, that it serves nobody now. Its text says why."""
+
+
+def refuse_unserved(answer: requests.Response, **_: object) -> None:
+    """A hook for a session of requests. Raises Unserved."""
+    if answer.status_code in _UNSERVED:
+        raise Unserved(f"{_UNSERVED[answer.status_code]} ({answer.status_code})")
+
+
+# What an exception means where its endpoint does not say so. The first that fits counts.
 _ERRORS: tuple[tuple[type[Exception], type[KeyUnavailable]], ...] = (
     (exceptions.Forbidden, VaultAuthFailed),
     (exceptions.Unauthorized, VaultAuthFailed),
     (exceptions.InvalidRequest, VaultAuthFailed),
     (exceptions.InvalidPath, SecretNotFound),
     (exceptions.VaultNotInitialized, VaultSealed),
+    (Unserved, VaultUnreachable),
     (exceptions.VaultError, VaultUnreachable),  # 429, 5xx, and what a proxy may answer
     (requests.RequestException, VaultUnreachable),
     (OSError, VaultUnreachable),
 )
+
+# What Vault's own statuses mean at any endpoint.
+_WORDS: dict[type[Exception], str] = {
+    exceptions.RateLimitExceeded: "429: it has had too many requests, or its node is a standby",
+    exceptions.VaultNotInitialized: "501: it was never initialized",
+    exceptions.VaultDown: "503: it is sealed, or down for maintenance",
+}
 
 
 def translated(
@@ -59,6 +81,10 @@ def translated(
 
 def _no_answer(exception: Exception, text: str, timeout: tuple[float, float]) -> str:
     """Why there is no answer, in words for an operator."""
+    if isinstance(exception, Unserved):
+        return str(exception)
+    if words := next((words for known, words in _WORDS.items() if isinstance(exception, known)), None):
+        return f"{words} ({_shortened(text)})"
     if isinstance(exception, requests.exceptions.SSLError) and _NO_TLS.search(text):
         return f"it does not speak TLS: is the port one for plain http? ({_last_part(text)})"
     if isinstance(exception, requests.exceptions.SSLError):
@@ -91,8 +117,6 @@ def not_vault(answer: object) -> str:
     """What an answer is that Vault does not give."""
     status = getattr(answer, "status_code", None)
     headers = getattr(answer, "headers", {})
-    if status in _REPLICAS:
-        return _REPLICAS[status]
     if location := headers.get("location"):
         host = urlsplit(location).hostname or "another path"
         return f"it redirects ({status}) to {host}: give the address of the active node"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hvac.v1 import Client
 
-from safechat import KeyUnavailable, Token, VaultKeys, VaultUnreachable
+from safechat import KeyUnavailable, Token, VaultKeys, VaultSealed, VaultUnreachable
 from safechat.keys.vault import api
 from safechat.keys.vault.api import Vault
 from wire import Peer, Wire, http, wire
@@ -43,15 +43,49 @@ def test_a_server_that_stays_behind_is_reported() -> None:
         vault(server).read("secret", "openai")
 
 
+CALLS: dict[str, Callable[[Vault], object]] = {
+    "health": lambda vault: vault.health(),
+    "login": lambda vault: vault.log_in("approle", "role", "a-secret-id-000"),
+    "read": lambda vault: vault.read("secret", "openai"),
+    "renewal": lambda vault: vault.renew(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize(
-    ("status", "words"), [(472, "disaster recovery secondary"), (473, "performance standby")]
+    ("status", "words"),
+    [
+        (472, "disaster recovery secondary"),
+        (473, "performance standby"),
+        (474, "does not reach its active node"),
+        (530, "removed from the cluster"),
+    ],
 )
-def test_a_replica_is_named(status: int, words: str) -> None:
+def test_a_server_that_serves_nobody_is_named_wherever_it_is_met(call: str, status: int, words: str) -> None:
     def say(peer: Peer) -> None:
-        peer.say(http(b"", status=f"{status} X"))
+        peer.say(http(b'{"errors": []}', status=f"{status} X"))
 
     with wire(say) as server, pytest.raises(VaultUnreachable, match=words):
-        vault(server).health()
+        CALLS[call](vault(server))
+
+
+@pytest.mark.parametrize("call", ["login", "read", "renewal"])
+@pytest.mark.parametrize(
+    ("status", "error", "words"),
+    [
+        (429, VaultUnreachable, "too many requests, or its node is a standby"),
+        (501, VaultSealed, "never initialized"),
+        (503, VaultUnreachable, "sealed, or down for maintenance"),
+    ],
+)
+def test_a_status_of_its_health_is_named_by_any_call(
+    call: str, status: int, error: type[KeyUnavailable], words: str
+) -> None:
+    def say(peer: Peer) -> None:
+        peer.say(http(b'{"errors": []}', status=f"{status} X"))
+
+    with wire(say) as server, pytest.raises(error, match=words):
+        CALLS[call](vault(server))
 
 
 def test_https_to_a_port_of_plain_http_is_said_as_such() -> None:
