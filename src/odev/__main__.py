@@ -14,7 +14,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from odev.course.console import print_any_text
 from odev.course.course import Course, CourseError, find_course
+from odev.course.files import file_name
 
 app = typer.Typer(help="Kursun komutları.", no_args_is_help=True, add_completion=False)
 
@@ -86,12 +88,13 @@ def check(
     what: Annotated[
         str | None, typer.Argument(help="Ders (4) ya da görev (4.2); verilmezse son kaydedilen ders")
     ] = None,
+    ipucu: Annotated[int, typer.Option(min=1, max=2, help="2: ikinci, daha açık ipuçları da")] = 1,
 ) -> None:
     """Kaydedilmiş dersimi kontrol et: puanlar, neyin geçmediği, ipucu."""
     with _course() as course:
         from odev.student import check as checking
 
-        report = checking.check(what, course=course, session=checking.Session())
+        report = checking.check(what, hints=ipucu, course=course, session=checking.Session())
         Console().print(report)
         raise typer.Exit(0 if report.results and report.passed else 1)
 
@@ -166,9 +169,11 @@ def grade(
         exports.write_json(out / "grades.json", all_graded)
         for graded in all_graded:
             if gradescope:
-                exports.write_gradescope(out / "gradescope" / graded.name / "results.json", graded)
+                exports.write_gradescope(out / "gradescope" / file_name(graded.name) / "results.json", graded)
             if classroom50:
-                exports.write_classroom50(out / "classroom50" / graded.name / "result.json", graded)
+                exports.write_classroom50(
+                    out / "classroom50" / file_name(graded.name) / "result.json", graded
+                )
         Console().print(gradebook(all_graded))
         Console().print(f"Sonuçlar: {out}", markup=False)
 
@@ -241,4 +246,5 @@ def verify(
 
 
 if __name__ == "__main__":
+    print_any_text()
     app(prog_name="python -m odev")

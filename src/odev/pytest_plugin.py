@@ -1,6 +1,7 @@
 """The pytest plugin for the steps' tests: the mark `task`, and options to choose and list tests.
 
-The mark is `@pytest.mark.task("1.2", points=6, hint="…")`; pyproject.toml loads the
+The mark is `@pytest.mark.task("1.2", points=6, hint="…", more="…")`: `hint` says where
+to look, `more` says more, on request (`check("1.2", ipucu=2)`). pyproject.toml loads the
 plugin (`-p odev.pytest_plugin`). The JUnit report gets each test's task, points and
 hint as properties; the grading reads them there. With `--submission=DIR` (or a zip)
 the same tests run against a submission. Not here: how they do (instructor/pytest_items.py).
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-TASK_MARK = "task(id, points, hint): the task of this test, all points of that task, a hint in Turkish"
+TASK_MARK = "task(id, points, hint, more): its task, all points of that task, two hints in Turkish"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -94,4 +95,5 @@ def _task_properties(mark: pytest.Mark) -> dict[str, str]:
         "task": str(mark.args[0]) if mark.args else "",
         "points": str(mark.kwargs.get("points", "")),
         "hint": str(mark.kwargs.get("hint", "")),
+        "more": str(mark.kwargs.get("more", "")),
     }

@@ -111,3 +111,12 @@ def test_a_file_that_is_no_notebook_has_a_problem_and_no_cells(content: bytes) -
 def test_a_notebook_beyond_all_measure_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("odev.course.cells.LARGEST_NOTEBOOK", 10)
     assert "çok büyük" in read_notebook("01.ipynb", notebook()).problem
+
+
+def test_a_notebook_that_a_windows_editor_saved_has_the_same_cells() -> None:
+    """With a byte order mark, and \\r\\n at the ends of lines, in the file and in the cells."""
+    source = "#| odev 1.1 a.f\ndef f():\n    return 'ışık'\n"
+    here = read_notebook("a.ipynb", notebook(code(source)))
+    saved = notebook(code(source.replace("\n", "\r\n"))).decode().replace(": ", ":\r\n")
+    assert read_notebook("a.ipynb", saved.encode("utf-8-sig")) == here
+    assert [cell.source for cell in here.cells] == [source]

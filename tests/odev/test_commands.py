@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import mini_course as mini
 from odev.course.course import Course
+from real_service import RealService, real_service
 
 SRC = Path(__file__).parents[2] / "src"
 
@@ -30,12 +35,21 @@ def course(tmp_path: Path) -> Course:
     return course
 
 
-def odev(course: Course, *arguments: str, module: str = "odev") -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def service() -> Iterator[RealService]:
+    with real_service() as running:
+        yield running
+
+
+def odev(
+    course: Course, *arguments: str, module: str = "odev", environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=course.root,
         env={
             **os.environ,
+            **(environment or {}),
             "PYTHONPATH": str(SRC),
             "PYTHONUTF8": "1",
             "COLUMNS": "150",
@@ -76,6 +90,19 @@ def test_grade_writes_every_file(course: Course) -> None:
     assert (out / "grades.csv").is_file()
     assert (out / "gradescope" / "ayşe" / "results.json").is_file()
     assert (out / "classroom50" / "veli" / "result.json").is_file()
+
+
+def test_check_and_grade_stay_on_this_machine_whatever_their_user_has_set(
+    course: Course, service: RealService
+) -> None:
+    environment = {**service.environment(), "PYTHONWARNINGS": "error"}
+    mini.write(course.lessons / "01_words.ipynb", mini.notebook(mini.FETCHES))
+    mini.submission(course.root / "in" / "ayşe", mini.FETCHES)
+    checked = odev(course, "check", "1.1", environment=environment)
+    graded = odev(course, "grade", "in", "--out", "out", "--lesson", "1", environment=environment)
+    assert (checked.returncode, graded.returncode) == (0, 0), checked.stdout + checked.stderr + graded.stderr
+    (student,) = json.loads((course.root / "out" / "grades.json").read_text("utf-8"))
+    assert (student["score"], service.connections) == (4, 0)
 
 
 def test_grade_says_that_it_is_no_sandbox(course: Course) -> None:
@@ -119,7 +146,7 @@ def test_pytest_shows_a_submission_test_by_test(course: Course) -> None:
     assert "test_01_words.py::test_greets_by_name PASSED" in done.stdout, done.stdout + done.stderr
     assert "test_01_words.py::test_greets_all FAILED" in done.stdout
     assert "test_02_queue.py::test_first_in_first_out PASSED" in done.stdout
-    assert "1.1 words.greet: assert 'Merhaba ' == 'Merhaba herkes'" in done.stdout
+    assert "1.1 words.greet: greet('') → 'Merhaba '; beklenen: 'Merhaba herkes'" in done.stdout
     assert "İpucu: isim boşsa herkese selam ver" in done.stdout
     assert "1.2 words.count: 1.2 numaralı görev hücresi yok" in done.stdout
     assert "4 failed, 2 passed" in done.stdout
@@ -143,24 +170,50 @@ def test_pytest_takes_a_submission_from_anywhere_and_never_its_conftest(
     assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
-def test_the_lab_serves_the_lessons_and_ends_with_everything(course: Course) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(SRC), "JUPYTER_RUNTIME_DIR": str(course.root / "runtime")}
-    command = [sys.executable, "-m", "odev", "lab", "--no-browser", "--port", "0"]
+def test_the_lab_serves_the_course_and_ends_with_everything(course: Course, service: RealService) -> None:
+    """Beside another program that has its port, and for a user of a real service."""
+    runtime = course.root.parent / "runtime"
+    own = {"PYTHONPATH": str(SRC), "JUPYTER_RUNTIME_DIR": str(runtime)}
     flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-    with subprocess.Popen(
-        command, cwd=course.root, env=environment, creationflags=flags,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
+    log = course.root.parent / "lab.log"
+    with ExitStack() as stack:
+        other_port = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+        process = stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-m", "odev", "lab", "--no-browser", "--port", str(other_port)],
+                cwd=course.root,
+                env={**os.environ, **service.environment(), **own},
+                creationflags=flags,
+                stdout=stack.enter_context(log.open("w", encoding="utf-8")),
+                stderr=subprocess.STDOUT,
+            )
+        )
         try:
-            server = the_server(course.root / "runtime")
+            server = the_server(runtime)
             url = f"http://127.0.0.1:{server['port']}/api/contents?token={server['token']}"
             names = [entry["name"] for entry in listing(url)["content"]]
+            notebooks = environment_of_the_notebooks(process.pid)
         finally:
             process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
             process.wait(60)
-    assert sorted(names) == ["01_words.ipynb", "02_queue.ipynb"]
+    assert {"lessons", "tests"} <= set(names)
+    assert f"{other_port} numaralı port dolu" in log.read_text("utf-8")
+    assert "/lab/tree/lessons/01_words.ipynb?token=" in log.read_text("utf-8")
+    of_the_service = {name for name, value in notebooks.items() if service.address in value}
+    assert of_the_service == service.proxies().keys()
+    assert notebooks["NO_PROXY"] == "127.0.0.1,localhost"
+    assert service.connections == 0
     with pytest.raises(OSError, match=r"refused|10061"):
         urllib.request.urlopen(url, timeout=10)
+
+
+def environment_of_the_notebooks(pid: int) -> dict[str, str]:
+    """JupyterLab's, which the kernels inherit."""
+    for process in psutil.Process(pid).children():
+        if any("jupyter" in argument for argument in process.cmdline()):
+            environment: dict[str, str] = process.environ()
+            return environment
+    raise AssertionError("JupyterLab does not run")
 
 
 def the_server(folder: Path) -> dict[str, object]:

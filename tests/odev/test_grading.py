@@ -31,6 +31,7 @@ from odev.grading.result import State, TaskResult
 from odev.grading.steps import collect, copies, run_tests
 from odev.grading.turns import Turns
 from odev.grading.unusual import unusual_things
+from real_service import real_service
 
 posix_only = pytest.mark.skipif(
     sys.platform == "win32", reason="forks, and limits of the kernel's, are POSIX"
@@ -82,7 +83,7 @@ def test_a_wrong_answer_gets_none_and_the_hint_of_its_first_failing_test(grader:
     result = judge(grader, mini.WRONG["1.1_never_all"])
     assert (result.state, result.score, result.points) == (State.FAILED, 0, 4)
     assert result.hint == "isim boşsa herkese selam ver"
-    assert result.message == "assert 'Merhaba ' == 'Merhaba herkes'"
+    assert result.message == "greet('') → 'Merhaba '; beklenen: 'Merhaba herkes'"
 
 
 def test_an_unchanged_stub_is_not_written_yet(grader: Grader) -> None:
@@ -343,6 +344,16 @@ def test_the_process_sees_no_key_an_empty_folder_and_a_home_of_its_own(
     )
     result = judge(grader, source)
     assert result.passed, result.message
+
+
+def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
+    grader: Grader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with real_service() as service:
+        for name, value in service.environment().items():
+            monkeypatch.setenv(name, value)
+        result = judge(grader, mini.FETCHES)
+        assert (result.passed, result.message, service.connections) == (True, "", 0)
 
 
 def test_the_copy_is_tested_and_the_course_is_left_alone(course: Course, grader: Grader) -> None:

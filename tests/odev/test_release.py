@@ -92,7 +92,9 @@ def test_step_by_step_the_students_package_becomes_whole(course: Course, tmp_pat
         assert check(lesson, course=Course(students.root), session=Session(cells)).passed
     assert "NotImplementedError" not in words(students)
     script = "from safechat import Queue, greet; q = Queue(); q.put(greet('')); print(q.get())"
-    done = subprocess.run([sys.executable, "-c", script], cwd=students.src, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=students.src, capture_output=True, text=True, encoding="utf-8"
+    )
     assert done.stdout.strip() == "Merhaba herkes"
 
 

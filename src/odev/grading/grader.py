@@ -2,7 +2,8 @@
 
 A task gives its points when all its tests pass, and never a part of them. A wrong
 cell costs its own task and no other. This is not a sandbox: limited_process.py says
-what that means. Not here: a student's check, a class's grades (student/, instructor/).
+what that means. Not here: the usual mistakes (mistakes.py), a student's check, a
+class's grades (student/, instructor/).
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from dataclasses import replace
 
 from odev.course.cells import TaskCell
 from odev.course.course import Course, CourseError, Task
-from odev.course.splice import SpliceError, definition_in, parse_cell
+from odev.course.splice import SpliceError, definition, definition_in, parse_cell
 from odev.grading.junit import Failure, Run, StepTest
 from odev.grading.limited_process import Ended, Limits, no_more_runs
+from odev.grading.mistakes import explained
 from odev.grading.result import State, TaskResult, task_result
 from odev.grading.steps import Copies, collect, run_tests
 from odev.grading.turns import Turns
@@ -27,7 +29,6 @@ from odev.grading.unusual import unusual_things
 
 _STUB_ERROR = re.compile(r"NotImplementedError: ÖDEV (\d+\.\d+)")
 _TEST_TOOLS = {"pytest", "_pytest", "pluggy", "unittest", "odev"}
-_UNKNOWN = re.compile(r"NameError: name '(\w+)' is not defined")
 
 
 class Grader:
@@ -87,8 +88,9 @@ class Grader:
         if run is None:
             with self._turns.alone():
                 run = self._run(task, cell)
-        notes = unusual_things(cell.source, self._copies.source(task))
-        return replace(self._result(task, run), notes=notes), run
+        original = self._copies.source(task)
+        result = explained(self._result(task, run), cell.source, definition(original, task.name))
+        return replace(result, notes=unusual_things(cell.source, original)), run
 
     def judge_all(self, cells: Sequence[tuple[Task, TaskCell | None]]) -> list[TaskResult]:
         """Judge several cells at a time; the results are in the order of `cells`."""
@@ -134,12 +136,7 @@ class Grader:
             message = f"bunun için önce {stub[1]} numaralı görev gerekiyor"
             return task_result(task, tests, State.FAILED, message)
         result = task_result(task, tests, state, message, failure.test)
-        if state is State.CRASHED:
-            result = replace(result, crash=failure.crash)
-        unknown = _UNKNOWN.match(failure.message)
-        if unknown is not None:  # the hint is about another mistake
-            return replace(result, hint=_CELL_ALONE.format(name=unknown[1]))
-        return result
+        return replace(result, crash=failure.crash) if state is State.CRASHED else result
 
     def _tests_of(self, task: Task, run: Run | None = None) -> list[StepTest]:
         tests: list[StepTest] = []
@@ -244,10 +241,6 @@ def _why_failed(run: Run, failure: Failure, limits: Limits) -> tuple[State, str]
     return state, failure.message or "test geçmedi"
 
 
-_CELL_ALONE = (
-    "`{name}` bu hücrede tanımlı değil. Görev hücresi tek başına sınanır: yardımcı fonksiyonu ve import'u "
-    "bu hücreye yaz, sabiti fonksiyonun içine koy."
-)
 _MESSAGES = {
     State.TIME: "{seconds:g} saniyede bitmedi: sonsuz döngü ya da hiç gelmeyen bir cevap olabilir",
     State.BUSY: "bilgisayar çok meşgul, testler {seconds:g} saniyede bitemedi; bu, kodun yanlış demek değil. "

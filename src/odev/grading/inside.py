@@ -16,13 +16,14 @@ import os
 import reprlib
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
 
+from odev.grading.not_raised import call_that_raised_nothing
 from odev.grading.process_group import end_with_parent, limit_itself
 
 WATCH = "odev-watch"  # the plugin's name, by which the canaries get it
@@ -42,6 +43,12 @@ class Watch:
         self._started.write_text(nodeid, encoding="utf-8")
 
     @pytest.hookimpl(wrapper=True)
+    def pytest_assertrepr_compare(self) -> Generator[None, object, list[list[str]]]:
+        """No comparison of two values in many lines: it would hide the call that gave one of them."""
+        yield
+        return []
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
         """Note the package's classes before the garbage collector removes those that the test made."""
         gc.disable()
@@ -49,6 +56,7 @@ class Watch:
             return (yield)
         except BaseException as error:
             item.user_properties += self._crash(error, str(item.path)).items()
+            item.user_properties.append(("silent_call", call_that_raised_nothing(error, str(item.path))))
             raise
         finally:
             self._classes |= {id(cls): cls for cls in _subclasses(object) if self._is_in_package(cls)}
@@ -118,7 +126,7 @@ def _is_equal_to_everything(cls: type) -> bool:
 
 def main(job_file: Path) -> int:
     """Run the job; pytest's exit code."""
-    job = json.loads(job_file.read_text(encoding="utf-8"))
+    job = json.loads(job_file.read_text(encoding="utf-8", errors="surrogateescape"))
     limit_itself(**job["limits"])
     end_with_parent(**job["end"])
     watch = Watch(Path(job["started"]), Path(job["package"]))

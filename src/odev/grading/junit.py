@@ -14,18 +14,20 @@ from pathlib import Path
 
 from odev.course.cells import TaskId
 from odev.grading.limited_process import Ended, Outcome
+from odev.grading.wording import in_turkish
 
 LARGEST_REPORT = 5_000_000  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class StepTest:
-    """One test: its task, all the points of that task, and its hint (Turkish)."""
+    """One test: its task, all the points of that task, and its two hints (Turkish); `more` may be empty."""
 
     nodeid: str
     task: TaskId
     points: int
     hint: str
+    more: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def read_report(report: Path, started: Path, outcome: Outcome, canaries: Collect
             broken = _cause(wrong[0])
         elif nodeid and wrong:
             line = properties.get("crash_line", "")
-            messages.setdefault(nodeid, _one_line(wrong[0], line))
+            messages.setdefault(nodeid, _one_line(wrong[0], line, properties.get("silent_call", "")))
             if "crash_line" in properties:
                 error = _first_line(wrong[0])
                 crashes.setdefault(nodeid, Crash(_short(properties["crash_call"]), _short(line), error))
@@ -136,10 +138,10 @@ def _cause(element: ElementTree.Element) -> str:
     return _short(lines[-1] if lines else element.get("message") or "")
 
 
-def _one_line(element: ElementTree.Element, raised_at: str) -> str:
+def _one_line(element: ElementTree.Element, raised_at: str, silent_call: str) -> str:
     """The message for a reader: an assertion's text alone; any other error with its class, and with the
     line of the package that raised it."""
-    message = _first_line(element).removeprefix("AssertionError: ").strip()
+    message = in_turkish(element.get("message") or "", silent_call)
     return _short(f"{message} ← {raised_at}" if raised_at else message)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from odev.course.course import CourseError, Task
@@ -39,8 +39,8 @@ class TaskResult:
     """`message`, `hint` and `notes` are Turkish, for the student who wrote the cell.
 
     `hint` is that of the first test that did not pass; where the state is CRASHED it may be about something
-    else. It is empty where no test can be blamed (BUSY, UNJUDGED). `tests` counts the task's tests and
-    `passed_tests` those that passed. `notes` cost no points.
+    else. It is empty where no test can be blamed (BUSY, UNJUDGED). `more` is the second, longer hint. `tests`
+    counts the task's tests and `passed_tests` those that passed. `notes` cost no points.
     """
 
     task: str
@@ -49,6 +49,7 @@ class TaskResult:
     state: State
     message: str = ""
     hint: str = ""
+    more: str = ""
     test: str = ""
     crash: Crash | None = None
     tests: int = 0
@@ -91,5 +92,7 @@ def task_result(
     task: Task, tests: Sequence[StepTest], state: State, message: str = "", test: StepTest | None = None
 ) -> TaskResult:
     """A result with the points of the task's tests, and with the name and the hint of the failed `test`."""
-    hint, name = (test.hint, test.nodeid.partition("::")[2]) if test else ("", "")
-    return TaskResult(str(task.id), task.full_name, points_of(tests), state, message, hint, name)
+    result = TaskResult(str(task.id), task.full_name, points_of(tests), state, message)
+    if test is None:
+        return result
+    return replace(result, hint=test.hint, more=test.more, test=test.nodeid.partition("::")[2])

@@ -144,7 +144,9 @@ def run_tests(course: Course, package: Path, tasks: Iterable[TaskId], limits: Li
             "package": str(package / course.package),
             "arguments": arguments,
         }
-        job_file.write_text(json.dumps(job), encoding="utf-8")
+        # The process is in Python's UTF-8 mode: it reads a path's bytes as UTF-8, whatever they are here.
+        text = json.dumps(job, ensure_ascii=False)
+        job_file.write_text(text, encoding="utf-8", errors="surrogateescape")
         before = _listing(package.parent)
         outcome = run_limited(
             [sys.executable, "-P", "-m", inside.__name__, str(job_file)],
@@ -211,19 +213,20 @@ def step_test(properties: Mapping[str, str]) -> StepTest:
     nodeid = properties["nodeid"]
     try:
         task, points = TaskId.parse(properties["task"]), int(properties["points"])
-        hint = properties["hint"]
+        hint, more = properties["hint"], properties["more"]
     except (KeyError, ValueError):
         raise CourseError(f'{nodeid} needs @pytest.mark.task("1.2", points=6, hint="…")') from None
-    return StepTest(nodeid, task, points, hint)
+    return StepTest(nodeid, task, points, hint, more)
 
 
 def _threads_of_this_user() -> int:
     """About what RLIMIT_NPROC counts on Linux: the threads of all processes of this user; 0 for root."""
-    if os.name != "posix" or os.getuid() == 0:
-        return 0
     import psutil
 
-    me = psutil.Process().uids().real
+    this = psutil.Process()
+    me = this.uids().real if hasattr(this, "uids") else 0  # Windows has no such number, and no such limit
+    if me == 0:
+        return 0
     threads = 0
     for process in psutil.process_iter(["uids", "num_threads"]):
         if process.info["uids"] and process.info["uids"].real == me:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 def field(value: object, name: str) -> object:
     """`name` of a dict or of an object; None where there is none."""
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):  # dict first: to ask an abstract class takes longer
         return value.get(name)
     return getattr(value, name, None)
 
@@ -24,7 +24,7 @@ def text_of(value: object) -> str | None:
 
 def items_of(value: object) -> Iterable[tuple[str, object]]:
     """The fields of a dict or of an object, private ones and a model's unset ones left out."""
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         return value.items()
     fields: Mapping[str, object] = getattr(value, "__dict__", {})
     if isinstance(value, BaseModel):
