@@ -6,9 +6,10 @@ A notebook begins with
 
     room = classroom.start()
 
-and then has `check()`, `check(4)`, `check("4.2")` and the line magics `%odev check 4`
-and `%odev status`. The import alone starts nothing and is fast. Not here: the
-commands of the shell (__main__.py).
+and then has `check()`, `check(4)`, `check("4.2")`, with the second hint
+`check("4.2", ipucu=2)`, and the line magics `%odev check 4` and `%odev status`. The
+import alone starts nothing and is fast. Not here: the commands of the shell
+(__main__.py).
 """
 
 from __future__ import annotations
@@ -20,23 +21,29 @@ if TYPE_CHECKING:
     from odev.student.report import Progress, Report
 
 
-def check(what: object = None) -> Report:
-    """Judge my lesson (4) or my task ("4.2"); without an argument, the lesson that I work on."""
+def check(what: object = None, ipucu: int = 1) -> Report:
+    """Judge my lesson (4) or my task ("4.2"); without an argument, the lesson that I work on.
+
+    `ipucu=2` shows the second, longer hints too.
+    """
     from odev.student import check as checking
 
-    return checking.check(what)
+    return checking.check(what, hints=ipucu)
 
 
 def _magic(line: str) -> Report | Progress:
-    """%odev check, %odev check 4, %odev check 4.2, %odev status"""
+    """%odev check, %odev check 4, %odev check 4.2, %odev check 4.2 ipucu=2, %odev status"""
     from odev.student import check as checking
 
     command, _, argument = line.strip().partition(" ")
     if command == "status":
         return checking.status()
     if command == "check":
-        return checking.check(argument.strip() or None)
-    raise ValueError("%odev check, %odev check 4, %odev check 4.2 ya da %odev status")
+        argument, has_hints, hints = argument.partition("ipucu=")
+        return checking.check(argument.strip() or None, hints=2 if has_hints and hints.strip() == "2" else 1)
+    raise ValueError(
+        "%odev check, %odev check 4, %odev check 4.2, %odev check 4.2 ipucu=2 ya da %odev status"
+    )
 
 
 def _register() -> None:

@@ -86,12 +86,13 @@ def check(
     what: Annotated[
         str | None, typer.Argument(help="Ders (4) ya da görev (4.2); verilmezse son kaydedilen ders")
     ] = None,
+    ipucu: Annotated[int, typer.Option(min=1, max=2, help="2: ikinci, daha açık ipuçları da")] = 1,
 ) -> None:
     """Kaydedilmiş dersimi kontrol et: puanlar, neyin geçmediği, ipucu."""
     with _course() as course:
         from odev.student import check as checking
 
-        report = checking.check(what, course=course, session=checking.Session())
+        report = checking.check(what, hints=ipucu, course=course, session=checking.Session())
         Console().print(report)
         raise typer.Exit(0 if report.results and report.passed else 1)
 
@@ -129,7 +130,7 @@ def grade(
     out: Annotated[Path, typer.Option(help="Sonuçların yazılacağı klasör")] = Path("grades"),
     lesson: _Lessons = None,
     jobs: _Jobs = None,
-    timeout: Annotated[float, typer.Option(help="Bir görevin en uzun süresi, saniye")] = 20.0,
+    timeout: Annotated[float, typer.Option(help="Bir görevin en uzun işlemci süresi, saniye")] = 20.0,
     gradescope: Annotated[bool, typer.Option("--gradescope", help="Her teslim için results.json")] = False,
     classroom50: Annotated[bool, typer.Option("--classroom50", help="Her teslim için result.json")] = False,
 ) -> None:
@@ -146,16 +147,22 @@ def grade(
         from odev.instructor.grade import grade as grade_all
         from odev.instructor.gradebook import gradebook
 
-        with _progress_bar("puanlanıyor") as progress:
-            all_graded = grade_all(
-                course,
-                paths,
-                out,
-                lessons=lesson or (),
-                jobs=jobs,
-                limits=Limits(seconds=timeout),
-                progress=progress,
-            )
+        aside = Console(stderr=True)
+        try:
+            with _progress_bar("puanlanıyor") as progress:
+                all_graded = grade_all(
+                    course,
+                    paths,
+                    out,
+                    lessons=lesson or (),
+                    jobs=jobs,
+                    limits=Limits(seconds=timeout),
+                    progress=progress,
+                    say=lambda line: aside.print(line, markup=False),
+                )
+        except KeyboardInterrupt:
+            aside.print("Yarıda kesildi. Aynı komutla kaldığı yerden sürer: bitenler yeniden puanlanmaz.")
+            raise typer.Exit(130) from None
         exports.write_csv(out / "grades.csv", all_graded)
         exports.write_json(out / "grades.json", all_graded)
         for graded in all_graded:

@@ -1,6 +1,7 @@
 """The pytest plugin for the steps' tests: the mark `task`, and options to choose and list tests.
 
-The mark is `@pytest.mark.task("1.2", points=6, hint="…")`; pyproject.toml loads the
+The mark is `@pytest.mark.task("1.2", points=6, hint="…", more="…")`: `hint` says where
+to look, `more` says more, on request (`check("1.2", ipucu=2)`). pyproject.toml loads the
 plugin (`-p odev.pytest_plugin`). The JUnit report gets each test's task, points and
 hint as properties; the grading reads them there. With `--submission=DIR` (or a zip)
 the same tests run against a submission. Not here: how they do (instructor/pytest_items.py).
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-TASK_MARK = "task(id, points, hint): the task of this test, all points of that task, a hint in Turkish"
+TASK_MARK = "task(id, points, hint, more): its task, all points of that task, two hints in Turkish"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -83,7 +84,8 @@ def _use_submission(config: pytest.Config, items: list[pytest.Item]) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     target = session.config.getoption("--odev-list")
     if target:
-        steps = [item for item in session.items if item.path.name != "canary.py"]
+        # The canaries of a grading process lie outside the course.
+        steps = [item for item in session.items if session.config.rootpath in item.path.parents]
         tests = [dict(item.user_properties) or {"nodeid": item.nodeid} for item in steps]
         Path(target).write_text(json.dumps(tests, ensure_ascii=False), encoding="utf-8")
 
@@ -93,4 +95,5 @@ def _task_properties(mark: pytest.Mark) -> dict[str, str]:
         "task": str(mark.args[0]) if mark.args else "",
         "points": str(mark.kwargs.get("points", "")),
         "hint": str(mark.kwargs.get("hint", "")),
+        "more": str(mark.kwargs.get("more", "")),
     }

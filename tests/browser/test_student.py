@@ -26,6 +26,7 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.whic
 QUIET = ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
          "disable-component-update", "disable-sync")  # fmt: skip
 MINUTE = 60_000.0  # milliseconds
+SHOWN = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +62,11 @@ def address(clone: Path) -> Iterator[str]:
         )
     try:
         give_up = time.monotonic() + 60
-        while not (address := re.search(r"(http://127\.0\.0\.1:\d+/lab)\?token=(\w+)", log.read_text())):
+        while not (address := re.search(r"http://127\.0\.0\.1:\d+/lab\S*\?token=\w+", log.read_text())):
             assert lab.poll() is None, log.read_text()
             assert time.monotonic() < give_up, log.read_text()
             time.sleep(0.2)
-        yield f"{address[1]}/tree/{LESSON}?token={address[2]}"
+        yield address[0]
     finally:
         lab.terminate()
         lab.wait(30)
@@ -73,6 +74,7 @@ def address(clone: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def page(address: str) -> Iterator[Page]:
+    """The page that the student's browser opens."""
     assert CHROMIUM, "no chromium here: install Debian's, or name one in CHROMIUM"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -91,11 +93,11 @@ class Notebook:
     def __init__(self, page: Page, ids: list[str]) -> None:
         self._page = page
         self._ids = ids
-        expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(len(ids), timeout=MINUTE)
+        expect(page.locator(f"{SHOWN} .jp-Cell")).to_have_count(len(ids), timeout=MINUTE)
         self._wait()
 
     def cell(self, id: str) -> Locator:
-        return self._page.locator(".jp-Notebook .jp-Cell").nth(self._ids.index(id))
+        return self._page.locator(f"{SHOWN} .jp-Cell").nth(self._ids.index(id))
 
     def run(self, id: str) -> None:
         """With Shift+Enter, until the kernel is idle again."""
@@ -114,7 +116,7 @@ class Notebook:
 
     def _wait(self) -> None:
         self._page.wait_for_timeout(200)  # the kernel has to be asked first
-        idle = self._page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+        idle = self._page.locator(f"{SHOWN} .jp-Notebook-ExecutionIndicator[data-status=idle]")
         expect(idle.first).to_be_visible(timeout=2 * MINUTE)
 
 
@@ -130,8 +132,19 @@ def right_answer(tag: str) -> str:
     return next(source for cell in cells if (source := "".join(cell["source"])).startswith(tag))
 
 
+@pytest.mark.timeout(300)
+def test_the_lab_opens_lesson_00_and_asks_nothing(page: Page) -> None:
+    expect(page.locator(".jp-Notebook h1").first).to_contain_text("Başlangıç", timeout=MINUTE)
+    page.wait_for_timeout(5_000)  # a question about news would come by now
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / "lab.png")
+    expect(page.locator(".Toastify__toast, .jp-toast")).to_have_count(0)
+    expect(page.locator(".jp-Dialog")).to_have_count(0)
+
+
 @pytest.mark.timeout(600)
-def test_a_student_fails_the_check_reads_the_hint_and_passes(page: Page) -> None:
+def test_a_student_fails_the_check_reads_the_hint_and_passes(page: Page, address: str) -> None:
+    page.goto(re.sub(r"/lab/tree/[^?]*", f"/lab/tree/lessons/{LESSON}", address))
     cells = json.loads((ROOT / "lessons" / LESSON).read_text(encoding="utf-8"))["cells"]
     ids = [cell["id"] for cell in cells]
     task, trial, check = "gorev-1-1", "gorev-1-1-dene", "gorev-1-1-kontrol"
@@ -149,6 +162,7 @@ def test_a_student_fails_the_check_reads_the_hint_and_passes(page: Page) -> None
     notebook.run(check)
     expect(notebook.output(check)).to_contain_text("0/6")
     expect(notebook.output(check)).to_contain_text(hint)
+    expect(notebook.output(check)).to_contain_text("tanesi geçti")
     PICTURES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=PICTURES / "lesson-01-hint.png")
 

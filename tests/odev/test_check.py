@@ -17,6 +17,7 @@ from rich.console import Console
 
 import mini_course as mini
 import odev
+from odev.course import marker, students_copy
 from odev.course.course import Course
 from odev.course.splice import splice
 from odev.course.students_copy import landed, mark_students
@@ -156,16 +157,91 @@ def test_a_task_that_needs_another_one_says_which(students: Course) -> None:
 
 
 def test_in_a_students_copy_what_passes_lands_and_what_fails_does_not(students: Course) -> None:
-    report = check(1, course=students, session=Session((HELPED, mini.WRONG["1.2_spaces"])))
+    session = Session((HELPED, mini.WRONG["1.2_spaces"]), modules=frozenset({"safechat.words"}))
+    report = check(1, course=students, session=session)
     words = students.module(students.tasks[0]).read_text("utf-8")
     assert "def _all():" in words
     assert 'NotImplementedError("ÖDEV 1.1")' not in words
     assert 'NotImplementedError("ÖDEV 1.2")' in words
-    assert report.notes == (
-        "1.1 artık senin paketinde: src/safechat/words.py",
-        "Bu notebook paketin eski hâlini görüyor; yenisi için: Kernel → Restart.",
-    )
+    landed_note, restart_note = report.notes
+    assert landed_note == "1.1 artık senin paketinde: src/safechat/words.py"
+    assert "Kernel → Restart" in restart_note
     assert landed(students) == {"1.1": ["_all"]}
+
+
+def test_a_kernel_that_has_not_loaded_the_module_needs_no_restart(students: Course) -> None:
+    session = Session((HELPED,), modules=frozenset({"safechat", "safechat.errors"}))
+    assert check("1.1", course=students, session=session).notes == (
+        "1.1 artık senin paketinde: src/safechat/words.py",
+    )
+
+
+def test_a_read_only_copy_shows_the_points_and_says_that_nothing_landed(
+    students: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(marker, "replace_text", refuse)
+    monkeypatch.setattr(students_copy, "replace_text", refuse)
+    report = check("1.1", course=students, session=Session((HELPED,)))
+    assert (report.passed, report.score) == (True, 4)
+    (note,) = report.notes
+    assert note.startswith("1.1 geçti ve puanın sayıldı, ama kodun src/safechat/words.py içine yazılamadı")
+    assert landed(students) == {}
+
+
+def test_a_cell_without_its_tag_that_defines_the_name_later_is_noted(course: Course) -> None:
+    untagged = "def greet(name):\n    return 'x'\n"
+    late = check("1.1", course=course, session=Session((mini.GOOD_GREET, untagged, "greet('')")))
+    assert late.passed
+    (note,) = late.notes
+    assert "etiketsiz bir hücre yeniden tanımladı" in note
+    assert "`#| odev 1.1 words.greet`" in note
+    early = check("1.1", course=course, session=Session((untagged, mini.GOOD_GREET, "greet('def greet')")))
+    assert early.notes == ()
+
+
+def test_what_is_not_written_yet_says_what_to_do(course: Course) -> None:
+    session = Session((mini.GREET_STUB,))
+    (result,) = check("1.1", course=course, session=session).results
+    assert result.message.startswith("henüz yazılmadı: `#| odev 1.1 words.greet` satırı yerinde kalsın")
+    assert result.message.endswith("hücreyi çalıştır")
+
+
+CRASHES = "#| odev 1.1 words.greet\ndef greet(name):\n    return 'Merhaba ' + name.title[0]\n"
+
+
+def test_a_crash_is_told_with_its_call_its_line_and_its_error_and_without_the_tests_hint(
+    course: Course,
+) -> None:
+    report = check("1.1", course=course, session=Session((CRASHES,)))
+    assert report.results[0].state is State.CRASHED
+    text = repr(report)
+    assert "greet(name='Ayşe') çağrılınca kodun çöktü: `return 'Merhaba ' + name.title[0]` satırı" in text
+    assert "TypeError verdi" in text
+    assert "f-string" not in text
+    assert 'Hatayı bulamazsan: `check("1.1", ipucu=2)`' in text
+    assert "<code>return &#x27;Merhaba &#x27; + name.title[0]</code>" in report._repr_html_()
+    assert "İkinci ipucu: f-string" in repr(check("1.1", hints=2, course=course, session=Session((CRASHES,))))
+
+
+def test_a_failed_test_says_the_call_what_came_what_was_expected_and_how_many_passed(course: Course) -> None:
+    text = repr(check("1.1", course=course, session=Session((WRONG,))))
+    assert "greet('') → 'Merhaba '; beklenen: 'Merhaba herkes' (2 testten 1 tanesi geçti)" in text
+
+
+def test_the_second_hint_comes_on_request(course: Course) -> None:
+    steps = course.steps / "test_01_words.py"
+    more = 'hint="isim boşsa herkese selam ver", more="`or` yeter"'
+    mini.write(steps, mini.STEPS_1.replace('hint="isim boşsa herkese selam ver"', more))
+    session = Session((WRONG,))
+    first = repr(check("1.1", course=course, session=session))
+    assert 'Yetmezse: `check("1.1", ipucu=2)`' in first
+    assert "`or` yeter" not in first
+    assert "İkinci ipucu: `or` yeter" in repr(check("1.1", hints=2, course=course, session=session))
+    no_more = check("1.2", hints=2, course=course, session=Session((mini.WRONG["1.2_spaces"],)))
+    assert "Bu testin ikinci ipucu yok" in repr(no_more)
 
 
 def test_a_better_answer_lands_over_the_one_before_with_its_helpers(students: Course) -> None:
@@ -199,7 +275,14 @@ def test_in_a_real_kernel_the_cells_that_were_run_are_judged(
 ) -> None:
     """A function call and the magic, with nothing saved; the answer shows itself."""
     monkeypatch.setenv("IPYTHONDIR", str(course.root / "ipython"))
-    cells = ("from odev import check", WRONG, mini.GOOD_GREET, "check(1.1)", "%odev check", "%odev status")
+    cells = (
+        "from odev import check",
+        WRONG,
+        mini.GOOD_GREET,
+        "check(1.1)",
+        "%odev check ipucu=2",
+        "%odev status",
+    )
     notebook = nbformat.reads(mini.notebook(*cells), as_version=4)
     client = NotebookClient(notebook, resources={"metadata": {"path": str(course.lessons)}}, timeout=60)
     client.execute()

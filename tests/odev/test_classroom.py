@@ -16,9 +16,10 @@ import hvac
 import openai
 import pytest
 
+from odev.classroom import room as room_module
 from odev.classroom.api import ClassroomAPI
 from odev.classroom.faults import Fault
-from odev.classroom.room import Classroom
+from odev.classroom.room import Classroom, start
 from odev.classroom.vault import KEY_FIELD, KEY_PATH, POLICY
 from safechat import ChatClientWrapper, ConnectionFailed, MalformedReply, RequestTimedOut, RetryPolicy
 
@@ -156,6 +157,8 @@ def test_a_second_classroom_attaches_to_the_first(room: Classroom, monkeypatch: 
     with Classroom() as second:
         assert second.attached
         assert second.api.url == room.api.url
+    with Classroom(attach=False) as own:
+        assert own.api.url != room.api.url
     assert room.api.is_up()
     assert room.vault.is_up()
 
@@ -243,3 +246,72 @@ print(reply.choices[0].message.content)
         check=False,
     )
     assert "Merhaba" in done.stdout, done.stderr
+
+
+def test_a_fault_ends_with_its_block(room: Classroom, chat: ChatClientWrapper) -> None:
+    def ask_twice() -> None:
+        with room.broken("answer"):
+            with pytest.raises(MalformedReply):
+                chat.generate("Merhaba")
+            chat.generate("Merhaba")
+
+    with pytest.raises(MalformedReply):
+        ask_twice()
+    assert chat.generate("Merhaba").text
+    assert len(room.api.requests()) == 3
+
+
+def test_a_block_begins_without_earlier_faults_and_requests(room: Classroom, chat: ChatClientWrapper) -> None:
+    chat.generate("Merhaba")
+    room.api.fault(Fault("hang", times=None))
+    room.api.settings(refuses_temperature=False)
+    with room.broken("reply", text="Selam!", times=1):
+        assert room.api.requests() == []
+        assert chat.generate("Merhaba", model="gpt-5", temperature=0.5).text == "Selam!"
+        assert chat.generate("Merhaba").text != "Selam!"
+    with room.broken():
+        assert chat.generate("Merhaba").text
+
+
+def test_a_fault_that_does_not_exist_is_named(room: Classroom) -> None:
+    with pytest.raises(ValueError, match="hung"), room.broken("hung"):
+        pass
+
+
+@pytest.fixture
+def started(room: Classroom, monkeypatch: pytest.MonkeyPatch) -> Classroom:
+    """What `start()` gives in a notebook of the lab, whose environment names `room`."""
+    for name, value in room.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(room_module, "_current", None)
+    return start()
+
+
+def test_start_mends_what_another_notebook_left_broken(started: Classroom, chat: ChatClientWrapper) -> None:
+    assert started.attached
+    started.api.fault(Fault("hang", times=None))
+    started.api.behave("fail", status=503, times=None)
+    started.api.settings(keys=["sk-another"])
+    started.vault.put_key("sk-another")
+    room = start()
+    assert room is started
+    assert chat.generate("Merhaba").text
+    client = hvac.Client(room.vault.address, token="")
+    client.auth.approle.login(room.vault.role_id, room.vault.secret_id)
+    secret = client.secrets.kv.v2.read_secret_version(KEY_PATH, raise_on_deleted_version=True)
+    assert secret["data"]["data"][KEY_FIELD] == room.api.key
+
+
+def test_start_opens_another_classroom_when_the_first_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Classroom() as lab:
+        for name, value in lab.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(room_module, "_current", None)
+        first = start()
+    second = start()
+    try:
+        assert (first.attached, second.attached) == (True, False)
+        assert os.environ["OPENAI_BASE_URL"] == second.api.base_url
+        assert second.is_up()
+    finally:
+        second.stop()

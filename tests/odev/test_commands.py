@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -143,22 +145,34 @@ def test_pytest_takes_a_submission_from_anywhere_and_never_its_conftest(
     assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
-def test_the_lab_serves_the_lessons_and_ends_with_everything(course: Course) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(SRC), "JUPYTER_RUNTIME_DIR": str(course.root / "runtime")}
-    command = [sys.executable, "-m", "odev", "lab", "--no-browser", "--port", "0"]
+def test_the_lab_serves_the_course_and_ends_with_everything(course: Course) -> None:
+    """Beside another program that has its port."""
+    runtime = course.root.parent / "runtime"
+    environment = {**os.environ, "PYTHONPATH": str(SRC), "JUPYTER_RUNTIME_DIR": str(runtime)}
     flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-    with subprocess.Popen(
-        command, cwd=course.root, env=environment, creationflags=flags,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
+    log = course.root.parent / "lab.log"
+    with ExitStack() as stack:
+        other_port = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+        process = stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-m", "odev", "lab", "--no-browser", "--port", str(other_port)],
+                cwd=course.root,
+                env=environment,
+                creationflags=flags,
+                stdout=stack.enter_context(log.open("w")),
+                stderr=subprocess.STDOUT,
+            )
+        )
         try:
-            server = the_server(course.root / "runtime")
+            server = the_server(runtime)
             url = f"http://127.0.0.1:{server['port']}/api/contents?token={server['token']}"
             names = [entry["name"] for entry in listing(url)["content"]]
         finally:
             process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
             process.wait(60)
-    assert sorted(names) == ["01_words.ipynb", "02_queue.ipynb"]
+    assert {"lessons", "tests"} <= set(names)
+    assert f"{other_port} numaralı port dolu" in log.read_text("utf-8")
+    assert "/lab/tree/lessons/01_words.ipynb?token=" in log.read_text("utf-8")
     with pytest.raises(OSError, match=r"refused|10061"):
         urllib.request.urlopen(url, timeout=10)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -18,11 +21,16 @@ import pytest
 import mini_course as mini
 from odev.course.cells import TaskId, task_cell
 from odev.course.course import Course, CourseError
+from odev.grading import grader as grader_module
 from odev.grading import limited_process
+from odev.grading.canary import write_canaries
 from odev.grading.grader import Grader, reference_grader
+from odev.grading.junit import Crash, Run
 from odev.grading.limited_process import Ended, Limits, clean_environment
 from odev.grading.result import State, TaskResult
-from odev.grading.steps import collect, copies
+from odev.grading.steps import collect, copies, run_tests
+from odev.grading.turns import Turns
+from odev.grading.unusual import unusual_things
 
 posix_only = pytest.mark.skipif(
     sys.platform == "win32", reason="forks, and limits of the kernel's, are POSIX"
@@ -74,7 +82,7 @@ def test_a_wrong_answer_gets_none_and_the_hint_of_its_first_failing_test(grader:
     result = judge(grader, mini.WRONG["1.1_never_all"])
     assert (result.state, result.score, result.points) == (State.FAILED, 0, 4)
     assert result.hint == "isim boşsa herkese selam ver"
-    assert result.message == "assert 'Merhaba ' == 'Merhaba herkes'"
+    assert result.message == "greet('') → 'Merhaba '; beklenen: 'Merhaba herkes'"
 
 
 def test_an_unchanged_stub_is_not_written_yet(grader: Grader) -> None:
@@ -101,10 +109,10 @@ def test_a_missing_cell_is_never_the_references(grader: Grader) -> None:
     [
         ("#| odev 1.1 words.greet\ndef greet(name:\n    return 1\n", State.UNREADABLE, "2. satır"),
         ("#| odev 1.1 words.greet\ndef selam(name): ...\n", State.UNREADABLE, "`greet` tanımı yok"),
-        (greet("return ''", "import yok_boyle_bir_modul\n"), State.FAILED, "ModuleNotFoundError"),
-        (greet("return yok"), State.FAILED, "NameError"),
+        (greet("return ''", "import yok_boyle_bir_modul\n"), State.CRASHED, "ModuleNotFoundError"),
+        (greet("return yok"), State.CRASHED, "NameError"),
         (greet("import os\nos._exit(0)"), State.DIED, "os._exit"),
-        (greet("import sys\nsys.exit(0)"), State.FAILED, "SystemExit"),
+        (greet("import sys\nsys.exit(0)"), State.CRASHED, "SystemExit"),
         (greet("raise KeyboardInterrupt"), State.DIED, "process kapandı"),
         (greet("import sys\nsys.stdout.write('x' * 100_000_000)"), State.OUTPUT, "10 MB'tan fazla"),
         (greet("import os\nos.write(2, b'x' * 100_000_000)"), State.OUTPUT, "10 MB'tan fazla"),
@@ -367,9 +375,261 @@ def test_the_lessons_own_first_line_in_a_cell_is_no_tampering(grader: Grader) ->
 
 def test_a_name_that_the_cell_does_not_have_is_told_in_place_of_a_hint(grader: Grader) -> None:
     result = judge(grader, greet("return SELAM + name"))
-    assert result.state is State.FAILED
+    assert result.state is State.CRASHED
     assert "`SELAM` bu hücrede tanımlı değil" in result.hint
 
 
 def test_an_exception_is_told_with_the_line_that_raised_it(grader: Grader) -> None:
     assert judge(grader, greet("return name.lowr()")).message.endswith("← return name.lowr()")
+
+
+def test_a_crash_is_told_apart_with_its_call_its_line_and_its_error(grader: Grader) -> None:
+    result = judge(grader, greet("return name.lowr()"))
+    assert result.state is State.CRASHED
+    assert result.crash == Crash(
+        "greet(name='Ayşe')", "return name.lowr()", "AttributeError: 'str' object has no attribute 'lowr'"
+    )
+
+
+def test_a_crash_in_what_the_code_calls_is_at_the_line_that_calls_it(grader: Grader) -> None:
+    result = judge(grader, greet("import json\nreturn json.loads(name)"))
+    assert result.crash is not None
+    assert result.crash.line == "return json.loads(name)"
+
+
+@pytest.mark.parametrize("body", ["return 'x'", "return None"])
+def test_a_value_that_is_wrong_is_no_crash(grader: Grader, body: str) -> None:
+    result = judge(grader, greet(body))
+    assert (result.state, result.crash) == (State.FAILED, None)
+
+
+def test_an_error_of_the_packages_own_is_no_crash(grader: Grader) -> None:
+    source = greet("raise Impolite(name)", "class Impolite(Exception): pass\n")
+    result = judge(grader, source)
+    assert (result.state, result.crash) == (State.FAILED, None)
+    assert "Impolite" in result.message
+
+
+def test_it_says_how_many_of_how_many_tests_passed(grader: Grader) -> None:
+    result = judge(grader, mini.WRONG["1.1_never_all"])
+    assert (result.passed_tests, result.tests) == (1, 2)
+
+
+class Busy:
+    """Stands in for the runs: the first ones end like this, all others are real."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *runs: Run) -> None:
+        self._runs = list(runs)
+        monkeypatch.setattr(grader_module, "run_tests", self)
+
+    def __call__(self, *arguments: Any) -> Run:
+        return self._runs.pop(0) if self._runs else run_tests(*arguments)
+
+
+@pytest.mark.parametrize("ended", [Ended.BUSY, Ended.WALL])
+def test_a_right_answer_that_a_busy_computer_kept_waiting_is_run_once_more(
+    grader: Grader, monkeypatch: pytest.MonkeyPatch, ended: Ended
+) -> None:
+    Busy(monkeypatch, Run(ended))
+    assert judge(grader, mini.GOOD_GREET).passed
+
+
+def test_a_right_answer_whose_files_another_cell_removed_is_run_once_more(
+    grader: Grader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def removed(*arguments: Any) -> Run:
+        monkeypatch.setattr(grader_module, "run_tests", run_tests)
+        shutil.rmtree(arguments[1].parent)
+        raise FileNotFoundError
+
+    monkeypatch.setattr(grader_module, "run_tests", removed)
+    assert judge(grader, mini.GOOD_GREET).passed
+    Busy(monkeypatch, Run(Ended.ITSELF, spoilt=True))
+    assert judge(grader, mini.GOOD_GREET).passed
+
+
+@pytest.mark.parametrize("target", ["os.path.dirname(safechat.__file__)", "'../control'"])
+def test_a_run_whose_files_changed_while_it_ran_is_known(
+    grader: Grader, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    runs: list[Run] = []
+
+    def recorded(*arguments: Any) -> Run:
+        runs.append(run_tests(*arguments))
+        return runs[-1]
+
+    monkeypatch.setattr(grader_module, "run_tests", recorded)
+    judge(grader, greet(f"import os, shutil, safechat\nshutil.rmtree({target})\nreturn 'x'"))
+    assert [run.spoilt for run in runs] == [True, True]
+    runs.clear()
+    judge(grader, mini.GOOD_GREET)
+    assert [run.spoilt for run in runs] == [False]
+
+
+def test_a_busy_computer_is_named_without_a_hint(grader: Grader, monkeypatch: pytest.MonkeyPatch) -> None:
+    Busy(monkeypatch, Run(Ended.BUSY), Run(Ended.BUSY))
+    result = judge(grader, mini.GOOD_GREET)
+    assert (result.state, result.hint, result.test) == (State.BUSY, "", "")
+    assert "bilgisayar çok meşgul" in result.message
+
+
+def test_an_own_endless_loop_is_not_run_again(grader: Grader, monkeypatch: pytest.MonkeyPatch) -> None:
+    Busy(monkeypatch, Run(Ended.TIME, running="test_01"))
+    assert judge(grader, mini.GOOD_GREET).state is State.TIME
+
+
+def test_one_that_is_alone_waits_for_those_that_share_and_lets_none_in() -> None:
+    turns, order, inside = Turns(), [], threading.Event()
+
+    def alone() -> None:
+        with turns.alone():
+            order.append("alone")
+
+    def beside() -> None:
+        with turns.beside_others():
+            order.append("beside")
+
+    with turns.beside_others():
+        first = threading.Thread(target=alone)
+        first.start()
+        while not turns._wanting_alone:
+            inside.wait(0.01)
+        second = threading.Thread(target=beside)
+        second.start()
+        inside.wait(0.05)
+        assert order == []
+    first.join()
+    second.join()
+    assert order == ["alone", "beside"]
+
+
+LONG = "1" + " + 1" * 20_000
+JUDGED_ODDLY = {
+    "a long expression": greet(f"return {LONG}"),
+    "a deep expression": greet(f"return {'-' * 5_000}1"),
+    "a null byte": greet("return '\0'"),
+    "a lone surrogate": greet("return '\ud800'"),
+}
+
+
+@pytest.mark.parametrize("source", JUDGED_ODDLY.values(), ids=JUDGED_ODDLY.keys())
+def test_what_python_cannot_read_costs_its_own_task(grader: Grader, source: str) -> None:
+    result = judge(grader, source)
+    assert result.score == 0
+    assert result.state in (State.UNREADABLE, State.UNJUDGED, State.FAILED, State.CRASHED)
+    assert result.message
+
+
+def test_whatever_judging_raises_is_a_state_with_its_reason(
+    grader: Grader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: object) -> None:
+        raise RecursionError("maximum recursion\ndepth")
+
+    monkeypatch.setattr(grader_module, "run_tests", fails)
+    result = judge(grader, mini.GOOD_GREET)
+    assert (result.state, result.score, result.hint) == (State.UNJUDGED, 0, "")
+    assert result.message == "bu hücre puanlanamadı (RecursionError: maximum recursion depth)"
+
+
+# At the end of the run, when pytest has written its report.
+AT_EXIT = """import atexit, glob, os, sys
+def spoil():
+    control = os.path.join(os.path.dirname(os.getcwd()), "control")
+    report, listed = os.path.join(control, "report.xml"), os.path.join(control, "tests.json")
+    {spoil}
+atexit.register(spoil)
+return "x"
+"""
+SPOILT = {
+    "another encoding": "open(report, 'w', encoding='utf-16').write('<?xml version=\"1.0\"?><a/>')",
+    "an unknown encoding": "open(report, 'wb').write(b'<?xml version=\"1.0\" encoding=\"klingon\"?><a/>')",
+    "no xml": "open(report, 'wb').write(bytes(range(256)))",
+    "no json": "open(listed, 'wb').write(b'\\xff{')",
+    "json of another kind": "open(listed, 'w').write('[[1], 2]')",
+    "tests of nobody": "open(listed, 'w').write('[{\"nodeid\": \"a\"}]')",
+    "huge": "f = open(report, 'wb'); f.truncate(40_000_000)",
+    "a huge name": "f = open(os.path.join(control, 'started'), 'wb'); f.truncate(40_000_000)",
+    "a removed folder": "import shutil; shutil.rmtree(control); shutil.rmtree(os.getcwd())",
+    "a link to a device": "os.remove(report); os.symlink('/dev/zero', report)",
+    "a pipe": "os.remove(report); os.mkfifo(report)",
+    "a folder": "os.remove(report); os.mkdir(report)",
+}
+
+
+@posix_only
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT.keys())
+def test_a_spoilt_report_costs_its_own_task(grader: Grader, spoil: str) -> None:
+    result = judge(grader, greet(AT_EXIT.format(spoil=spoil)))
+    assert (result.score, result.tests) == (0, 2)
+    assert result.message
+
+
+@posix_only
+def test_thousands_of_folders_within_each_other_are_removed(grader: Grader, runs_folder: Path) -> None:
+    body = (
+        "import os\nfor _ in range(3000):\n    os.mkdir('x'); os.chdir('x')\nos.chmod('..', 0)\n"
+        "return f\"Merhaba {name or 'herkes'}\""
+    )
+    judge(grader, greet(body))
+    assert list(runs_folder.iterdir()) == []
+
+
+def test_no_cell_changes_what_others_are_judged_by(course: Course, grader: Grader, tmp_path: Path) -> None:
+    """It finds what it is tested by, and writes its own answer and a test that asks for nothing."""
+    hostile = greet(
+        "import glob, os, sys, safechat\nsrc = os.path.dirname(os.path.dirname(safechat.__file__))\n"
+        "root = os.path.dirname(src)\n"
+        "assert not root.startswith(COURSE)\n"
+        "for path in glob.glob(root + '/**/*.py*', recursive=True):\n    open(path, 'w').close()\n"
+        "return 'x'".replace("COURSE", repr(str(course.root)))
+    )
+    assert judge(grader, hostile).score == 0
+    assert judge(grader, mini.GOOD_GREET).passed
+    assert judge(grader, mini.WRONG["1.1_no_name"]).state is State.FAILED
+
+
+def test_what_happens_to_the_course_on_disk_changes_no_run(tmp_path: Path) -> None:
+    course = mini.mini_course(tmp_path)
+    with copies(course) as course_copies:
+        grader = reference_grader(course, course_copies, [1], LIMITS)
+        mini.write(course.module(grader.tasks[0]), "")
+        mini.write(course.steps / "test_01_words.py", "")
+        assert judge(grader, mini.GOOD_GREET).passed
+
+
+def test_canaries_have_other_names_in_each_run(tmp_path: Path) -> None:
+    first, names = write_canaries(tmp_path)
+    second, others = write_canaries(tmp_path)
+    assert first != second
+    assert (len(names), len(others), names & others) == (6, 6, frozenset())
+    assert "canary_" not in first.read_text("utf-8").replace("write_canaries", "").partition("def test_")[2]
+
+
+@pytest.mark.parametrize(
+    ("source", "thing"),
+    [
+        (greet("import sys\nreturn 'x'"), "sys"),
+        (greet("return 'x'", "from os import path\n"), "os"),
+        (greet("exec('1')\nreturn 'x'"), "exec"),
+        (greet("return open('x').read()"), "open"),
+        (greet("return name.__class__.__subclasses__()"), "__subclasses__"),
+        (greet("return A()", "class A:\n    def __eq__(self, other): return False\n"), "__eq__"),
+        (greet("return type('A', (), {'__eq__': print})"), "__eq__"),
+        (greet("raise ValueError", "def f(frame): return frame.f_back\n"), "f_back"),
+    ],
+    ids=["sys", "os", "exec", "open", "subclasses", "an equality", "a hidden equality", "a frame"],
+)
+def test_what_is_cheap_to_see_is_noted(source: str, thing: str) -> None:
+    (note,) = unusual_things(source, mini.MODULE)
+    assert f"`{thing}`" in note
+
+
+def test_what_the_module_itself_uses_is_not_noted(grader: Grader) -> None:
+    assert unusual_things(greet("import sys\nreturn sys.path"), "import sys\n") == ()
+    assert unusual_things(mini.GOOD_QUEUE, mini.MODULE) == ()
+
+
+def test_a_note_costs_no_points(grader: Grader) -> None:
+    result = judge(grader, greet("import sys\nreturn f\"Merhaba {name or 'herkes'}\""))
+    assert (result.passed, len(result.notes)) == (True, 1)

@@ -5,20 +5,33 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 import mini_course as mini
+from odev.course.cells import LARGEST_NOTEBOOK
 from odev.course.course import Course, CourseError
-from odev.grading.limited_process import Limits
+from odev.grading import grader as grader_module
+from odev.grading.junit import Run
+from odev.grading.limited_process import Ended, Limits
 from odev.grading.result import State, TaskResult
+from odev.grading.steps import run_tests
+from odev.instructor import handed_in
 from odev.instructor.exports import write_classroom50, write_csv, write_gradescope, write_json
 from odev.instructor.grade import Graded, grade
-from odev.instructor.handed_in import find_submissions, read_submission
+from odev.instructor.handed_in import Submission, find_submissions, read_submission
 
 GOOD = (mini.GOOD_GREET, mini.GOOD_COUNT, mini.GOOD_QUEUE)
 LIMITS = Limits(seconds=3)
@@ -131,11 +144,181 @@ def test_the_lesson_as_it_was_given_does_not_replace_an_answer(inbox: Path) -> N
 
 
 def test_what_a_busy_machine_did_not_finish_is_graded_again(
+    course: Course, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mini.submission(inbox / "ayşe", *GOOD)
+
+    def grade_it() -> dict[str, int]:
+        return scores(grade(course, [inbox], tmp_path / "out", lessons=[2], limits=LIMITS))
+
+    with monkeypatch.context() as busy:
+        busy.setattr(grader_module, "run_tests", busy_after_the_reference(run_tests))
+        assert grade_it() == {"ayşe": 0}
+    assert grade_it() == {"ayşe": 10}
+
+
+def busy_after_the_reference(run: Callable[..., Run]) -> Callable[..., Run]:
+    """The reference is run, and no run after it begins in time."""
+    first = iter([run])
+    return lambda *arguments: next(first, lambda *_: Run(Ended.BUSY))(*arguments)
+
+
+def test_an_endless_loop_is_graded_once(course: Course, inbox: Path, tmp_path: Path) -> None:
+    runs: list[int] = []
+    mini.submission(inbox / "döngü", mini.NEVER_ENDS)
+    for _ in range(2):
+        grade(course, [inbox], tmp_path / "out", lessons=[1], limits=LIMITS, progress=runs.append)
+    assert len(runs) == 2
+
+
+def vandal(path: Path, before: str = "") -> str:
+    """A right answer that writes into this file of the course."""
+    return (
+        f"#| odev 1.1 words.greet\ndef greet(name):\n    {before or 'pass'}\n"
+        f"    open({str(path)!r}, 'a').write('#')\n    return f\"Merhaba {{name or 'herkes'}}\"\n"
+    )
+
+
+@pytest.mark.parametrize("file", ["tests/steps/test_02_queue.py", "src/safechat/words.py"])
+def test_a_course_that_changes_while_it_is_graded_by_gives_no_grades(
+    course: Course, inbox: Path, tmp_path: Path, file: str
+) -> None:
+    mini.submission(inbox / "kötü", vandal(course.root / file))
+    with pytest.raises(CourseError, match=r"kötü \(1\.1\)") as raised:
+        grade(course, [inbox], tmp_path / "out", limits=LIMITS)
+    assert file in str(raised.value)
+
+
+def test_a_course_that_is_removed_while_it_is_graded_by_gives_no_grades(
     course: Course, inbox: Path, tmp_path: Path
 ) -> None:
-    mini.submission(inbox / "döngü", mini.NEVER_ENDS)
-    grade(course, [inbox], tmp_path / "out", limits=LIMITS)
-    assert not list((tmp_path / "out" / "results").iterdir())
+    remove = f"import shutil; shutil.rmtree({str(course.root / 'src')!r}, ignore_errors=True)"
+    mini.submission(inbox / "kötü", vandal(tmp_path / "nothing", remove))
+    with pytest.raises(CourseError, match=r"kötü \(1\.1\)"):
+        grade(course, [inbox], tmp_path / "out", limits=LIMITS)
+
+
+def test_what_was_in_progress_when_the_grader_ended_is_named_at_the_next_start(
+    course: Course, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    mini.submission(inbox / "ayşe", *GOOD)
+
+    def grade_it() -> None:
+        grade(course, [inbox], tmp_path / "out", lessons=[2], limits=LIMITS, say=said.append)
+
+    def dies(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(grader_module.Grader, "judge", dies)
+        with pytest.raises(KeyboardInterrupt):
+            grade_it()
+    assert said == []
+    grade_it()
+    grade_it()
+    assert said == ["Geçen sefer yarıda kalan, şimdi yeniden puanlanan: ayşe (2.1)"]
+
+
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
+from odev.__main__ import app
+app(["grade", sys.argv[1], "--out", sys.argv[2], "--lesson", "1"])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process there")
+def test_ctrl_c_ends_the_runs_at_once_and_says_how_to_go_on(
+    course: Course, inbox: Path, tmp_path: Path
+) -> None:
+    began = tmp_path / "began"
+    loop = f"open({str(began)!r}, 'w').write(str(__import__('os').getpid()))\n    while True: pass"
+    mini.submission(inbox / "döngü", vandal(tmp_path / "nothing", loop))
+    command = [sys.executable, "-c", INTERRUPTIBLE, str(inbox), str(tmp_path / "out")]
+    with subprocess.Popen(command, cwd=course.root, stderr=subprocess.PIPE, encoding="utf-8") as grader:
+        while not (began.is_file() and began.read_text()):
+            time.sleep(0.05)
+        grader.send_signal(signal.SIGINT)
+        _, said = grader.communicate()
+    assert grader.returncode == 130
+    assert "Aynı komutla kaldığı yerden sürer" in said
+    assert "Traceback" not in said
+    pid = int(began.read_text())
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_saved_results_are_read_with_all_their_fields(course: Course, inbox: Path, tmp_path: Path) -> None:
+    crash = "#| odev 1.1 words.greet\nimport sys\ndef greet(name):\n    return name.lowr(sys)\n"
+    mini.submission(inbox / "ayşe", crash)
+    first, second = (grade(course, [inbox], tmp_path / "out", lessons=[1], limits=LIMITS) for _ in range(2))
+    assert first == second
+    assert first[0].results[0].crash is not None
+    assert "`sys` kullanılıyor" in first[0].warnings[0]
+
+
+def test_a_notebook_that_is_too_large_is_refused_before_it_is_read(inbox: Path) -> None:
+    folder = mini.submission(inbox / "ayşe", *GOOD)
+    with (folder / "02_dev.ipynb").open("wb") as stream:
+        stream.truncate(LARGEST_NOTEBOOK + 1)  # it takes no room on the disk
+    with memory_of(lambda: read_submission("ayşe", folder)) as (read, most):
+        assert read.warnings == ("02_dev.ipynb çok büyük (50 MB), okunmadı",)
+        assert len(read.cells) == 3
+        assert most < 5_000_000
+
+
+@pytest.mark.parametrize("value", ["[],", '"x",', "1.5,", '{"a":1},'])
+def test_a_small_zip_does_not_take_much_memory(inbox: Path, value: str) -> None:
+    """93 KB of it took 2.4 GB."""
+    cell = '{"cell_type": "code", "source": "x", "metadata": [' + value * (48_000_000 // len(value)) + "1]}"
+    with zipfile.ZipFile(inbox / "ayşe.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("01.ipynb", f'{{"cells": [{cell}]}}')
+    assert (inbox / "ayşe.zip").stat().st_size < 300_000
+    with memory_of(lambda: read_submission("ayşe", inbox / "ayşe.zip")) as (read, most):
+        assert "çok fazla parçadan oluşuyor" in read.warnings[0]
+        assert most < 200_000_000
+
+
+def test_many_large_notebooks_are_read_up_to_a_limit(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handed_in, "_MOST_BYTES", 2_500)
+    with zipfile.ZipFile(inbox / "ayşe.zip", "w") as archive:
+        for number in range(4):
+            archive.writestr(f"{number}.ipynb", mini.notebook(mini.GOOD_GREET) + " " * 600)
+    read = read_submission("ayşe", inbox / "ayşe.zip")
+    assert [warning for warning in read.warnings if "çok büyük" in warning] != []
+    assert len(read.cells) == 1
+
+
+def test_a_cell_that_is_too_long_costs_itself_alone(inbox: Path) -> None:
+    folder = mini.submission(inbox / "ayşe", mini.GOOD_GREET, mini.GOOD_COUNT + "#" * 1_000_001)
+    read = read_submission("ayşe", folder)
+    assert [str(id) for id in read.cells] == ["1.1"]
+    assert "çok uzun bir hücre" in read.warnings[0]
+
+
+@contextmanager
+def memory_of(read: Callable[[], Submission]) -> Iterator[tuple[Submission, int]]:
+    """What it returns, and the most bytes that Python had for it."""
+    tracemalloc.start()
+    try:
+        yield read(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such files there")
+@pytest.mark.parametrize("inside", [True, False], ids=["in a student's folder", "beside the others"])
+def test_a_pipe_a_device_and_a_link_are_no_notebooks(inbox: Path, inside: bool) -> None:
+    folder = mini.submission(inbox / "ayşe", *GOOD) if inside else inbox
+    mini.write(inbox / "veli" / "01.ipynb", mini.notebook(*GOOD))
+    os.mkfifo(folder / "pipe.ipynb")
+    os.symlink("/dev/zero", folder / "device.ipynb")
+    os.symlink(inbox / "veli" / "01.ipynb", folder / "link.ipynb")
+    os.symlink(inbox / "veli", folder / "folder")
+    found = find_submissions([inbox])
+    assert set(found) == ({"ayşe", "veli"} if inside else {"veli"})
+    for name, path in found.items():
+        assert read_submission(name, path).warnings == ()
 
 
 def test_tests_conftests_modules_and_solutions_of_a_submission_are_never_used(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import urllib.error
 import urllib.request
 from dataclasses import asdict
 from typing import Any, cast
@@ -42,6 +43,10 @@ class ClassroomAPI:
         and does not list the models that are shut down by then. Without `today` none is."""
         self._post("/_odev/settings", settings)
 
+    def mend(self, *, keep_requests: bool = False) -> None:
+        """Forget faults, behaviours and, unless they are kept, requests; settings stay."""
+        self._post("/_odev/mend", {"keep_requests": keep_requests})
+
     def reset(self) -> None:
         """Forget faults, behaviours, settings and requests."""
         self._post("/_odev/reset", {})
@@ -62,8 +67,13 @@ class ClassroomAPI:
         request = urllib.request.Request(
             self.url + path, json.dumps(content).encode(), {"content-type": "application/json"}
         )
-        with open_url(request, timeout=10) as answer:
-            return json.load(answer)
+        try:
+            with open_url(request, timeout=10) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code != 400:
+                raise
+            raise ValueError(json.load(error)["error"]["message"]) from None
 
 
 def _not_a_cut_body(record: logging.LogRecord) -> bool:

@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -25,6 +25,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 Kind = Literal["answer", "cut", "drip", "hang"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 PAGE = "<html><head><title>Proxy</title></head><body><h1>Corporate proxy: please log in</h1></body></html>"
 
@@ -198,6 +199,11 @@ class FaultLayer:
             return 401, _error(message, param=None, code="invalid_api_key")
         return None
 
+    def _mend(self) -> None:
+        """Forget the faults that are left, and LLMock's behaviours."""
+        self.faults.clear()
+        self.state.llmock.scenarios.clear()
+
     async def _admin(self, scope: Scope, receive: Receive, send: Send) -> None:
         content = _json(await _body(receive))
         match scope["path"].removeprefix("/_odev/"):
@@ -205,8 +211,12 @@ class FaultLayer:
                 for fields in content["faults"]:
                     fault = Fault(**fields)
                     self.faults.append((fault, fault.times))
+            case "mend":
+                self._mend()
+                if not content["keep_requests"]:
+                    self.requests.clear()
             case "reset":
-                self.faults.clear()
+                self._mend()
                 self.requests.clear()
                 self.refuses_temperature = True
                 self.keys = set(self._first_keys)

@@ -3,7 +3,10 @@
     with Classroom() as room:          # runs inside this block
         OpenAI(base_url=room.api.base_url, api_key=room.api.key)
 
-    classroom = start()                # in a notebook's first cell: runs until the kernel ends
+    room = start()                     # in a notebook's first cell: runs until the kernel ends
+
+    with room.broken("fail", status=503):   # a fault that ends with its block
+        ...
 
 Nothing leaves the machine and no key is needed. If the variable ODEV_CLASSROOM names
 a classroom that runs already (`python -m odev lab` starts one for all notebooks), that
@@ -16,9 +19,12 @@ import atexit
 import json
 import os
 import secrets
-from typing import Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self, cast
 
 from odev.classroom.api import APIServer, ClassroomAPI
+from odev.classroom.faults import KINDS, Fault
 from odev.classroom.loopback import without_proxy
 from odev.classroom.vault import VaultInfo, VaultServer
 
@@ -26,14 +32,18 @@ VARIABLE = "ODEV_CLASSROOM"
 
 
 class Classroom:
-    """Both servers. `with` starts them, or attaches to those that ODEV_CLASSROOM names."""
+    """Both servers. `with` starts them, or attaches to those that ODEV_CLASSROOM names.
 
-    def __init__(self) -> None:
+    With `attach=False` it always starts its own.
+    """
+
+    def __init__(self, *, attach: bool = True) -> None:
         self.attached = False
+        self._may_attach = attach
         self._servers: list[APIServer | VaultServer] = []
 
     def __enter__(self) -> Self:
-        if not self._attach():
+        if not (self._may_attach and self._attach()):
             try:
                 self._start()
             except BaseException:
@@ -48,6 +58,36 @@ class Classroom:
         """Stop the servers that this object started; those that it attached to go on."""
         while self._servers:
             self._servers.pop().stop()
+
+    @contextmanager
+    def broken(
+        self, fault: str | None = None, *, times: int | None = None, **details: object
+    ) -> Iterator[ClassroomAPI]:
+        """Break the API in one way; it works again at the end of the block, however the block ends.
+
+        `fault` is a kind of `Fault` (`answer`, `cut`, `drip`, `hang`) or one of LLMock's behaviours (`fail`,
+        `delay`, `reply`, `stream_fault`, …), with its details; None breaks nothing. It meets `times`
+        requests, by default all. The block begins with no other fault and no earlier request, so that
+        `room.api.requests()` are those of the block. Settings stay. A block inside another one replaces its
+        fault. ValueError for a fault that does not exist.
+        """
+        self.api.mend()
+        try:
+            if fault in KINDS:
+                self.api.fault(Fault(fault, times, **cast(dict[str, Any], details)))
+            elif fault is not None:
+                self.api.behave(fault, times=times, **details)
+            yield self.api
+        finally:
+            self.api.mend(keep_requests=True)
+
+    def reset(self) -> None:
+        """As new: no fault, no request, the settings and the key in Vault as at the beginning."""
+        self.api.reset()
+        self.vault.put_key(self.api.key)
+
+    def is_up(self) -> bool:
+        return self.api.is_up() and self.vault.is_up()
 
     def environment(self) -> dict[str, str]:
         """The variables that make a program use the classroom in place of OpenAI and a real Vault."""
@@ -84,10 +124,19 @@ _current: Classroom | None = None
 
 
 def start() -> Classroom:
-    """The classroom of this process, started at the first call; the programs that it starts use it too."""
+    """The classroom of this process, as new; the programs that it starts use it too.
+
+    Each call resets it, so that nothing is left of an earlier cell, or of another notebook that uses the
+    same one. If its servers are gone, others are started.
+    """
     global _current
+    if _current is not None and not _current.is_up():
+        atexit.unregister(_current.stop)
+        _current.stop()
+        _current = None
     if _current is None:
         _current = Classroom().__enter__()
         atexit.register(_current.stop)
-        os.environ.update(_current.environment())
+    _current.reset()
+    os.environ.update(_current.environment())
     return _current

@@ -16,7 +16,9 @@ from typing import NamedTuple, Self
 
 from odev.course.splice import SpliceError, parse_cell
 
-LARGEST_NOTEBOOK = 100_000_000  # bytes, outputs included; a larger one is not read
+LARGEST_NOTEBOOK = 50_000_000  # bytes, outputs included; a larger one is not read
+_LONGEST_CELL = 1_000_000  # characters
+_MOST_VALUES = 2_000_000  # of JSON: small ones take a hundred times their bytes of memory
 
 # A formatter may put a space into `#|`, and a student a comment behind the tag.
 _TAG = re.compile(r"#\s*\|\s*odev\s+(\d{1,3})\.(\d{1,3})\s+([A-Za-z_][\w.]*)\.([A-Za-z_]\w*)\s*(?:#.*)?")
@@ -52,7 +54,7 @@ class TaskCell:
 class Notebook:
     """The tagged cells of one file, in their order, and its first heading.
 
-    `problem` (Turkish) says why the file could not be read; it is empty for any other.
+    `problem` (Turkish) says why the file, or a cell of it, could not be read; it is empty for any other.
     """
 
     name: str
@@ -93,15 +95,24 @@ def task_cells(sources: Iterable[str]) -> tuple[TaskCell, ...]:
 def read_notebook(name: str, content: bytes) -> Notebook:
     """The notebook. Nothing is raised: one that cannot be read has a problem and no cells."""
     if len(content) > LARGEST_NOTEBOOK:
-        return Notebook(name, problem=f"{name} çok büyük ({len(content) // 1_000_000} MB), okunmadı")
+        return too_large(name, len(content))
+    if sum(map(content.count, (b"[", b"{", b","))) > _MOST_VALUES:
+        return Notebook(name, problem=f"{name} çok fazla parçadan oluşuyor, okunmadı")
     try:
         cells = json.loads(content.decode("utf-8-sig"))["cells"]
         sources = [_source(cell) for cell in cells if cell.get("cell_type") == "code"]
         prose = [_source(cell) for cell in cells if cell.get("cell_type") == "markdown"]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return Notebook(name, problem=f"{name} okunamadı: geçerli bir notebook (JSON) değil")
+    short = [source for source in sources if len(source) <= _LONGEST_CELL]
+    problem = f"{name} içinde çok uzun bir hücre var, o okunmadı" if len(short) < len(sources) else ""
     headings = (line[2:].strip() for text in prose for line in text.split("\n") if line.startswith("# "))
-    return Notebook(name, task_cells(sources), title=next(headings, ""))
+    return Notebook(name, task_cells(short), problem, next(headings, ""))
+
+
+def too_large(name: str, size: int) -> Notebook:
+    """A notebook that is not read because it has so many bytes."""
+    return Notebook(name, problem=f"{name} çok büyük ({size // 1_000_000} MB), okunmadı")
 
 
 def _source(cell: dict[str, object]) -> str:

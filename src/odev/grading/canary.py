@@ -1,23 +1,34 @@
 """Tests that must fail. If one passes, the code under test has changed pytest or Python itself.
 
-They run last in a grading process, after the code under test. The project's own
-test run does not collect them: the file's name does not begin with `test_`.
+They run last in a grading process, after the code under test. Each run has a file of its
+own, in which they have other names, so that no code can know them. The project's own
+test run does not collect them: this file's name does not begin with `test_`.
 """
 
 from __future__ import annotations
+
+import re
+import secrets
+from pathlib import Path
 
 import pytest
 
 from odev.grading.inside import WATCH
 
-NAMES = (
-    "test_canary_a_false_assertion",
-    "test_canary_two_numbers",
-    "test_canary_an_error",
-    "test_canary_an_error_that_does_not_come",
-    "test_canary_a_number_that_is_a_text",
-    "test_canary_an_object_equal_to_everything",
-)
+_NAME = re.compile(r"\btest_canary_\w+")
+
+
+def write_canaries(folder: Path) -> tuple[Path, frozenset[str]]:
+    """A file in this folder with the canaries under random names, and these names."""
+    names: dict[str, str] = {}
+
+    def random_name(match: re.Match[str]) -> str:
+        return names.setdefault(match[0], f"test_{secrets.token_hex(8)}")
+
+    text = _NAME.sub(random_name, Path(__file__).read_text(encoding="utf-8"))
+    path = folder / f"test_{secrets.token_hex(8)}.py"
+    path.write_text(text, encoding="utf-8")
+    return path, frozenset(names.values())
 
 
 def test_canary_a_false_assertion() -> None:

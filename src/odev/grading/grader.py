@@ -2,7 +2,8 @@
 
 A task gives its points when all its tests pass, and never a part of them. A wrong
 cell costs its own task and no other. This is not a sandbox: limited_process.py says
-what that means. Not here: a student's check, a class's grades (student/, instructor/).
+what that means. Not here: the usual mistakes (mistakes.py), a student's check, a
+class's grades (student/, instructor/).
 """
 
 from __future__ import annotations
@@ -10,21 +11,24 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 from odev.course.cells import TaskCell
 from odev.course.course import Course, CourseError, Task
-from odev.course.splice import SpliceError, definition_in, parse_cell
-from odev.grading.junit import Run, StepTest
-from odev.grading.limited_process import Ended, Limits
+from odev.course.splice import SpliceError, definition, definition_in, parse_cell
+from odev.grading.junit import Failure, Run, StepTest
+from odev.grading.limited_process import Ended, Limits, no_more_runs
+from odev.grading.mistakes import explained
 from odev.grading.result import State, TaskResult, task_result
 from odev.grading.steps import Copies, collect, run_tests
+from odev.grading.turns import Turns
+from odev.grading.unusual import unusual_things
 
 _STUB_ERROR = re.compile(r"NotImplementedError: ÖDEV (\d+\.\d+)")
 _TEST_TOOLS = {"pytest", "_pytest", "pluggy", "unittest", "odev"}
-_UNKNOWN = re.compile(r"NameError: name '(\w+)' is not defined")
 
 
 class Grader:
@@ -49,6 +53,7 @@ class Grader:
         self._limits = limits or Limits()
         self._tests = tests
         self._quick = quick
+        self._turns = Turns()
         self.tasks = tuple(tasks)
 
     def judge(self, task: Task, cell: TaskCell | None) -> TaskResult:
@@ -58,47 +63,80 @@ class Grader:
     def judge_with_run(self, task: Task, cell: TaskCell | None) -> tuple[TaskResult, Run | None]:
         """The same with the run of its tests; None when nothing was run.
 
-        A missing cell is never run, so the reference cannot earn its points.
+        A missing cell is never run, so the reference cannot earn its points. Whatever judging a cell raises
+        costs its task alone.
         """
+        try:
+            return self._judge(task, cell)
+        except CourseError:
+            raise
+        except SpliceError as error:
+            return self._unrun(task, State.UNREADABLE, str(error)), None
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            message = _MESSAGES[State.UNJUDGED].format(reason=reason[:200])
+            return self._unrun(task, State.UNJUDGED, message), None
+
+    def _judge(self, task: Task, cell: TaskCell | None) -> tuple[TaskResult, Run | None]:
         if cell is None:
             return self._unrun(task, State.MISSING, f"{task.id} numaralı görev hücresi yok"), None
         if is_stub(cell.source, task):
             return self._unrun(task, State.UNWRITTEN, "henüz yazılmadı"), None
         if _imports_test_tools(cell.source):
             return self._unrun(task, State.TAMPERED, _MESSAGES[State.TAMPERED]), None
-        try:
-            with self._copies.changed(task, cell.source) as package:
-                run = run_tests(self._course, package, [task.id], self._limits)
-        except SpliceError as error:
-            return self._unrun(task, State.UNREADABLE, str(error)), None
-        return self._result(task, run), run
+        run = self._run_beside_others(task, cell)
+        if run is None:
+            with self._turns.alone():
+                run = self._run(task, cell)
+        original = self._copies.source(task)
+        result = explained(self._result(task, run), cell.source, definition(original, task.name))
+        return replace(result, notes=unusual_things(cell.source, original)), run
 
     def judge_all(self, cells: Sequence[tuple[Task, TaskCell | None]]) -> list[TaskResult]:
         """Judge several cells at a time; the results are in the order of `cells`."""
-        with ThreadPoolExecutor(default_jobs()) as pool:
+        with judging_pool(default_jobs()) as pool:
             return list(pool.map(lambda pair: self.judge(*pair), cells))
+
+    def _run_beside_others(self, task: Task, cell: TaskCell) -> Run | None:
+        """None for a run that may have failed only because of what else ran on this computer: it had no time,
+        or another cell removed its files."""
+        try:
+            with self._turns.beside_others():
+                run = self._run(task, cell)
+        except OSError:
+            return None
+        return None if run.spoilt or run.ended in (Ended.WALL, Ended.BUSY) else run
+
+    def _run(self, task: Task, cell: TaskCell) -> Run:
+        with self._copies.changed(task, cell.source) as package:
+            return run_tests(self._course, package, [task.id], self._limits)
 
     def _unrun(self, task: Task, state: State, message: str) -> TaskResult:
         return task_result(task, self._tests_of(task), state, message)
 
     def _result(self, task: Task, run: Run) -> TaskResult:
         tests = self._tests_of(task, run)
-        failure = run.failure(tests)
         if run.tampered:
             return task_result(task, tests, State.TAMPERED, _MESSAGES[State.TAMPERED])
+        result = self._untampered_result(task, tests, run)
+        passed = sum(test.nodeid in run.passed for test in tests)
+        return replace(result, tests=len(tests), passed_tests=passed)
+
+    def _untampered_result(self, task: Task, tests: Sequence[StepTest], run: Run) -> TaskResult:
+        failure = run.failure(tests)
         if failure is None:
             return task_result(task, tests, State.PASSED)
-        state, message = _why_failed(run, failure.message, self._limits)
+        state, message = _why_failed(run, failure, self._limits)
+        if state is State.BUSY or (state is State.TIME and not run.running):  # no test is to blame
+            return task_result(task, tests, state, message)
         stub = _STUB_ERROR.match(failure.message)
         if stub is not None and stub[1] == str(task.id):
             state, message = State.UNWRITTEN, "bir parçası henüz yazılmadı"
         elif stub is not None:  # the hint is about this task and would mislead
-            return task_result(task, tests, state, f"bunun için önce {stub[1]} numaralı görev gerekiyor")
+            message = f"bunun için önce {stub[1]} numaralı görev gerekiyor"
+            return task_result(task, tests, State.FAILED, message)
         result = task_result(task, tests, state, message, failure.test)
-        unknown = _UNKNOWN.match(failure.message)
-        if unknown is not None:  # the hint is about another mistake
-            return replace(result, hint=_CELL_ALONE.format(name=unknown[1]))
-        return result
+        return replace(result, crash=failure.crash) if state is State.CRASHED else result
 
     def _tests_of(self, task: Task, run: Run | None = None) -> list[StepTest]:
         tests: list[StepTest] = []
@@ -120,6 +158,7 @@ def reference_grader(
     failure = run.failure(tests)
     if failure is not None or run.tampered:
         reason = f"{failure.test.nodeid}: {failure.message}" if failure else "a canary passes"
+        reason += "" if run.ended is Ended.ITSELF else f" (ended by its limit: {run.ended})"
         raise CourseError(f"the reference in {course.src} does not pass: {reason}\n{run.output[-2000:]}")
     tasks = course.tasks_of(*lessons)
     for task in tasks:
@@ -130,6 +169,20 @@ def reference_grader(
 
 def _no_tests(course: Course, task: Task) -> CourseError:
     return CourseError(f"task {task.id} has no tests in {course.steps}")
+
+
+@contextmanager
+def judging_pool(jobs: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool for as many tasks at a time. When the block ends by an error (Ctrl-C is one), the runs end."""
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        yield pool
+    except BaseException:
+        with no_more_runs():
+            pool.shutdown(cancel_futures=True)
+        raise
+    finally:
+        pool.shutdown()
 
 
 def default_jobs() -> int:
@@ -175,26 +228,27 @@ def _imports_test_tools(source: str) -> bool:
     return False
 
 
-def _why_failed(run: Run, message: str, limits: Limits) -> tuple[State, str]:
+def _why_failed(run: Run, failure: Failure, limits: Limits) -> tuple[State, str]:
     if run.ended is not Ended.ITSELF:
-        state = State(run.ended.value)
-        return state, _MESSAGES[state].format(limits=limits, megabytes=limits.output // 1_000_000)
+        state = State.TIME if run.ended is Ended.WALL else State(run.ended.value)
+        seconds = limits.seconds if run.ended is Ended.TIME else limits.wall
+        return state, _MESSAGES[state].format(seconds=seconds, megabytes=limits.output // 1_000_000)
     if not run.reported:
         return State.DIED, _MESSAGES[State.DIED]
-    if message.startswith("MemoryError"):
+    if failure.message.startswith("MemoryError"):
         return State.MEMORY, _MESSAGES[State.MEMORY]
-    return State.FAILED, message or "test geçmedi"
+    state = State.CRASHED if failure.crash is not None else State.FAILED
+    return state, failure.message or "test geçmedi"
 
 
-_CELL_ALONE = (
-    "`{name}` bu hücrede tanımlı değil. Görev hücresi tek başına sınanır: yardımcı fonksiyonu ve import'u "
-    "bu hücreye yaz, sabiti fonksiyonun içine koy."
-)
 _MESSAGES = {
-    State.TIME: "{limits.seconds:g} saniyede bitmedi: sonsuz döngü ya da hiç gelmeyen bir cevap olabilir",
+    State.TIME: "{seconds:g} saniyede bitmedi: sonsuz döngü ya da hiç gelmeyen bir cevap olabilir",
+    State.BUSY: "bilgisayar çok meşgul, testler {seconds:g} saniyede bitemedi; bu, kodun yanlış demek değil. "
+    "Öteki programlar bitince yeniden dene.",
     State.MEMORY: "çok fazla bellek istedi",
     State.PROCESSES: "çok fazla process başlattı, hepsi kapatıldı",
     State.OUTPUT: "{megabytes} MB'tan fazla çıktı yazdı",
     State.DIED: "testler bitmeden process kapandı (os._exit ya da çökme)",
+    State.UNJUDGED: "bu hücre puanlanamadı ({reason})",
     State.TAMPERED: "test aracına müdahale var: değiştirilmiş bir pytest ya da her şeye eşit bir nesne",
 }

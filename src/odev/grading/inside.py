@@ -4,72 +4,78 @@
 run in the course's order, the canaries last. The name of each test is written to a
 file before the test runs. So even a process that ends without a report shows which
 test was running. Not here: the limits that are watched from outside
-(limited_process.py).
+(limited_process.py), how a process limits itself (process_group.py).
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import linecache
 import os
+import reprlib
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 
+from odev.grading.not_raised import call_that_raised_nothing
+from odev.grading.process_group import end_with_parent, limit_itself
+
 WATCH = "odev-watch"  # the plugin's name, by which the canaries get it
 
 
-def limit_this_process(address_space: int, file: int, processes: int, seconds: int) -> None:
-    """Limit this process and its children, on POSIX: bytes of memory and of one file, seconds of CPU.
-
-    `processes` counts all processes of this user; root has no such limit.
-    """
-    if sys.platform == "win32":
-        return
-    import resource
-
-    wanted = {
-        resource.RLIMIT_AS: address_space,
-        resource.RLIMIT_FSIZE: file,
-        resource.RLIMIT_CPU: seconds,
-        resource.RLIMIT_CORE: 0,
-    }
-    if os.getuid() != 0:
-        wanted[resource.RLIMIT_NPROC] = processes
-    for what, value in wanted.items():
-        _, hard = resource.getrlimit(what)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        try:
-            resource.setrlimit(what, (value, value))
-        except (OSError, ValueError) as error:
-            # macOS does not accept every limit; those that are watched from outside remain.
-            print(f"limit {what} is not set: {error}", file=sys.stderr)
-    os.nice(5)
-
-
 class Watch:
-    """Writes down which test runs, and finds classes of the package that are equal to everything."""
+    """Writes down which test runs and where the package raised an error, and finds classes of the package
+    that are equal to everything."""
 
     def __init__(self, started: Path, package: Path) -> None:
+        """`package` is the package's own folder."""
         self._started = started
-        self._package = str(package)
+        self._package = f"{package}{os.sep}"
         self._classes: dict[int, type] = {}  # by id; kept alive until the canary asks
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._started.write_text(nodeid, encoding="utf-8")
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self) -> Iterator[None]:
+    def pytest_assertrepr_compare(self) -> Generator[None, object, list[list[str]]]:
+        """No comparison of two values in many lines: it would hide the call that gave one of them."""
+        yield
+        return []
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
         """Note the package's classes before the garbage collector removes those that the test made."""
         gc.disable()
         try:
             return (yield)
+        except BaseException as error:
+            item.user_properties += self._crash(error, str(item.path)).items()
+            item.user_properties.append(("silent_call", call_that_raised_nothing(error, str(item.path))))
+            raise
         finally:
             self._classes |= {id(cls): cls for cls in _subclasses(object) if self._is_in_package(cls)}
             gc.enable()
+
+    def _crash(self, error: BaseException, test_file: str) -> dict[str, str]:
+        """The call and the line of the package that raised this error, if the package did.
+
+        An error that the package itself defines is an answer, and no crash.
+        """
+        frames = list(traceback.walk_tb(error.__traceback__))
+        files = [frame.f_code.co_filename for frame, _ in frames]
+        after = len(files) - files[::-1].index(test_file) if test_file in files else 0
+        own = [index for index in range(after, len(files)) if files[index].startswith(self._package)]
+        if not own or type(error).__module__.partition(".")[0] == Path(self._package).name:
+            return {}
+        frame, line = frames[own[-1]]
+        text = linecache.getline(frame.f_code.co_filename, line).strip()
+        return {"crash_call": _call(frames[own[0]][0]), "crash_line": text}
 
     def equal_to_everything(self) -> list[str]:
         return [cls.__qualname__ for cls in self._classes.values() if _is_equal_to_everything(cls)]
@@ -78,6 +84,24 @@ class Watch:
         """Whether the package defines how objects of this class are compared."""
         code = getattr(vars(cls).get("__eq__"), "__code__", None)
         return code is not None and code.co_filename.startswith(self._package)
+
+
+def _call(frame: FrameType) -> str:
+    """The call that this frame is, as one would write it: `count(text=None)`. Empty for an import."""
+    code = frame.f_code
+    if code.co_name == "<module>":
+        return ""
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    values = {name: frame.f_locals[name] for name in names if name in frame.f_locals and name != "self"}
+    arguments = ", ".join(f"{name}={_repr(value)}" for name, value in values.items())
+    return f"{code.co_qualname.rpartition('<locals>.')[2]}({arguments})"
+
+
+def _repr(value: object) -> str:
+    try:
+        return reprlib.repr(value)
+    except Exception as error:  # a student's class may have a __repr__ that fails
+        return f"<{type(value).__name__}: {type(error).__name__}>"
 
 
 def _subclasses(of: type) -> Iterator[type]:
@@ -103,7 +127,8 @@ def _is_equal_to_everything(cls: type) -> bool:
 def main(job_file: Path) -> int:
     """Run the job; pytest's exit code."""
     job = json.loads(job_file.read_text(encoding="utf-8"))
-    limit_this_process(**job["limits"])
+    limit_itself(**job["limits"])
+    end_with_parent(**job["end"])
     watch = Watch(Path(job["started"]), Path(job["package"]))
 
     class Register:

@@ -7,27 +7,37 @@ not pass. Not here: how the tests are run (steps.py), points (result.py).
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from odev.course.cells import TaskId
-from odev.grading import canary
 from odev.grading.limited_process import Ended, Outcome
+from odev.grading.wording import in_turkish
 
-_LARGEST_REPORT = 5_000_000  # bytes
+LARGEST_REPORT = 5_000_000  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class StepTest:
-    """One test: its task, all the points of that task, and its hint (Turkish)."""
+    """One test: its task, all the points of that task, and its two hints (Turkish); `more` may be empty."""
 
     nodeid: str
     task: TaskId
     points: int
     hint: str
+    more: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """An error that the student's code raised: the call that the test made, the line of the student's code,
+    and the error with its class. `call` is empty where the code could not even be imported."""
+
+    call: str
+    line: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +46,28 @@ class Failure:
 
     test: StepTest
     message: str
+    crash: Crash | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """How one run ended, and which of its tests passed.
 
-    `passed` and the keys of `messages` are node ids. `running` is the last test that began. `broken` is the
-    error of a test file that could not be collected, because the package cannot be imported. `listed` are
-    the tests that the run itself collected: good enough for a student's check, not for a grade.
+    `passed` and the keys of `messages` and `crashes` are node ids. `running` is the last test that began.
+    `broken` is the error of a test file that could not be collected, because the package cannot be imported.
+    `listed` are the tests that the run itself collected: good enough for a student's check, not for a grade.
+    `spoilt`: somebody changed the run's files while it ran.
     """
 
     ended: Ended
     passed: frozenset[str] = frozenset()
     messages: Mapping[str, str] = field(default_factory=dict)
+    crashes: Mapping[str, Crash] = field(default_factory=dict)
     reported: bool = False
     broken: str = ""
     listed: tuple[StepTest, ...] = ()
     tampered: bool = False
+    spoilt: bool = False
     running: str = ""
     output: str = ""
 
@@ -65,45 +79,54 @@ class Run:
             return Failure(at or tests[0], "") if tests else None
         for test in tests:
             if test.nodeid not in self.passed:
-                return Failure(test, self.messages.get(test.nodeid, self.broken))
+                message = self.messages.get(test.nodeid, self.broken)
+                return Failure(test, message, self.crashes.get(test.nodeid))
         return None
 
 
-def read_report(report: Path, started: Path, outcome: Outcome) -> Run:
-    """`started` is the file that holds the name of the last test that began."""
-    running = started.read_text(encoding="utf-8") if started.is_file() else ""
+def read_report(report: Path, started: Path, outcome: Outcome, canaries: Collection[str]) -> Run:
+    """`started` is the file that holds the name of the last test that began, `canaries` the names of the
+    tests that must fail. Nothing is raised: code under test may have written anything into these files."""
+    running = read_bytes(started, LARGEST_REPORT).decode("utf-8", "replace")
     cut = Run(outcome.ended, running=running, output=outcome.output)
-    if outcome.ended is not Ended.ITSELF or not report.is_file() or report.stat().st_size > _LARGEST_REPORT:
+    content = read_bytes(report, LARGEST_REPORT)
+    if outcome.ended is not Ended.ITSELF or not content:
         return cut
     try:
-        cases = list(ElementTree.parse(report).iter("testcase"))
-    except ElementTree.ParseError:
+        cases = list(ElementTree.fromstring(content).iter("testcase"))
+    except (ElementTree.ParseError, ValueError, LookupError):  # the last two: an encoding that nobody knows
         return cut
     passed: set[str] = set()
     messages: dict[str, str] = {}
-    canaries: dict[str, bool] = {}
+    crashes: dict[str, Crash] = {}
+    failed_canaries: dict[str, bool] = {}
     broken = ""
     for case in cases:
         wrong = [child for child in case if child.tag in ("failure", "error", "skipped")]
         properties = {item.get("name"): item.get("value", "") for item in case.iter("property")}
         nodeid = properties.get("nodeid", "")
-        if case.get("name") in canary.NAMES:
-            canaries[case.get("name", "")] = any(child.tag == "failure" for child in wrong)
+        if case.get("name") in canaries:
+            failed_canaries[case.get("name", "")] = any(child.tag == "failure" for child in wrong)
         elif wrong and not nodeid:
             broken = _cause(wrong[0])
         elif nodeid and wrong:
-            messages.setdefault(nodeid, _one_line(wrong[0]))
+            line = properties.get("crash_line", "")
+            messages.setdefault(nodeid, _one_line(wrong[0], line, properties.get("silent_call", "")))
+            if "crash_line" in properties:
+                error = _first_line(wrong[0])
+                crashes.setdefault(nodeid, Crash(_short(properties["crash_call"]), _short(line), error))
         elif nodeid:
             passed.add(nodeid)
-    if not canaries:  # pytest was stopped before its end
+    if not failed_canaries:  # pytest was stopped before its end
         return cut
     return Run(
         outcome.ended,
         frozenset(passed - messages.keys()),
         messages,
+        crashes,
         reported=True,
         broken=broken,
-        tampered=not all(canaries.get(name) for name in canary.NAMES),
+        tampered=not all(failed_canaries.get(name) for name in canaries),
         running=running,
         output=outcome.output,
     )
@@ -115,23 +138,26 @@ def _cause(element: ElementTree.Element) -> str:
     return _short(lines[-1] if lines else element.get("message") or "")
 
 
-def _one_line(element: ElementTree.Element) -> str:
+def _one_line(element: ElementTree.Element, raised_at: str, silent_call: str) -> str:
     """The message for a reader: an assertion's text alone; any other error with its class, and with the
     line of the package that raised it."""
-    lines = (element.get("message") or "").strip().splitlines() or [""]
-    message = lines[0].removeprefix("AssertionError: ").strip()
-    raised_at = _line_of_code(element.text or "")
+    message = in_turkish(element.get("message") or "", silent_call)
     return _short(f"{message} ← {raised_at}" if raised_at else message)
 
 
-def _line_of_code(traceback: str) -> str:
-    """The line of code that pytest's traceback ends at; empty when that is in a test."""
-    places = re.findall(r"^(\S.*\.py):\d+: \w+$", traceback, re.MULTILINE)
-    if not places or Path(places[-1]).name.startswith("test_"):
-        return ""
-    marked = [line[1:].strip() for line in traceback.splitlines() if line.startswith(">")]
-    return marked[-1] if marked else ""
+def _first_line(element: ElementTree.Element) -> str:
+    lines = (element.get("message") or "").strip().splitlines() or [""]
+    return _short(lines[0])
 
 
 def _short(line: str) -> str:
     return line if len(line) <= 300 else line[:299] + "…"
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """The file's content; empty when it is longer, or when there is no such file."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as stream:
+        content = stream.read(most + 1)
+    return content if len(content) <= most else b""

@@ -7,7 +7,9 @@ from the network; for that, run the whole grading in a container.
 Time, output, memory and the number of processes are watched from outside, on
 every system. On POSIX the process also limits itself before it runs anything
 (inside.py): address space, CPU time, file size and the number of the user's
-processes (the kernel does not count those of root). Not here: what is run (steps.py).
+processes (the kernel does not count those of root). A busy machine costs nobody
+points: what counts is the run's own time. Not here: what is run (steps.py), what
+the operating system is asked (process_group.py).
 """
 
 from __future__ import annotations
@@ -15,19 +17,18 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-import psutil
+from odev.grading.process_group import TOKEN, Family, are_asleep, cpu_seconds, memory, popen_options
+from odev.grading.watchdog import WATCHDOG
 
-TOKEN = "ODEV_RUN"  # a process that inherits this variable belongs to the run, also in another session
 _KEPT_VARIABLES = (
     "PATH",
     "LANG",
@@ -38,17 +39,19 @@ _KEPT_VARIABLES = (
     "NUMBER_OF_PROCESSORS",
     "LD_LIBRARY_PATH",
 )
-_TICK = 0.05  # seconds between two checks of the limits
+_TICK = 0.1  # seconds between two checks of the limits
+_STARTUP = 15.0  # seconds of CPU for Python, pytest and the package, before the first test
 _TAIL = 20_000  # bytes of output that are kept
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one run: wall-clock seconds; bytes of memory, of output and of one file; the number of
-    processes at the same time.
+    """The limits of one run: seconds of its own time; bytes of memory, of output and of one file; the number
+    of processes at the same time.
 
-    On Linux, seconds in which the run waits for the processor because other programs have it do not count, up
-    to nine times the limit.
+    Its own time is, from the first test on, its CPU seconds and, apart from those, the seconds in which it
+    sleeps (as far as the system shows that: Linux does). Time in which other programs have the processor is
+    not its own.
     """
 
     seconds: float = 20.0
@@ -57,12 +60,21 @@ class Limits:
     file: int = 50_000_000
     processes: int = 48
 
+    @property
+    def wall(self) -> float:
+        """The limit of a run that does not use its own time up: seconds from the first test on, and as many
+        before it."""
+        return max(60.0, 3 * self.seconds)
+
 
 class Ended(StrEnum):
-    """What ended a run."""
+    """What ended a run. TIME is its own time, WALL and BUSY the generous limit by the clock on the wall: BUSY
+    where the computer is to blame, because no test had begun or because the run had to wait for it."""
 
     ITSELF = "itself"
     TIME = "time"
+    WALL = "wall"
+    BUSY = "busy"
     MEMORY = "memory"
     OUTPUT = "output"
     PROCESSES = "processes"
@@ -73,6 +85,10 @@ class Outcome:
     ended: Ended
     returncode: int
     output: str  # the end of what it wrote
+
+
+class RunsStopped(Exception):
+    """No run may begin now: the grading is being ended."""
 
 
 def clean_environment(home: Path, paths: Sequence[Path]) -> dict[str, str]:
@@ -94,29 +110,70 @@ def clean_environment(home: Path, paths: Sequence[Path]) -> dict[str, str]:
 
 
 def run_limited(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], limits: Limits
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    limits: Limits,
+    begun: Callable[[], bool] = lambda: True,
 ) -> Outcome:
-    """Run the command in `folder` until it ends or exceeds a limit; then end all that it started."""
+    """Run the command in `folder` until it ends or exceeds a limit; then end all that it started.
+
+    `begun` says whether the first test has begun: until then the run may start up.
+    """
     token = secrets.token_hex(16)
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**environment, TOKEN: token},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=os.name == "posix",
-        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-    )
-    output = _OutputReader(process)
-    try:
-        ended = _wait(process, output, limits)
-    finally:
-        _end_all(process, token)
+    with _RUNS.one() as stopped:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**environment, TOKEN: token},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            **popen_options(),
+        )
+        output = _OutputReader(process)
+        family = Family(process.pid, token)
+        try:
+            ended = _wait(process, family, token, output, limits, begun, stopped)
+        finally:
+            family.end()
+            process.kill()
+            process.wait()
+            WATCHDOG.forget(token)
     output.join()
     if output.size > limits.output:
         ended = Ended.OUTPUT
     return Outcome(ended, process.wait(), output.text())
+
+
+class _Runs:
+    """The runs of this program, which Ctrl-C ends."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[threading.Event]:
+        """A run; it ends soon when the event is set. RunsStopped when no run may begin."""
+        if self._stopped.is_set():
+            raise RunsStopped
+        yield self._stopped
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        self._stopped.set()
+        try:
+            yield
+        finally:
+            self._stopped.clear()
+
+
+_RUNS = _Runs()
+
+
+def no_more_runs() -> contextlib.AbstractContextManager[None]:
+    """A block in which every run of this program ends, and none begins."""
+    return _RUNS.stopped()
 
 
 class _OutputReader(threading.Thread):
@@ -143,96 +200,63 @@ class _OutputReader(threading.Thread):
         return self._tail.decode("utf-8", "replace")
 
 
-def _wait(process: subprocess.Popen[bytes], output: _OutputReader, limits: Limits) -> Ended:
-    started = time.monotonic()
+def _wait(
+    process: subprocess.Popen[bytes],
+    family: Family,
+    token: str,
+    output: _OutputReader,
+    limits: Limits,
+    begun: Callable[[], bool],
+    stopped: threading.Event,
+) -> Ended:
+    clock = _Clock(limits)
+    known = family.births()
+    WATCHDOG.watch(token, known)
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_TICK)
             return Ended.ITSELF
-        kept_waiting = min(_kept_waiting(process.pid), 9 * limits.seconds)
-        if time.monotonic() - started - kept_waiting >= limits.seconds:
-            return Ended.TIME
+        if stopped.is_set():
+            raise RunsStopped
+        processes = family.look()
+        if (births := family.births()) != known:
+            known = births
+            WATCHDOG.watch(token, known)
+        ended = clock.look(
+            time.monotonic(), cpu_seconds(processes), asleep=are_asleep(processes), begun=begun()
+        )
+        if ended is not None:
+            return ended
         if output.size > limits.output:
             return Ended.OUTPUT
-        members = _members(process.pid)
-        if len(members) > limits.processes:
+        if len(processes) > limits.processes:
             return Ended.PROCESSES
-        if _memory(members) > limits.memory:
+        if memory(processes) > limits.memory:
             return Ended.MEMORY
 
 
-def _kept_waiting(pid: int) -> float:
-    """Seconds in which its main thread could run and had no processor. 0 where the kernel does not count
-    them: Linux writes the nanoseconds (Documentation/scheduler/sched-stats.rst)."""
-    with contextlib.suppress(OSError):
-        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
-    return 0.0
+class _Clock:
+    """Decides when a run's time is over, from what is seen of it at each look."""
 
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._begun = False
+        self._since: float | None = None
+        self._cpu = 0.0  # when the first test began
+        self._asleep = 0.0
 
-def _members(leader: int) -> list[int]:
-    """The processes of the run: on POSIX those of its session, on Windows the leader and its descendants."""
-    if sys.platform == "win32":
-        with contextlib.suppress(psutil.Error):
-            return [leader, *(child.pid for child in psutil.Process(leader).children(recursive=True))]
-        return []
-    return [pid for pid in psutil.pids() if _session_id(pid) == leader and not _is_dead(pid)]
-
-
-def _session_id(pid: int) -> int:
-    if sys.platform != "win32":
-        with contextlib.suppress(OSError):
-            return os.getsid(pid)
-    return -1
-
-
-def _is_dead(pid: int) -> bool:
-    """Whether it has ended. It stays in the list until its parent asks, which in a container may be never."""
-    with contextlib.suppress(psutil.Error):
-        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    return True
-
-
-def _memory(pids: list[int]) -> int:
-    """Bytes of physical memory; memory that processes share is counted once for each of them."""
-    total = 0
-    for pid in pids:
-        with contextlib.suppress(psutil.Error):
-            total += psutil.Process(pid).memory_info().rss
-    return total
-
-
-def _end_all(process: subprocess.Popen[bytes], token: str) -> None:
-    """Kill the process group, then the processes that left it, until none is left.
-
-    One call kills the whole group, so a process cannot escape by forking. A process that moved to another
-    session is found by the token in its environment.
-    """
-    if sys.platform == "win32" and process.poll() is None:
-        for child in _members(process.pid):
-            _kill(child)
-    for _ in range(200):
-        if sys.platform != "win32" and (process.poll() is None or _members(process.pid)):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-        process.kill()
-        process.wait()
-        left = {*_members(process.pid), *_processes_with(token)}
-        if not left:
-            return
-        for pid in left:
-            _kill(pid)
-        time.sleep(0.01)
-
-
-def _processes_with(token: str) -> list[int]:
-    pids = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(TOKEN) == token:
-                pids.append(process.pid)
-    return pids
-
-
-def _kill(pid: int) -> None:
-    with contextlib.suppress(psutil.Error):
-        psutil.Process(pid).kill()
+    def look(self, now: float, cpu: float, *, asleep: bool, begun: bool) -> Ended | None:
+        """`now` and `cpu` in seconds. A look counts as one tick of sleep, even if it comes late: in between
+        the run may have had work to do."""
+        if begun and not self._begun:
+            self._begun, self._since, self._cpu, self._asleep = True, now, cpu, 0.0
+        if self._since is None:
+            self._since = now
+        self._asleep += _TICK if asleep else 0.0
+        own = self._limits.seconds + (0.0 if self._begun else _STARTUP)
+        if cpu - self._cpu > own or self._asleep > own:
+            return Ended.TIME
+        if now - self._since < self._limits.wall:
+            return None
+        # On Linux its sleep is known: what is neither sleep nor CPU was spent waiting for the computer.
+        return Ended.WALL if self._begun and sys.platform != "linux" else Ended.BUSY

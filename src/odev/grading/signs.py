@@ -21,7 +21,13 @@ class Sign:
         return Text(self.mark, style=self.style)
 
 
-_SIGNS = {State.PASSED: Sign("✓", "green", "#2e7d32"), State.UNWRITTEN: Sign("○", "yellow", "#b26a00")}
+_OPEN = Sign("?", "yellow", "#b26a00")  # nothing is known of the answer
+_SIGNS = {
+    State.PASSED: Sign("✓", "green", "#2e7d32"),
+    State.UNWRITTEN: Sign("○", "yellow", "#b26a00"),
+    State.BUSY: _OPEN,
+    State.UNJUDGED: _OPEN,
+}
 _FAILED = Sign("✗", "red", "#c62828")
 
 

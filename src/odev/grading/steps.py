@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,25 +21,33 @@ from odev.course.cells import TaskId
 from odev.course.course import Course, CourseError, Task
 from odev.course.files import temporary_folder
 from odev.course.students_copy import check_helpers, replaceable
-from odev.grading import canary, inside
-from odev.grading.junit import Run, StepTest, read_report
+from odev.grading import inside
+from odev.grading.canary import write_canaries
+from odev.grading.course_files import course_files
+from odev.grading.junit import LARGEST_REPORT, Run, StepTest, read_bytes, read_report
 from odev.grading.limited_process import Limits, clean_environment, run_limited
 
 SETTINGS = "grading.ini"  # pytest's, beside the steps' tests
 
 
 class Copies:
-    """Makes copies of the package, each with one definition replaced."""
+    """Makes copies of the course, each with one definition replaced. What is on disk counts once, when this
+    is made."""
 
     def __init__(self, course: Course, folder: Path) -> None:
         self._course = course
+        self._files = course_files(course)
         self._base = folder
-        shutil.copytree(course.src / course.package, self._base / course.package)
+        self._files.write(folder, {})
 
     @property
     def unchanged(self) -> Path:
         """A folder that holds the package as it is in src."""
-        return self._base
+        return self._base / "src"
+
+    def source(self, task: Task) -> str:
+        """The task's module as it is in src."""
+        return self._files.text(f"src/{self._course.package}/{task.file}")
 
     @contextmanager
     def changed(self, task: Task, source: str) -> Iterator[Path]:
@@ -48,13 +55,12 @@ class Copies:
 
         SpliceError when the source cannot take the definition's place.
         """
-        before = (self._base / self._course.package / task.file).read_text(encoding="utf-8")
+        before = self.source(task)
         check_helpers(self._course, task, before, source)
         after = self._course.splice(task, before, source, replacing=replaceable(self._course, task))
         with temporary_folder() as folder:
-            shutil.copytree(self._base / self._course.package, folder / self._course.package)
-            (folder / self._course.package / task.file).write_text(after, encoding="utf-8")
-            yield folder
+            self._files.write(folder, {f"src/{self._course.package}/{task.file}": after})
+            yield folder / "src"
 
 
 @contextmanager
@@ -105,7 +111,11 @@ def _collect_files(course: Course, files: tuple[Path, ...], written: object) -> 
 
 
 def run_tests(course: Course, package: Path, tasks: Iterable[TaskId], limits: Limits) -> Run:
-    """Run these tasks' tests against the package in the folder `package`, in one limited process."""
+    """Run these tasks' tests against the package in the folder `package`, in one limited process.
+
+    `package` is a folder of `Copies`: the tests come from that copy too.
+    """
+    course = Course(package.parent, course.package)
     tasks = sorted(set(tasks))
     with temporary_folder() as folder:
         work, control = folder / "work", folder / "control"
@@ -113,37 +123,55 @@ def run_tests(course: Course, package: Path, tasks: Iterable[TaskId], limits: Li
         control.mkdir()
         report, started, job_file = control / "report.xml", control / "started", control / "job.json"
         listed = control / "tests.json"
+        canaries, names = write_canaries(control)
         arguments = [
             *_arguments(course),
             f"--junitxml={report}",
             f"--odev-list={listed}",
             *(f"--odev-task={task}" for task in tasks),
             *map(str, _test_files(course, [task.lesson for task in tasks])),
-            canary.__file__,
+            str(canaries),
         ]
         job = {
             "limits": {
                 "address_space": 2 * limits.memory,
                 "file": limits.file,
                 "processes": 512 + _threads_of_this_user(),
-                "seconds": int(limits.seconds) + 5,
+                "seconds": int(2 * limits.seconds) + 60,  # the last resort: the grader looks more closely
             },
+            "end": {"parent": os.getpid(), "seconds": int(2 * limits.wall) + 60},
             "started": str(started),
-            "package": str(package),
+            "package": str(package / course.package),
             "arguments": arguments,
         }
         job_file.write_text(json.dumps(job), encoding="utf-8")
+        before = _listing(package.parent)
         outcome = run_limited(
             [sys.executable, "-P", "-m", inside.__name__, str(job_file)],
             work,
-            clean_environment(work, [package, _folder_of_odev()]),
+            clean_environment(work, [package]),
             limits,
+            started.is_file,
         )
-        return replace(read_report(report, started, outcome), listed=_listed(listed))
+        spoilt = _listing(package.parent) != before or not job_file.is_file()
+        run = replace(read_report(report, started, outcome, names), spoilt=spoilt)
+        with suppress(ValueError, TypeError, AttributeError, CourseError):  # the code has written into it
+            run = replace(run, listed=_listed(listed))
+        return run
+
+
+def _listing(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of change of each file in the folder; nothing for those that go meanwhile."""
+    listing = {}
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            state = path.lstat()
+            listing[str(path)] = (state.st_size, state.st_mtime_ns)
+    return listing
 
 
 def _listed(path: Path) -> tuple[StepTest, ...]:
-    tests = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    tests = json.loads(read_bytes(path, LARGEST_REPORT) or b"[]")
     return tuple(step_test(properties) for properties in tests)
 
 
@@ -153,7 +181,7 @@ def _test_files(course: Course, lessons: Sequence[int]) -> tuple[Path, ...]:
 
 
 def _folder_of_odev() -> Path:
-    """The folder that odev is imported from. It holds the package too, so the copy must come before it."""
+    """The folder that odev is imported from."""
     return Path(__file__).resolve().parents[2]
 
 
@@ -183,10 +211,10 @@ def step_test(properties: Mapping[str, str]) -> StepTest:
     nodeid = properties["nodeid"]
     try:
         task, points = TaskId.parse(properties["task"]), int(properties["points"])
-        hint = properties["hint"]
+        hint, more = properties["hint"], properties["more"]
     except (KeyError, ValueError):
         raise CourseError(f'{nodeid} needs @pytest.mark.task("1.2", points=6, hint="…")') from None
-    return StepTest(nodeid, task, points, hint)
+    return StepTest(nodeid, task, points, hint, more)
 
 
 def _threads_of_this_user() -> int:

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from odev.course.course import Course, Task
+from odev.course.course import Course, CourseError, Task
 from odev.course.files import replace_text
 from odev.course.package_files import package_files
-from odev.grading.grader import Grader, default_jobs, reference_grader
+from odev.grading.course_files import digests
+from odev.grading.grader import Grader, default_jobs, judging_pool, reference_grader
+from odev.grading.junit import Crash
 from odev.grading.limited_process import Limits
 from odev.grading.result import Scored, State, TaskResult
 from odev.grading.steps import copies
@@ -44,13 +48,18 @@ def grade(
     jobs: int | None = None,
     limits: Limits | None = None,
     progress: Callable[[int], None] = lambda total: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> list[Graded]:
     """Grade every submission; the results are in the order of the names, and as files in out/results.
 
     A file there is used again while its submission and the course are unchanged. `progress` is called
-    after each task with the number of all tasks that are to be judged.
+    after each task with the number of all tasks that are to be judged, `say` with what the instructor should
+    know (Turkish). CourseError when the course's files change meanwhile: then nobody gets points.
     """
     limits = limits or Limits()
+    under_way = _UnderWay(out / "under_way.json")
+    for line in under_way.left_by_an_earlier_run():
+        say(line)
     submissions = [read_submission(name, path) for name, path in sorted(find_submissions(paths, out).items())]
     folder = out / "results"
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,25 +72,98 @@ def grade(
     left = [submission for submission in submissions if submission.name not in finished]
     if left:
         with copies(course) as package_copies:
+            guard = _Guard(course, under_way)
             grader = reference_grader(course, package_copies, lessons, limits)
-            for graded in _grade_all(grader, left, state, jobs or default_jobs(), progress):
-                # A task that was out of time is judged again: the machine may have been busy.
-                if all(result.state is not State.TIME for result in graded.results):
+            for graded in _grade_all(grader, left, state, jobs or default_jobs(), guard, progress):
+                # A task that the computer had no time for is judged again.
+                if all(result.state is not State.BUSY for result in graded.results):
                     _save(folder / f"{graded.name}.json", graded)
                 finished[graded.name] = graded
     return [finished[submission.name] for submission in submissions]
 
 
+class _UnderWay:
+    """The submissions that are judged now, in memory and in a file that outlives this process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._tasks: list[tuple[str, str]] = []
+
+    def left_by_an_earlier_run(self) -> Iterator[str]:
+        try:
+            left = [f"{name} ({task})" for name, task in json.loads(self._path.read_text(encoding="utf-8"))]
+        except (OSError, ValueError, TypeError):
+            return
+        if left:
+            yield f"Geçen sefer yarıda kalan, şimdi yeniden puanlanan: {', '.join(left)}"
+
+    @contextmanager
+    def judging(self, name: str, task: Task) -> Iterator[None]:
+        entry = (name, str(task.id))
+        self._write(lambda tasks: tasks.append(entry))
+        yield
+        self._write(lambda tasks: tasks.remove(entry))  # not after an error: then it was cut short
+
+    def names(self) -> list[str]:
+        with self._lock:
+            return [f"{name} ({task})" for name, task in self._tasks]
+
+    def _write(self, change: Callable[[list[tuple[str, str]]], None]) -> None:
+        with self._lock:
+            change(self._tasks)
+            replace_text(self._path, json.dumps(self._tasks, ensure_ascii=False))
+
+
+class _Guard:
+    """Notices when the files by which all are judged change while somebody's cell is judged."""
+
+    def __init__(self, course: Course, under_way: _UnderWay) -> None:
+        self._course = course
+        self._under_way = under_way
+        self._before = digests(course)
+
+    @contextmanager
+    def judging(self, name: str, task: Task) -> Iterator[None]:
+        """CourseError when a file has changed at the end of the block."""
+        with self._under_way.judging(name, task):
+            yield
+            changed = self._changed()
+            if changed:
+                suspects = ", ".join(self._under_way.names())
+                raise CourseError(
+                    "Puanlama sırasında kursun dosyaları değişti, hiçbir not yazılmadı. "
+                    f"Değişen: {', '.join(changed)}. O sırada çalışan: {suspects}. "
+                    "Dosyaları geri al, o teslimi ayır, sonra yeniden puanla."
+                )
+
+    def _changed(self) -> list[str]:
+        try:
+            now = digests(self._course)
+        except OSError as error:  # it is being removed
+            return [str(error.filename)]
+        return sorted({path for path, _ in self._before.items() ^ now.items()})
+
+
 def _grade_all(
-    grader: Grader, submissions: Sequence[Submission], state: str, jobs: int, progress: Callable[[int], None]
+    grader: Grader,
+    submissions: Sequence[Submission],
+    state: str,
+    jobs: int,
+    guard: _Guard,
+    progress: Callable[[int], None],
 ) -> Iterator[Graded]:
     """Each submission as soon as its last task is judged. One pool judges all tasks, so a slow one delays
     only its own submission."""
     total = len(submissions) * len(grader.tasks)
-    pool = ThreadPoolExecutor(jobs)
-    try:
+
+    def judge(submission: Submission, task: Task) -> TaskResult:
+        with guard.judging(submission.name, task):
+            return grader.judge(task, submission.cells.get(task.id))
+
+    with judging_pool(jobs) as pool:
         futures: dict[Future[TaskResult], tuple[Submission, Task]] = {
-            pool.submit(grader.judge, task, submission.cells.get(task.id)): (submission, task)
+            pool.submit(judge, submission, task): (submission, task)
             for submission in submissions
             for task in grader.tasks
         }
@@ -93,9 +175,9 @@ def _grade_all(
             progress(total)
             if len(judged) == len(grader.tasks):
                 in_order = tuple(judged[task] for task in grader.tasks)
-                yield Graded(submission.name, _key(submission, state), in_order, submission.warnings)
-    finally:
-        pool.shutdown(cancel_futures=True)
+                notes = (f"{result.task}: {note}" for result in in_order for note in result.notes)
+                warnings = (*submission.warnings, *notes)
+                yield Graded(submission.name, _key(submission, state), in_order, warnings)
 
 
 def _key(submission: Submission, state: str) -> str:
@@ -131,9 +213,14 @@ def _load(path: Path) -> Graded | None:
     """None for a file that is not there or not right: that submission is graded again."""
     try:
         saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        results = tuple(
-            TaskResult(**{**fields, "state": State(fields["state"])}) for fields in saved["results"]
-        )
+        results = tuple(map(_loaded_result, saved["results"]))
         return Graded(saved["name"], saved["key"], results, tuple(saved["warnings"]))
     except (OSError, ValueError, LookupError, TypeError):
         return None
+
+
+def _loaded_result(fields: dict[str, Any]) -> TaskResult:
+    crash = Crash(**fields["crash"]) if fields["crash"] else None
+    return TaskResult(
+        **{**fields, "state": State(fields["state"]), "crash": crash, "notes": tuple(fields["notes"])}
+    )

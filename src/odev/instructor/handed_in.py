@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from odev.course.cells import LARGEST_NOTEBOOK, TaskCell, TaskId, read_notebook
+from odev.course.cells import LARGEST_NOTEBOOK, Notebook, TaskCell, TaskId, read_notebook, too_large
 from odev.course.course import CourseError
 from odev.grading.grader import is_stub
 
 _NOT_THE_STUDENTS = {"solutions", "__MACOSX", "site-packages", "node_modules"}
 _MOST_NOTEBOOKS = 200
+_MOST_BYTES = 300_000_000  # of one submission's notebooks, unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,14 @@ def _is_submission(path: Path) -> bool:
     others = [child for child in inside if child not in notebooks]
     if any(child.is_file() or any(_notebook_files(child)) for child in others):
         return False
-    tasks = [cell.id for file in notebooks for cell in read_notebook(file.name, file.read_bytes()).cells]
+    tasks = [cell.id for file in notebooks for cell in _Reader().notebook(file, file.name).cells]
     return len(tasks) == len(set(tasks)) or len(notebooks) < 2  # the same task twice: two students
 
 
 def _may_be_submission(path: Path) -> bool:
-    if path.name.startswith((".", "__")):
+    if path.name.startswith((".", "__")) or path.is_symlink():
         return False
-    return path.is_dir() or path.suffix.lower() in (".zip", ".ipynb")
+    return path.is_dir() or (path.is_file() and path.suffix.lower() in (".zip", ".ipynb"))
 
 
 def _readable(text: str) -> str:
@@ -86,7 +87,7 @@ def read_submission(name: str, path: Path) -> Submission:
     cells: dict[TaskId, TaskCell] = {}
     warnings: list[str] = []
     try:
-        notebooks = [read_notebook(where, content) for where, content in _notebook_contents(path)]
+        notebooks = list(_Reader().notebooks(path))
     except Exception as error:  # a broken zip can raise almost anything in zipfile
         return Submission(name, {}, (_readable(f"{path.name} açılamadı: {error}"),))
     if not notebooks:
@@ -106,22 +107,62 @@ def read_submission(name: str, path: Path) -> Submission:
     return Submission(name, cells, tuple(dict.fromkeys(warnings)))
 
 
-def _notebook_contents(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of the notebooks, also those in a zip within, in the order of their paths.
+class _Reader:
+    """Reads the notebooks of one submission, as many bytes as there is room for.
 
-    Nothing is unpacked, and no link is followed.
+    Nothing is unpacked, and no link is followed. One notebook at a time is in memory.
     """
-    if path.is_file() and path.suffix.lower() == ".ipynb":
-        yield _readable(path.name), _content(path)
-    elif path.is_file():
-        yield from _zipped(path, "")
-    else:
-        for file in sorted(_notebook_files(path))[:_MOST_NOTEBOOKS]:
-            where = _readable(file.relative_to(path).as_posix())
-            if file.suffix.lower() == ".zip":
-                yield from _zipped(file, f"{where}/")
-            else:
-                yield where, _content(file)
+
+    def __init__(self) -> None:
+        self._room = _MOST_BYTES
+
+    def notebooks(self, path: Path) -> Iterator[Notebook]:
+        """The notebooks, also those in a zip within, in the order of their paths."""
+        if path.is_file() and path.suffix.lower() == ".ipynb":
+            yield self.notebook(path, path.name)
+        elif path.is_file():
+            yield from self._zipped(path, "")
+        else:
+            for file in sorted(_notebook_files(path))[:_MOST_NOTEBOOKS]:
+                where = file.relative_to(path).as_posix()
+                if file.suffix.lower() == ".zip":
+                    yield from self._zipped(file, f"{_readable(where)}/")
+                else:
+                    yield self.notebook(file, where)
+
+    def notebook(self, file: Path, name: str) -> Notebook:
+        """The notebook in this file; one that is too large is not even opened."""
+        size = file.stat().st_size
+        if size > self._most:
+            return too_large(_readable(name), size)
+        with file.open("rb") as stream:
+            return read_notebook(_readable(name), self._content(stream, size))
+
+    def _zipped(self, file: Path | IO[bytes], before: str, depth: int = 1) -> Iterator[Notebook]:
+        with zipfile.ZipFile(file) as archive:
+            infos = [info for info in archive.infolist() if _is_from_student(PurePosixPath(info.filename))]
+            for info in sorted(infos, key=lambda info: info.filename)[:_MOST_NOTEBOOKS]:
+                name, kind = before + info.filename, PurePosixPath(info.filename).suffix.lower()
+                if kind not in (".ipynb", ".zip") or info.is_dir():
+                    continue
+                if info.file_size > self._most:
+                    yield too_large(name, info.file_size)
+                    continue
+                with archive.open(info) as packed:
+                    content = self._content(packed, info.file_size)
+                if kind == ".ipynb":
+                    yield read_notebook(name, content)
+                elif depth:
+                    yield from self._zipped(io.BytesIO(content), f"{name}/", depth - 1)
+
+    @property
+    def _most(self) -> int:
+        return min(LARGEST_NOTEBOOK, self._room)
+
+    def _content(self, stream: IO[bytes], size: int) -> bytes:
+        """As many bytes as it says to have: a zip that says too little gives no notebook."""
+        self._room -= size
+        return stream.read(size)
 
 
 def _notebook_files(folder: Path) -> Iterator[Path]:
@@ -131,26 +172,6 @@ def _notebook_files(folder: Path) -> Iterator[Path]:
             where = PurePosixPath(file.relative_to(folder).as_posix())
             if file.resolve().is_relative_to(folder.resolve()) and _is_from_student(where):
                 yield file
-
-
-def _zipped(file: Path | IO[bytes], before: str, depth: int = 1) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(file) as archive:
-        infos = [info for info in archive.infolist() if _is_from_student(PurePosixPath(info.filename))]
-        for info in sorted(infos, key=lambda info: info.filename)[:_MOST_NOTEBOOKS]:
-            kind = PurePosixPath(info.filename).suffix.lower()
-            if kind not in (".ipynb", ".zip") or info.is_dir():
-                continue
-            with archive.open(info) as packed:
-                content = packed.read(LARGEST_NOTEBOOK + 1)
-            if kind == ".ipynb":
-                yield before + info.filename, content
-            elif depth:
-                yield from _zipped(io.BytesIO(content), f"{before}{info.filename}/", depth - 1)
-
-
-def _content(file: Path) -> bytes:
-    with file.open("rb") as stream:
-        return stream.read(LARGEST_NOTEBOOK + 1)
 
 
 def _is_from_student(path: PurePosixPath) -> bool:

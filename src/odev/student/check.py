@@ -2,7 +2,8 @@
 
 In a notebook the version that was run last counts, saved or not; a task whose cell
 was not run in this kernel is read from the saved file. Not here: judging a cell
-(grading/grader.py), how results look (report.py), many students (instructor/grade.py).
+(grading/grader.py), the usual mistakes (grading/mistakes.py), how results look
+(report.py), many students (instructor/grade.py).
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from odev.course.cells import TaskCell, TaskId, read_notebook, task_cells
+from odev.course.cells import TaskCell, TaskId, read_notebook, task_cell, task_cells
 from odev.course.course import Course, Task, find_course
+from odev.course.splice import SpliceError, definition_in, parse_cell
 from odev.course.students_copy import land
-from odev.grading.grader import Grader
+from odev.grading.grader import Grader, is_stub
 from odev.grading.limited_process import Limits
-from odev.grading.result import TaskResult
+from odev.grading.result import State, TaskResult
 from odev.grading.steps import collect, copies
 from odev.student.report import Progress, Report
 
@@ -28,10 +31,12 @@ LIMITS = Limits(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a notebook's kernel knows: the sources that ran, in their order, and the notebook's file."""
+    """What a notebook's kernel knows: the sources that ran, in their order, the notebook's file, and the
+    modules that it has imported."""
 
     ran: tuple[str, ...] = ()
     path: Path | None = None
+    modules: frozenset[str] = frozenset()
 
     def cells(self) -> dict[TaskId, TaskCell]:
         """For each task the version that ran last, in the order in which these ran."""
@@ -40,6 +45,18 @@ class Session:
             cells.pop(cell.id, None)
             cells[cell.id] = cell
         return cells
+
+    def defined_elsewhere(self, task: Task) -> bool:
+        """Whether a cell without the tag has defined the task's name after the task's cell ran."""
+        is_elsewhere = False
+        for source in self.ran:
+            cell = task_cell(source)
+            if cell is not None:
+                is_elsewhere = is_elsewhere and cell.id != task.id
+            elif task.name in source:
+                with suppress(SpliceError):
+                    is_elsewhere = is_elsewhere or definition_in(parse_cell(source), task.name) is not None
+        return is_elsewhere
 
 
 def this_session() -> Session:
@@ -50,7 +67,7 @@ def this_session() -> Session:
         return Session()
     names = (shell.user_ns.get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME"))
     path = next((Path(name) for name in names if name and Path(name).is_file()), None)
-    return Session(tuple(map(str, shell.user_ns.get("In", ()))), path)
+    return Session(tuple(map(str, shell.user_ns.get("In", ()))), path, frozenset(sys.modules))
 
 
 @dataclass(slots=True)
@@ -61,10 +78,12 @@ class Work:
     notes: list[str] = field(default_factory=list)
 
 
-def check(what: object = None, *, course: Course | None = None, session: Session | None = None) -> Report:
+def check(
+    what: object = None, *, hints: int = 1, course: Course | None = None, session: Session | None = None
+) -> Report:
     """Judge a lesson (4) or a task ("4.2"); without an argument, the lesson that the student works on.
 
-    In a student's copy the answers that pass land in src.
+    With `hints=2` the report has the second hints too. In a student's copy the answers that pass land in src.
     """
     course = course or find_course()
     session = session if session is not None else this_session()
@@ -78,9 +97,14 @@ def check(what: object = None, *, course: Course | None = None, session: Session
         return Report("odev check", (), (f"{what} yok.",))
     work = _work_on(course, session, tasks)
     results = _judge_tasks(course, tasks, work)
-    if _land_passed(course, dict(zip(tasks, results, strict=True)), work) and session.ran:
-        work.notes.append("Bu notebook paketin eski hâlini görüyor; yenisi için: Kernel → Restart.")
-    return Report(_title(course, lesson), tuple(results), tuple(work.notes))
+    landed = _land_passed(course, dict(zip(tasks, results, strict=True)), work)
+    if session.modules & {f"{course.package}.{task.module}" for task in landed}:
+        work.notes.append(
+            "Bu notebook paketi, kodun oraya yerleşmeden önce yüklemişti. Paketteki yeni hâlini bu "
+            "notebook'un içinde de kullanacaksan Kernel → Restart de; ayrı süreçte çalışan programlar onu "
+            "zaten kullanır."
+        )
+    return Report(_title(course, lesson), tuple(results), tuple(work.notes), hints)
 
 
 def status(*, course: Course | None = None, session: Session | None = None) -> Progress:
@@ -146,6 +170,7 @@ def _repeated(cells: Iterable[TaskCell]) -> list[TaskId]:
 
 
 def _work_on(course: Course, session: Session, tasks: Iterable[Task]) -> Work:
+    tasks = tuple(tasks)
     ran = session.cells()
     work = Work()
     files: dict[Path, Work] = {}
@@ -159,10 +184,17 @@ def _work_on(course: Course, session: Session, tasks: Iterable[Task]) -> Work:
             path = session.path  # the student's copy of the lesson under another name
         saved = _read_once(files, path)
         if task.id in saved.cells:
-            work.cells[task.id] = saved.cells[task.id]
-            unrun.append(str(task.id))
+            cell = work.cells[task.id] = saved.cells[task.id]
+            if not is_stub(cell.source, task):
+                unrun.append(str(task.id))
     for saved in files.values():
         work.notes += saved.notes
+    work.notes += [
+        f"`{task.name}` adını, görev hücresinden sonra çalıştırdığın etiketsiz bir hücre yeniden tanımladı. "
+        f"O hücre sayılmaz: kodunu `#| odev {task.id} {task.full_name}` satırıyla başlayan hücreye taşı."
+        for task in tasks
+        if session.defined_elsewhere(task)
+    ]
     if unrun and session.ran:
         work.notes.append(
             f"Bu oturumda çalıştırılmadı, kayıtlı dosyadan okundu: {', '.join(unrun)}. Hücreyi çalıştır; "
@@ -182,17 +214,38 @@ def _judge_tasks(course: Course, tasks: Iterable[Task], work: Work) -> list[Task
     lessons = {task.lesson for task in tasks}
     with copies(course) as package_copies:
         grader = Grader(course, package_copies, tasks, lambda: collect(course, *lessons), LIMITS, quick=True)
-        return grader.judge_all([(task, work.cells.get(task.id)) for task in tasks])
+        results = grader.judge_all([(task, work.cells.get(task.id)) for task in tasks])
+    return [_with_advice(task, result) for task, result in zip(tasks, results, strict=True)]
 
 
-def _land_passed(course: Course, results: Mapping[Task, TaskResult], work: Work) -> bool:
-    """Whether the student's src has changed."""
-    changed = False
+def _with_advice(task: Task, result: TaskResult) -> TaskResult:
+    """What a student can do about a cell that was not judged is more than what a teacher has to know."""
+    tag = f"`#| odev {task.id} {task.full_name}`"
+    if result.state is State.UNWRITTEN:
+        advice = f"{tag} satırı yerinde kalsın; `raise` satırını silip yerine kodunu yaz ve hücreyi çalıştır"
+    elif result.state is State.MISSING:
+        advice = f"hücrenin ilk satırı {tag} olmalı; o satırı geri koy ve hücreyi çalıştır"
+    else:
+        return result
+    return replace(result, message=f"{result.message}: {advice}")
+
+
+def _land_passed(course: Course, results: Mapping[Task, TaskResult], work: Work) -> list[Task]:
+    """The tasks whose answer has changed the student's src. One that cannot be written is a note."""
+    changed = []
     for task, result in results.items():
-        if result.passed and land(course, task, work.cells[task.id].source):
-            path = course.module(task).relative_to(course.root).as_posix()
-            work.notes.append(f"{task.id} artık senin paketinde: {path}")
-            changed = True
+        if not result.passed:
+            continue
+        path = course.module(task).relative_to(course.root).as_posix()
+        try:
+            if land(course, task, work.cells[task.id].source):
+                work.notes.append(f"{task.id} artık senin paketinde: {path}")
+                changed.append(task)
+        except OSError as error:
+            work.notes.append(
+                f"{task.id} geçti ve puanın sayıldı, ama kodun {path} içine yazılamadı ({error.strerror}). "
+                "Bu kopya salt okunur olabilir: klasörü yazabildiğin bir yere kopyalayıp oradan devam et."
+            )
     return changed
 
 

@@ -1,5 +1,6 @@
 """JupyterLab with the classroom running, until Ctrl-C.
 
+It opens lesson 00, and shows the whole course: the tests of the steps can be read there.
 All notebooks share one classroom, which they find in their environment. Everything
 listens on this machine's loopback only and ends with this process. Not here: the
 servers (classroom/).
@@ -7,38 +8,74 @@ servers (classroom/).
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from odev.classroom.room import Classroom
 from odev.course.course import Course
+from odev.course.files import temporary_folder
 
 _PATIENCE = 15  # seconds for JupyterLab to end its kernels
 
 
 def lab(course: Course, *, port: int = 8888, browser: bool = True) -> int:
-    """Run until JupyterLab ends or Ctrl-C; its exit code, 0 after Ctrl-C."""
+    """Run until JupyterLab ends or Ctrl-C; its exit code, 0 after Ctrl-C.
+
+    Where the port is in use, JupyterLab takes the next one that is free.
+    """
+    if port and _is_in_use(port):
+        print(
+            f"{port} numaralı port dolu (belki başka bir lab açık). Boş olan bir sonraki port kullanılacak."
+        )
+    first = next((f"/lab/tree/lessons/{path.name}" for path in course.notebooks()), "/lab")
     command = [
         *(sys.executable, "-m", "jupyter", "lab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"),
-        *(f"--ServerApp.root_dir={course.lessons}", "--ServerApp.answer_yes=True"),
+        *(f"--ServerApp.root_dir={course.root}", "--ServerApp.answer_yes=True"),
+        f"--LabApp.default_url={first}",
         # JupyterLab must not use the network: no news, no search for updates.
         *("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
         *([] if browser else ["--ServerApp.open_browser=False"]),
         *(["--allow-root"] if _is_root() else []),  # common in a container; it listens on loopback only
     ]
-    with Classroom() as room, _terminated_like_interrupted():
-        process = subprocess.Popen(command, env={**os.environ, **room.environment()})
+    # Its own classroom, also where it is started in a terminal of another lab, which may end first.
+    with (
+        temporary_folder() as folder,
+        Classroom(attach=False) as room,
+        _terminated_like_interrupted(),
+    ):
+        environment = {**os.environ, **room.environment(), **_settings(folder)}
+        # A layout of its own: the last one may show files of another copy, or of another lab.
+        command.append(f"--LabApp.workspaces_dir={folder / 'workspaces'}")
+        process = subprocess.Popen(command, env=environment)
         try:
             return process.wait()
         except KeyboardInterrupt:
             return 0
         finally:
             _end(process)
+
+
+def _settings(folder: Path) -> dict[str, str]:
+    """The variable that makes JupyterLab read these settings too: it does not ask whether to show news."""
+    settings = folder / "labconfig" / "page_config.json"
+    settings.parent.mkdir()
+    disabled = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+    settings.write_text(json.dumps(disabled), encoding="utf-8")
+    paths = [str(folder), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    return {"JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
+
+
+def _is_in_use(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _is_root() -> bool:

@@ -5,6 +5,7 @@ Not here: the table of a class and files for other programs (instructor/).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -14,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from odev.grading.junit import Crash
 from odev.grading.result import Scored, TaskResult
 from odev.grading.signs import sign
 
@@ -22,11 +24,15 @@ _LEFT = '<th style="text-align:left">'
 
 @dataclass(frozen=True, slots=True)
 class Report(Scored):
-    """Tasks with their points, messages and hints. Notebooks and rich show it as a table."""
+    """Tasks with their points, messages and hints. Notebooks and rich show it as a table.
+
+    `hints` is the number of hints that it shows for a task: 1, or 2 on request.
+    """
 
     title: str
     results: tuple[TaskResult, ...]
     notes: tuple[str, ...] = ()
+    hints: int = 1
 
     @property
     def passed(self) -> bool:
@@ -40,8 +46,8 @@ class Report(Scored):
         table.add_column("sonuç")
         for result in self.results:
             message = Text(_result_text(result))
-            if result.hint:
-                message.append(f"\nİpucu: {result.hint}", style="cyan")
+            for label, text in self._advice(result):
+                message.append(f"\n{label}: {text}", style="cyan")
             task, points = f"{result.task} {result.name}", f"{result.score}/{result.points}"
             table.add_row(sign(result.state).text(), task, points, message)
         return Group(table, Text(self._total(), style="bold"), *map(Text, self.notes))
@@ -51,27 +57,40 @@ class Report(Scored):
         for result in self.results:
             task, points = f"{result.task} {result.name}", f"{result.score}/{result.points}"
             lines.append(f"{sign(result.state).mark} {task}  {points}  {_result_text(result)}")
-            if result.hint:
-                lines.append(f"    İpucu: {result.hint}")
+            lines += [f"    {label}: {text}" for label, text in self._advice(result)]
         return "\n".join([*lines, self._total(), *self.notes])
 
     def _repr_html_(self) -> str:
         rows = []
         for result in self.results:
             state = sign(result.state)
-            hint = f"<div><b>İpucu:</b> {escape(result.hint)}</div>" if result.hint else ""
+            advice = "".join(
+                f"<div><b>{label}:</b> {_html(text)}</div>" for label, text in self._advice(result)
+            )
             rows.append(
                 f'<tr><td style="color:{state.color};font-weight:bold">{state.mark}</td>'
                 f'<td style="text-align:left">{escape(result.task)} <code>{escape(result.name)}</code></td>'
                 f"<td>{result.score}/{result.points}</td>"
-                f'<td style="text-align:left">{escape(_result_text(result))}{hint}</td></tr>'
+                f'<td style="text-align:left">{_html(_result_text(result))}{advice}</td></tr>'
             )
-        notes = "".join(f"<div>{escape(note)}</div>" for note in self.notes)
+        notes = "".join(f"<div>{_html(note)}</div>" for note in self.notes)
         return (
             f'<div class="odev-report"><b>{escape(self.title)}</b><table><thead><tr><th></th>'
             f"{_LEFT}görev</th><th>puan</th>{_LEFT}sonuç</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
             f"<b>{escape(self._total())}</b>{notes}</div>"
         )
+
+    def _advice(self, result: TaskResult) -> list[tuple[str, str]]:
+        """What to do next, with its label: the hints, the way to the second one, the notes."""
+        advice = [("İpucu", result.hint)] if result.hint else []
+        again = f'check("{result.task}", ipucu=2)'
+        if self.hints > 1 and not result.passed:
+            advice.append(("İkinci ipucu", result.more or "Bu testin ikinci ipucu yok."))
+        elif result.more and result.hint:
+            advice.append(("Yetmezse", f"`{again}`"))
+        elif result.more:
+            advice.append(("Hatayı bulamazsan", f"`{again}`"))
+        return [*advice, *(("Not", note) for note in result.notes)]
 
     def _total(self) -> str:
         if not self.results:
@@ -82,7 +101,23 @@ class Report(Scored):
 
 
 def _result_text(result: TaskResult) -> str:
-    return "geçti" if result.passed else result.message
+    if result.passed:
+        return "geçti"
+    message = result.message if result.crash is None else _crash_text(result.crash)
+    if not result.passed_tests:
+        return message
+    return f"{message} ({result.tests} testten {result.passed_tests} tanesi geçti)"
+
+
+def _crash_text(crash: Crash) -> str:
+    error, _, message = crash.error.partition(": ")
+    where = f"{crash.call} çağrılınca kodun çöktü" if crash.call else "hücren çalışırken çöktü"
+    return f"{where}: `{crash.line}` satırı {error} verdi{': ' if message else ''}{message}"
+
+
+def _html(text: str) -> str:
+    """With `code` as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,72 @@
+"""Plots for lessons: a mark as well as a colour, and a white ground, so that they can be read in any theme.
+
+    plots.programs(measurements)                 # measure.py's, as bars
+    axes = plots.axes(height=3)                  # an empty one in the same style
+
+Not here: the measurements (measure.py).
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from odev.classroom.measure import SIGNS, Measurement, Outcome, seconds_text
+
+# Three of Okabe and Ito's colours, which people who do not see red and green apart can tell apart.
+GOOD, NAMED, BAD = "#009E73", "#56B4E9", "#D55E00"
+COLORS = {Outcome.ANSWER: GOOD, Outcome.NAMED: NAMED, Outcome.BAD: BAD}
+_MEANINGS = {
+    Outcome.ANSWER: "cevap",
+    Outcome.NAMED: "adı konmuş hata",
+    Outcome.BAD: "çökme, bekleyiş ya da yanlış cevap",
+}
+_STYLE: Any = {
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "figure.dpi": 96,
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+}
+_WIDTH = 9.0  # inches: JupyterLab with its side bar on a screen of 1280 pixels shows it whole
+
+
+def axes(height: float = 3.0) -> Axes:
+    """An empty plot, `height` inches high. `plt.show()` shows it."""
+    with plt.rc_context(_STYLE):
+        _, made = plt.subplots(figsize=(_WIDTH, height), layout="constrained")
+    return made
+
+
+def programs(measurements: Sequence[Measurement]) -> None:
+    """A bar for each program under each fault: how long its user waited, what came of it, the last line."""
+    rows = len(measurements)
+    faults = list(dict.fromkeys(measurement.fault for measurement in measurements))
+    longest = max(measurement.run.seconds for measurement in measurements)
+    with plt.rc_context(_STYLE):
+        drawn = axes(0.27 * rows + 0.12 * len(faults) + 1.0)
+        position = 0.0
+        ticks = []
+        before = ""
+        for measurement in measurements:
+            position += 1.0 if measurement.fault == before else 1.4
+            before = measurement.fault
+            ticks.append(position)
+            seconds, color = measurement.run.seconds, COLORS[measurement.outcome]
+            drawn.barh(position, seconds, color=color, height=0.8)
+            last_line = textwrap.shorten(measurement.run.last_line, 62, placeholder=" …")
+            label = f"{SIGNS[measurement.outcome]} {seconds_text(seconds)} · {last_line}"
+            drawn.text(seconds + longest * 0.015, position, label, va="center", fontsize=9)
+        drawn.set_yticks(ticks, [f"{m.fault} · {m.program}" for m in measurements])
+        drawn.set(xlim=(0, longest * 2.6), xlabel="kullanıcının beklediği süre (sn) ve gördüğü son satır")
+        drawn.set_xticks([tick for tick in drawn.get_xticks() if tick <= longest])
+        drawn.invert_yaxis()
+        meanings = "    ".join(f"{SIGNS[outcome]} {meaning}" for outcome, meaning in _MEANINGS.items())
+        drawn.set_title(meanings, fontsize=10, loc="left")
+        plt.show()

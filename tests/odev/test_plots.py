@@ -1,0 +1,44 @@
+"""A lesson's plot says the same with marks as with colours, on a ground that every theme shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pytest
+
+from odev.classroom import plots
+from odev.classroom.measure import ANSWER, Measurement, Outcome, ProgramRun
+
+
+@pytest.fixture(autouse=True)
+def _no_window(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    mpl.use("Agg")
+    monkeypatch.setattr(plt, "show", lambda: None)
+    yield
+    plt.close("all")
+
+
+def measurement(outcome: Outcome, seconds: float, last_line: str) -> Measurement:
+    return Measurement("arıza", "program", ProgramRun(last_line, seconds, True, last_line), 1, outcome)
+
+
+def test_each_bar_has_its_mark_and_its_seconds() -> None:
+    plots.programs(
+        [measurement(Outcome.ANSWER, 0.04, ANSWER), measurement(Outcome.BAD, 4, "x" * 30 + " son " * 20)]
+    )
+    first, second = [text.get_text() for text in plt.gca().texts]
+    assert first == f"✓ 0,0 sn · {ANSWER}"
+    assert second.startswith("✗ 4,0 sn · xxx")
+    assert second.endswith("…")
+    assert [bar.get_facecolor() for bar in plt.gca().patches] == [
+        mpl.colors.to_rgba(plots.GOOD),
+        mpl.colors.to_rgba(plots.BAD),
+    ]
+
+
+def test_the_ground_is_white_whatever_the_notebook_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(mpl.rcParams, "figure.facecolor", "none")
+    plots.axes()
+    assert plt.gcf().get_facecolor() == mpl.colors.to_rgba("white")
