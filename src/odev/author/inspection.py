@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from odev.course.cells import TaskId, task_cell
 from odev.course.course import Course, CourseError, Task
 from odev.course.splice import Definition, SpliceError, definition_in, first_line, parse_cell
+from odev.grading.grader import is_stub
 from odev.grading.junit import StepTest
 from odev.grading.result import points_of
 from odev.grading.steps import collect
+from odev.grading.stubs import script_problems, stub_problems
 
 MOST_LINES = 40  # of a task's definition in src, from its first decorator to its end, docstrings included
 _HINT = re.compile(r"#\s*hint:\s*(.+)")
@@ -55,6 +57,7 @@ def inspect(course: Course, lessons: Sequence[int] = (), wrong_answers: int = 1)
     tasks = tuple(task for task in course.tasks_of(*lessons) if task.id in stubs)
     answers, problems = _read_wrong_answers(course)
     problems += _problems_of_tests(tasks, tests, known)
+    problems += [*stub_problems(course, tests, lessons), *script_problems(course)]
     for task in tasks:
         problems += _problems_of_source(course, task)
         count = sum(answer.task == task.id for answer in answers)
@@ -77,6 +80,8 @@ def _read_wrong_answers(course: Course) -> tuple[list[WrongAnswer], list[str]]:
             problems.append(f"{path.name}: needs a tag line, then a line `# hint: …`")
         elif not path.name.startswith(f"{cell.id}_"):
             problems.append(f"{path.name}: is of task {cell.id}, so its name must begin with {cell.id}_")
+        elif is_stub(source, cell):
+            problems.append(f"{path.name}: is the stub, not an answer")
         else:
             answers.append(WrongAnswer(path.name, cell.id, hint[1].strip(), source))
     return answers, problems

@@ -14,6 +14,7 @@ from functools import partial
 from odev.author.inspection import WrongAnswer, inspect
 from odev.course.course import Course, Task
 from odev.course.splice import SpliceError
+from odev.course.turkish import fold
 from odev.grading.grader import default_jobs
 from odev.grading.junit import Run, StepTest
 from odev.grading.limited_process import Limits
@@ -132,7 +133,7 @@ class _Verifier:
         if run.tampered:
             return [f"{answer.name}: is taken for tampering"]
         hint = failure.test.hint
-        if answer.hint.casefold() not in hint.casefold():
+        if fold(answer.hint) not in fold(hint):
             shows = f"{failure.test.nodeid} shows {hint!r}"
             return [f"{answer.name}: fails without its hint {answer.hint!r}: {shows}"]
         return []
