@@ -41,7 +41,7 @@ class Filled:
 def fill_moodle(worksheet: Path, marks: Sequence[Mark]) -> Filled:
     """The worksheet with the grades, on its own scale. CourseError when it has no columns for them."""
     rows, delimiter = _table(worksheet)
-    header = [fold(plain(cell)) for cell in rows[0]]
+    header = [latin(cell) for cell in rows[0]]
     grade, identifier, name = (_column(header, names) for names in (_GRADE, _ID, _NAME))
     if grade is None or (identifier is None and name is None):
         raise CourseError(f"{worksheet}: Moodle'ın not çizelgesi değil (Identifier ve Grade sütunları yok)")
@@ -139,7 +139,7 @@ def _content(rows: Sequence[Sequence[str]], delimiter: str, like: Path) -> bytes
 
 
 def _column(header: Sequence[str], names: Sequence[str]) -> int | None:
-    return next((header.index(fold(name)) for name in names if fold(name) in header), None)
+    return next((header.index(latin(name)) for name in names if latin(name) in header), None)
 
 
 def _number(text: str) -> float | None:

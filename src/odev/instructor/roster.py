@@ -13,7 +13,7 @@ from itertools import permutations
 from pathlib import Path
 
 from odev.course.course import CourseError
-from odev.course.turkish import fold, latin, sort_key
+from odev.course.turkish import latin, sort_key
 from odev.instructor.csv_files import read_table
 from odev.instructor.plain_text import plain
 from odev.instructor.submission import Submission
@@ -52,12 +52,10 @@ def read_roster(path: Path) -> list[Student]:
     """The students of a CSV: with a header (name, number, e-mail, days late, in Turkish or English), or one
     name a line. CourseError when there is none."""
     rows = read_table(path)
-    header = {
-        fold(plain(cell)).strip(): at for at, cell in reversed(list(enumerate(rows[0] if rows else [])))
-    }
+    header = {latin(cell): at for at, cell in reversed(list(enumerate(rows[0] if rows else [])))}
 
     def column(names: Iterable[str]) -> int | None:
-        return next((header[fold(name)] for name in sorted(names) if fold(name) in header), None)
+        return next((header[latin(name)] for name in sorted(names) if latin(name) in header), None)
 
     name, first, last = column(_NAMES), column(_FIRST), column(_LAST)
     if name is None and first is None:
@@ -146,10 +144,10 @@ def _student(submission: Submission, owners: dict[str, list[Student]]) -> Studen
     if len(whole) == 1:
         return whole[0]
     words = [latin(word) for word in re.split(r"[\s_\-.()]+", submission.name)]
-    found = {student for word in words for student in owners.get(word, []) if any(map(str.isdigit, word))}
-    runs = {
-        "".join(words[start:end]) for start in range(len(words)) for end in range(start + 2, len(words) + 1)
-    }
-    found |= {student for run in runs for student in owners.get(run, [])}
-    candidates = found & set(whole) if whole else found
-    return candidates.pop() if len(candidates) == 1 else None
+    numbers = {student for word in words if word.isdigit() for student in owners.get(word, [])}
+    if len(numbers) == 1:
+        return numbers.pop()
+    ends = range(len(words) + 1)
+    runs = {"".join(words[start:end]) for start in ends for end in ends[start + 2 :]}
+    found = {student for run in runs for student in owners.get(run, [])}
+    return found.pop() if len(found) == 1 and not whole else None

@@ -7,6 +7,7 @@ lesson gives is the same for all. Not here: any points.
 from __future__ import annotations
 
 import ast
+import builtins
 import io
 import keyword
 import tokenize
@@ -19,10 +20,12 @@ from odev.course.cells import TaskId
 from odev.grading.grader import is_stub
 from odev.instructor.submission import Submission
 
-ALIKE = 0.8  # part of the runs that two cells have in common
-_RUN = 5  # tokens of a run
-_FEWEST = 40  # tokens beyond the stub's; below it everybody's cell looks alike
+ALIKE = 0.85  # part of the runs that two cells have in common
+_RUN = 3  # tokens of a run
+_FEWEST = 25  # tokens beyond the stub's; below it everybody's cell looks alike
 _MOST_LINES = 30  # of one task in the report
+_NAME = "\0"  # no token begins so
+_BUILTINS = set(dir(builtins))
 _Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module
 _SKIPPED = {
     tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING,
@@ -56,7 +59,8 @@ def same_answers(submissions: Sequence[Submission], stubs: Mapping[TaskId, str])
         runs = {tokens: _runs(tokens) for tokens in groups}
         similar: list[Alike] = []
         for one, other in combinations(groups, 2):
-            part = len(runs[one] & runs[other]) / len(runs[one] | runs[other])
+            common = (runs[one] & runs[other]).total()
+            part = 2 * common / (runs[one].total() + runs[other].total())
             if part >= ALIKE:
                 similar.append(Alike(task, (*groups[one], *groups[other]), part))
         found += sorted(similar, key=lambda alike: -alike.part)
@@ -90,7 +94,8 @@ def report(found: Iterable[Alike], students: int) -> str:
 
 
 def _tokens(source: str) -> Iterator[str]:
-    """The code without comments, docstrings and layout; every name is the number of its first use."""
+    """The code without comments, docstrings and layout; every name is the number of its first use, except
+    builtins and public attributes, which nobody can rename."""
     names: dict[str, str] = {}
     try:
         tree = ast.parse(source)
@@ -101,14 +106,20 @@ def _tokens(source: str) -> Iterator[str]:
         tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError):
         return  # a cell that Python cannot read gets no points either
+    before = ""
     for token in tokens:
         if token.type in _SKIPPED:
             continue
-        if token.type == tokenize.NAME and not keyword.iskeyword(token.string):
-            yield names.setdefault(token.string, f"n{len(names)}")
+        text = token.string
+        is_attribute = before == "." and not text.startswith("_")
+        if token.type == tokenize.NAME and not (keyword.iskeyword(text) or text in _BUILTINS or is_attribute):
+            yield names.setdefault(text, f"{_NAME}{len(names)}")
         else:
-            yield token.string
+            yield text
+        before = text
 
 
-def _runs(tokens: Sequence[str]) -> set[tuple[str, ...]]:
-    return {tuple(tokens[at : at + _RUN]) for at in range(max(1, len(tokens) - _RUN + 1))}
+def _runs(tokens: Sequence[str]) -> Counter[tuple[str, ...]]:
+    """The runs of tokens, with one word for all names: a name more would change the number of all others."""
+    bare = [_NAME if token.startswith(_NAME) else token for token in tokens]
+    return Counter(tuple(bare[at : at + _RUN]) for at in range(max(1, len(bare) - _RUN + 1)))
