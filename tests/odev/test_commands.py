@@ -141,8 +141,6 @@ def test_release_and_package_say_what_they_made(course: Course) -> None:
         ("gradescope --lesson 9", "9 numaralı ders yok; olanlar: 1, 2"),
         ("package in", "in boş değil ve bir paket de değil"),
         ("package names.csv/a", "names.csv"),
-        ("check 9", "9 numaralı ders yok"),
-        ("check 9.9", "9.9 numaralı"),
     ],
 )
 def test_what_is_not_there_is_one_line_and_exit_code_2(course: Course, command: str, reason: str) -> None:
@@ -167,8 +165,9 @@ def test_a_broken_course_gives_no_traceback(course: Course, command: str, path: 
     mini.submission(course.root / "in" / "ayşe", mini.GOOD_GREET)
     mini.write(course.root / path, text)
     done = odev(course, *command.split())
-    assert "Traceback (most recent call last)" not in done.stderr.replace("  ", " ")
-    assert "╭" not in done.stderr
+    assert "Traceback (most recent call last)" not in done.stdout + done.stderr
+    assert "╭" not in done.stderr  # a traceback as rich draws it
+    assert "Beklenmeyen bir hata" not in done.stderr
 
 
 def test_pytest_shows_a_submission_test_by_test(course: Course) -> None:
@@ -177,7 +176,7 @@ def test_pytest_shows_a_submission_test_by_test(course: Course) -> None:
     assert "test_01_words.py::test_greets_by_name PASSED" in done.stdout, done.stdout + done.stderr
     assert "test_01_words.py::test_greets_all FAILED" in done.stdout
     assert "test_02_queue.py::test_first_in_first_out PASSED" in done.stdout
-    assert "1.1 words.greet: assert 'Merhaba ' == 'Merhaba herkes'" in done.stdout
+    assert "1.1 words.greet: greet('') → 'Merhaba '; beklenen: 'Merhaba herkes'" in done.stdout
     assert "İpucu: isim boşsa herkese selam ver" in done.stdout
     assert "1.2 words.count: 1.2 numaralı görev hücresi yok" in done.stdout
     assert "4 failed, 2 passed" in done.stdout

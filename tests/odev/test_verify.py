@@ -63,7 +63,7 @@ PROBLEMS: dict[str, tuple[Callable[[Course], object], str]] = {
     "a stub passes": (lambda c: lesson(c, PASSING_STUB, mini.COUNT_STUB), "task 1.1: the stub passes"),
     "a solution fails": (
         lambda c: source(c, "herkes", "millet"),
-        "task 1.1: the solution fails tests/steps/test_01_words.py::test_greets_all: assert",
+        "task 1.1: the solution fails tests/steps/test_01_words.py::test_greets_all: greet",
     ),
     "a test of something else": (
         lambda c: add_a_test(c, '"1.2", points=6, hint="x"', "import safechat"),

@@ -90,7 +90,7 @@ class _Verifier:
         try:
             with self._copies.changed(task, source) as package:
                 run = run_tests(self._course, package, [task.id], LIMITS)
-        except (SpliceError, LookupError) as error:
+        except (SpliceError, LookupError, SyntaxError) as error:
             return [f"task {task.id}: the stub does not fit into src: {error}"]
         if tests and run.failure(tests) is None:
             return [f"task {task.id}: the stub passes"]
@@ -116,7 +116,7 @@ class _Verifier:
                     runs = {
                         one: run_tests(self._course, package, [one.id], LIMITS) for one in (task, *others)
                     }
-        except (SpliceError, LookupError) as error:
+        except (SpliceError, LookupError, SyntaxError) as error:
             return [f"{answer.name}: does not fit into src: {error}"]
         problems = self._problems_of_own_task(answer, task, runs[task])
         for other in others:

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from odev.course.course import Course, CourseError, find_course
+from odev.course.marker import BrokenMarker
 from odev.course.splice import SpliceError
 
 
@@ -26,13 +27,13 @@ def in_course() -> Iterator[Course]:
         yield find_course()
     except (typer.Exit, typer.Abort):
         raise
-    except (CourseError, SpliceError) as error:
+    except (CourseError, SpliceError, BrokenMarker) as error:
         reason = str(error)
     except OSError as error:
         reason = f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")
     except Exception as error:
-        *_, last = traceback.extract_tb(error.__traceback__)
-        place = f"{Path(last.filename).name}, {last.lineno}. satır"
+        own = [frame for frame in traceback.extract_tb(error.__traceback__) if "odev" in frame.filename]
+        place = f"{Path(own[-1].filename).name}, {own[-1].lineno}. satır"
         reason = f"Beklenmeyen bir hata ({place}): {type(error).__name__}: {error}"
     else:
         return
