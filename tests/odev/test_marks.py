@@ -158,6 +158,11 @@ def test_two_students_of_one_name_are_told_apart_by_their_numbers() -> None:
     ]
 
 
+def test_a_name_in_another_script_and_a_line_twice_are_one_student() -> None:
+    listed, _ = with_roster([Submission("أحمد علي", {})], [Student("أحمد علي"), Student("أحمد علي")])
+    assert [(one.name, one.warnings) for one in listed] == [("أحمد علي", ())]
+
+
 def test_two_submissions_of_one_student_are_both_kept_and_named() -> None:
     listed, students = with_roster([Submission("Ali Öz", {}), Submission("ozali", {})], [Student("Ali Öz")])
     assert [one.name for one in listed] == ["Ali Öz", "ozali"]

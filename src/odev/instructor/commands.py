@@ -117,6 +117,8 @@ def grade(
         marks = mark_all(all_graded, rules, by_name)
         changed = changes(last_scores(out / "grades.json"), marks)
         remarks = outputs.write(marks, course.stubs)
+        if rules.late and deadline is None:
+            remarks.append("--deadline yok: yalnız Canvas'ın LATE'i ve listedeki gecikme sayıldı")
         console = Console()
         console.print(gradebook(marks))
         if changed:

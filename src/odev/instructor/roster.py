@@ -13,7 +13,7 @@ from itertools import permutations
 from pathlib import Path
 
 from odev.course.course import CourseError
-from odev.course.turkish import latin, sort_key
+from odev.course.turkish import fold, latin, sort_key
 from odev.instructor.csv_files import read_table
 from odev.instructor.plain_text import plain
 from odev.instructor.submission import Submission
@@ -44,8 +44,13 @@ class Student:
         orders = (
             permutations(words) if len(words) <= _MOST_WORDS else [tuple(words), (words[-1], *words[:-1])]
         )
-        keys = {latin("".join(order)) for order in orders}
-        return {key for key in (*keys, latin(self.number), latin(self.mail.partition("@")[0])) if key}
+        keys = {_key("".join(order)) for order in orders}
+        return {key for key in (*keys, _key(self.number), _key(self.mail.partition("@")[0])) if key}
+
+
+def _key(text: str) -> str:
+    """Without accents and spaces; a name in another script stays in it."""
+    return latin(text) or "".join(fold(text).split())
 
 
 def read_roster(path: Path) -> list[Student]:
@@ -97,6 +102,7 @@ def with_roster(
     """The submissions with the roster's names, with an empty one for each student who handed nothing in; and
     the students by these names. Who is not on the roster has a warning."""
     owners: dict[str, list[Student]] = {}
+    roster = list(dict.fromkeys(roster))  # who is in it twice is one student
     for student in roster:
         for key in student.keys:
             owners.setdefault(key, []).append(student)
@@ -131,19 +137,19 @@ def _names(roster: Sequence[Student]) -> dict[Student, str]:
     """Each student's name, with the number where two have the same one."""
     names = [student.name for student in roster]
     return {
-        student: f"{student.name} ({student.number or student.mail})"
+        student: f"{student.name} ({student.number or student.mail or '?'})"
         if names.count(student.name) > 1
         else student.name
-        for student in dict.fromkeys(roster)
+        for student in roster
     }
 
 
 def _student(submission: Submission, owners: dict[str, list[Student]]) -> Student | None:
     """The one student whom the whole name is of, else the one whom a word or number in it is of."""
-    whole = owners.get(latin(submission.name), [])
+    whole = owners.get(_key(submission.name), [])
     if len(whole) == 1:
         return whole[0]
-    words = [latin(word) for word in re.split(r"[\s_\-.()]+", submission.name)]
+    words = [_key(word) for word in re.split(r"[\s_\-.()]+", submission.name)]
     numbers = {student for word in words if word.isdigit() for student in owners.get(word, [])}
     if len(numbers) == 1:
         return numbers.pop()
