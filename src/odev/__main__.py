@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from odev.course.command_line import check_jobs, check_lessons, in_course, progress_bar
+from odev.course.console import print_any_text
 from odev.course.course import CourseError
 from odev.instructor.commands import add_to
 
@@ -141,9 +142,14 @@ def build(
 def verify(
     lesson: _Lessons = None,
     wrong_answers: Annotated[int, typer.Option(help="Her görev için en az kaç yanlış cevap")] = 1,
+    right_answers: Annotated[int, typer.Option(help="Her görev için en az kaç doğru cevap")] = 0,
+    mutants: Annotated[
+        bool, typer.Option("--mutants", help="Çözümlerin küçük değişikliklerini de sına: her biri kalmalı")
+    ] = False,
     jobs: _Jobs = None,
 ) -> None:
-    """Kursu sına: stub'lar kalır, çözümler geçer, her yanlış cevap yalnız kendi görevinden kalır."""
+    """Kursu sına: stub'lar kalır, çözümler ve doğru cevaplar geçer, her yanlış cevap yalnız kendi
+    görevinden kalır."""
     with in_course() as course:
         from odev.author.verify import verify as find_problems
 
@@ -151,16 +157,24 @@ def verify(
         check_jobs(jobs)
         with progress_bar("sınanıyor") as progress:
             problems = find_problems(
-                course, lesson or (), wrong_answers=wrong_answers, jobs=jobs, progress=progress
+                course,
+                lesson or (),
+                wrong_answers=wrong_answers,
+                right_answers=right_answers,
+                mutants=mutants,
+                jobs=jobs,
+                progress=progress,
             )
         for problem in problems:
             Console().print(f"✗ {problem}", markup=False, style="red")
         if not problems:
             Console().print(
-                "✓ Her stub kalıyor, her çözüm geçiyor, her yanlış cevap yalnız kendi görevinden kalıyor."
+                "✓ Her stub kalıyor, her çözüm ve doğru cevap geçiyor, her yanlış cevap yalnız kendi "
+                "görevinden kalıyor."
             )
         raise typer.Exit(1 if problems else 0)
 
 
 if __name__ == "__main__":
+    print_any_text()
     app(prog_name="python -m odev")

@@ -25,7 +25,7 @@ from odev.instructor.feedback import page, write_feedback
 from odev.instructor.grade import Graded
 from odev.instructor.gradescope import make_autograder, write_gradescope
 from odev.instructor.marks import Mark, Rules, mark_all
-from odev.instructor.plain_text import file_name, spreadsheet_cell
+from odev.instructor.plain_text import safe_file_name, spreadsheet_cell
 from odev.instructor.platforms import fill_canvas, fill_moodle
 from odev.instructor.submission import Submission
 from odev.instructor.uploads import Upload
@@ -72,7 +72,7 @@ def test_control_characters_and_endless_texts_do_not_get_into_a_spreadsheet() ->
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "C:\\x", "..", "", "x" * 300, "a\x00b", "con\u202e"])
 def test_a_name_never_leaves_its_folder(tmp_path: Path, name: str) -> None:
-    path = tmp_path / f"{file_name(name)}.json"
+    path = tmp_path / f"{safe_file_name(name)}.json"
     path.write_text("x", "utf-8")
     assert path.resolve().parent == tmp_path.resolve()
 

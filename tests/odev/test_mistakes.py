@@ -129,6 +129,32 @@ def test_the_hint_names_the_mistake(grader: Grader, id: str, body: str, first: s
     assert result.more.startswith(("ilk testin ipucu", "fırlat"))
 
 
+@pytest.mark.parametrize(
+    ("message", "returned", "is_named"),
+    [
+        ("words(3) → hata fırlatılmadı; NotOurs fırlatılmalıydı", "NotOurs('3')", True),
+        ("words(3) → hata fırlatılmadı; NotOurs fırlatılmalıydı", "errors.NotOurs('3')", True),
+        ("raise edilmedi, döndürüldü: NotOurs('3')", "failure", True),
+        ("words(3) → hata fırlatılmadı; EmptyReply fırlatılmalıydı", "ChatReply('3')", False),
+        ("words(3) → hata fırlatılmadı; EmptyReply fırlatılmalıydı", "reply", False),
+    ],
+)
+def test_a_wrong_value_is_not_taken_for_an_error_that_is_returned(
+    message: str, returned: str, is_named: bool
+) -> None:
+    source = f"#| odev 1.1 errors.words\ndef words(code, status=1):\n    return {returned}\n"
+    failed = TaskResult("1.1", "errors.words", 4, State.FAILED, message, hint="ilk testin ipucu")
+    hint = explained(failed, source, definition(MODULE, "words")).hint
+    assert ("`return` yerine `raise` yaz" in hint) is is_named
+
+
+def test_an_error_inside_anothers_words_is_no_sign() -> None:
+    source = "#| odev 1.1 errors.words\ndef words(code, status=1):\n    return code\n"
+    message = "Translated(\"UnboundLocalError: cannot access local variable 'answer'\").of → 1; beklenen: 2"
+    failed = TaskResult("1.1", "errors.words", 4, State.FAILED, message, hint="ilk testin ipucu")
+    assert explained(failed, source, definition(MODULE, "words")) == failed
+
+
 def test_an_answer_that_is_no_definition_has_its_mistake_named_too() -> None:
     source = "#| odev 1.1 errors.words\nwords = lambda code, status=1: code.lower()\n"
     message = "AttributeError: 'NoneType' object has no attribute 'lower'"
@@ -177,7 +203,7 @@ def test_another_failure_has_its_tests_hint(grader: Grader) -> None:
         (
             "AssertionError: assert 'x' in 'q'\n +  where 'q' = str(E('q'))\n"
             " +    where E('q') = <ExceptionInfo E('q') tblen=1>.value",
-            "str(<ExceptionInfo E('q') tblen=1>.value) içinde 'x' yok",
+            "str(E('q')) içinde 'x' yok",
         ),
         ("Failed: DID NOT RAISE <class 'safechat.errors.E'>", "hata fırlatılmadı; E fırlatılmalıydı"),
         ("Failed: DID NOT RAISE EmptyReply", "hata fırlatılmadı; EmptyReply fırlatılmalıydı"),

@@ -148,8 +148,9 @@ def test_the_lesson_as_it_was_given_does_not_replace_an_answer(inbox: Path) -> N
     assert read.warnings == ("sayılmayan dosyalar: 01_words.ipynb",)
 
 
-def test_what_a_busy_machine_did_not_finish_is_graded_again(
-    course: Course, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("why", [Run(Ended.BUSY), ValueError("the disk is full")], ids=["busy", "unjudged"])
+def test_what_could_not_be_judged_is_graded_again(
+    course: Course, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: Run | Exception
 ) -> None:
     mini.submission(inbox / "ayşe", *GOOD)
 
@@ -157,15 +158,24 @@ def test_what_a_busy_machine_did_not_finish_is_graded_again(
         return scores(grade(course, [inbox], tmp_path / "out", lessons=[2], limits=LIMITS))
 
     with monkeypatch.context() as busy:
-        busy.setattr(grader_module, "run_tests", busy_after_the_reference(run_tests))
+        busy.setattr(grader_module, "run_tests", only_the_reference(why))
         assert grade_it() == {"ayşe": 0}
     assert grade_it() == {"ayşe": 10}
 
 
-def busy_after_the_reference(run: Callable[..., Run]) -> Callable[..., Run]:
-    """The reference is run, and no run after it begins in time."""
-    first = iter([run])
-    return lambda *arguments: next(first, lambda *_: Run(Ended.BUSY))(*arguments)
+def only_the_reference(why: Run | Exception) -> Callable[..., Run]:
+    """The first run is real; every run after it comes to this."""
+    first = iter([run_tests])
+
+    def run(*arguments: Any) -> Run:
+        real = next(first, None)
+        if real is not None:
+            return real(*arguments)
+        if isinstance(why, Exception):
+            raise why
+        return why
+
+    return run
 
 
 def test_an_endless_loop_is_graded_once(course: Course, inbox: Path, tmp_path: Path) -> None:
@@ -242,14 +252,14 @@ def test_ctrl_c_ends_the_runs_at_once_and_says_how_to_go_on(
     mini.submission(inbox / "döngü", vandal(tmp_path / "nothing", loop))
     command = [sys.executable, "-c", INTERRUPTIBLE, str(inbox), str(tmp_path / "out")]
     with subprocess.Popen(command, cwd=course.root, stderr=subprocess.PIPE, encoding="utf-8") as grader:
-        while not (began.is_file() and began.read_text()):
+        while not (began.is_file() and began.read_text(encoding="utf-8")):
             time.sleep(0.05)
         grader.send_signal(signal.SIGINT)
         _, said = grader.communicate()
     assert grader.returncode == 130
     assert "Aynı komutla kaldığı yerden sürer" in said
     assert "Traceback" not in said
-    pid = int(began.read_text())
+    pid = int(began.read_text(encoding="utf-8"))
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 

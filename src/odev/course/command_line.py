@@ -14,9 +14,9 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from odev.course.answer import SpliceError
 from odev.course.course import Course, CourseError, find_course
 from odev.course.marker import BrokenMarker
-from odev.course.splice import SpliceError
 
 
 @contextmanager

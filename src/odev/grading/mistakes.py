@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from odev.course.splice import Definition, SpliceError, definition_in, parse_cell
+from odev.course.answer import Definition, SpliceError, parse_cell
+from odev.course.splice import definition_in
 from odev.grading.result import State, TaskResult
 
 
@@ -23,6 +24,7 @@ class Answer:
     """
 
     name: str
+    text: str  # the error, or the failed test's message
     node: Definition | ast.Module
     original: Definition
 
@@ -56,8 +58,8 @@ def _hint(result: TaskResult, source: str, original: Definition) -> str | None:
         cell = parse_cell(source)
     except SpliceError:
         return None
-    answer = Answer(original.name, definition_in(cell, original.name) or cell, original)
     text = result.crash.error if result.crash is not None else result.message
+    answer = Answer(original.name, text, definition_in(cell, original.name) or cell, original)
     for mistake in MISTAKES:
         sign = re.search(mistake.sign, text)
         if sign is not None and mistake.code(answer):
@@ -113,8 +115,10 @@ def _only_raises(answer: Answer) -> bool:
 
 
 def _returns_an_error(answer: Answer) -> bool:
-    """Whether it returns a name or a call that speaks of an error: `return EmptyReply(…)`, `return error`."""
-    words = re.compile(r"^\w*(?:error|failure|hata|exception|Reply|Filtered)\w*\b", re.IGNORECASE)
+    """Whether it returns the error that the test waits for, or a name that speaks of an error."""
+    awaited = re.search(r"(\w+) fırlatılmalıydı", answer.text)
+    names = "error|failure|hata|exception" + (f"|{awaited[1]}" if awaited else "")
+    words = re.compile(rf"^(?:\w+\.)*\w*(?:{names})\w*$", re.IGNORECASE)
     values = [value.func if isinstance(value, ast.Call) else value for value in _returned(answer)]
     return any(words.search(ast.unparse(value)) for value in values)
 
@@ -124,12 +128,12 @@ def _returned(answer: Answer) -> list[ast.expr]:
     return [node.value for node in returns if node.value is not None]
 
 
-_AWAITED = r"TypeError: (?:object )?'?(\w+)'? (?:object )?can't be (?:used in 'await' expression|awaited)"
+_AWAITED = r"^TypeError: (?:object )?'?(\w+)'? (?:object )?can't be (?:used in 'await' expression|awaited)"
 MISTAKES = (
     Mistake(
         "`{0}` bu hücrede tanımlı değil. Görev hücresi tek başına sınanır: kullandığın yardımcı fonksiyonu, "
         "sabiti ve import'u da bu hücreye yaz.",
-        sign=r"NameError: name '(\w+)' is not defined",
+        sign=r"^NameError: name '(\w+)' is not defined",
     ),
     Mistake(
         "`{name}` düz bir fonksiyon olmalı, sen `async def` ile tanımladın: çağıran, sonuç yerine bir "
@@ -146,24 +150,24 @@ MISTAKES = (
         "`{name}` fonksiyonunun argümanları değişmiş. Çağıranlar dersteki ilk satıra göre çağırıyor: "
         "argümanların adını, sırasını ve sayısını olduğu gibi bırak. Başka bir değer gerekiyorsa onu "
         "fonksiyonun içinde tanımla.",
-        sign=r"TypeError: .*(?:argument|positional)",
+        sign=r"^TypeError: .*(?:argument|positional)",
         code=_has_other_arguments,
     ),
     Mistake(
         "`{0}` yanlış sayıda ya da yanlış adla argüman almış. Tanımındaki argümanlara bak: `help({0})` "
         "yazabilirsin.",
-        sign=r"TypeError: ([\w.]+)\(\) (?:missing|takes|got)",
+        sign=r"^TypeError: ([\w.]+)\(\) (?:missing|takes|got)",
     ),
     Mistake(
         "Testler çalışırken klavyenin başında kimse yok, `input()` bu yüzden cevap alamaz. Gereken her şey "
         "argümanlarla geliyor; `input()` satırını sil.",
-        sign=r"EOFError|reading from stdin",
+        sign=r"^EOFError|^OSError: .*reading from stdin",
         code=_calls("input"),
     ),
     Mistake(
         "Fonksiyon hiç durmadan kendini (ya da onu çağıran fonksiyonu) çağırıyor. Kendini çağırmasını "
         "istemediysen o satırdaki adı kontrol et; istediysen duracağı koşulu en başa yaz.",
-        sign=r"RecursionError",
+        sign=r"^RecursionError",
     ),
     Mistake(
         "`await` yalnızca `async def` ile tanımlanan fonksiyonların sonucu beklenirken yazılır. Bu satırda "
@@ -178,12 +182,12 @@ MISTAKES = (
     Mistake(
         "Bu satırda değer `None` gelmiş; `None` üzerinde `.{0}` yoktur. Değerin `None` olabileceği hâli "
         "önce ayır (`if … is not None`) ya da yerine boş bir değer koy.",
-        sign=r"AttributeError: 'NoneType' object has no attribute '(\w+)'",
+        sign=r"^AttributeError: 'NoneType' object has no attribute '(\w+)'",
     ),
     Mistake(
         "Bu satırda değer `None` gelmiş; `None` içinde arama yapılamaz, köşeli parantez ya da işlem de "
         "kullanılamaz. Değerin `None` olabileceği hâli önce ayır (`if … is not None`).",
-        sign=r"TypeError: .*'?NoneType'?",
+        sign=r"^TypeError: .*NoneType",
     ),
     Mistake(
         "`json.loads`'u kendin çağırmışsın. Her gövde JSON değildir, bazen de çözülmüş olarak gelir. Dersin"
@@ -213,7 +217,7 @@ MISTAKES = (
     Mistake(
         "Değişkene bazı yollarda hiç değer verilmiyor (`{0}`). `except … as e` yazdıysan `e`, blok bitince "
         "silinir: hatayı başka bir değişkende sakla.",
-        sign=r"UnboundLocalError: .*'(\w+)'",
+        sign=r"^UnboundLocalError: .*'(\w+)'",
     ),
     Mistake(
         "Sözlükte {0} anahtarı yok. Olmayabilecek bir anahtarı `.get(…)` ile oku ya da önce `in` ile sor.",

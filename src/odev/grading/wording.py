@@ -15,6 +15,7 @@ _NOT_RAISED = re.compile(r"Failed: DID NOT RAISE (?:<class '(?:\w+\.)*)?(\w+)")
 _WHERE = re.compile(r"^ \+ +where (.+?) = (.+)$", re.MULTILINE)
 _OBJECT = re.compile(r"<(?:function|bound method) (?:[\w.]+<locals>\.)?([\w.]+)[^<>]* at 0x[0-9a-f]+>")
 _IN = re.compile(r"assert ((?:(?! in | not).)+) in (.+)")
+_CAUGHT = re.compile(r"<ExceptionInfo (.+?) tblen=\d+>\.value")
 _COMPARED = (
     (re.compile(r"assert (.+) == (.+)"), "beklenen: {}"),
     (re.compile(r"assert (.+) is not (.+)"), "{} olmamalıydı"),
@@ -26,6 +27,7 @@ _COMPARED = (
 def in_turkish(message: str, silent_call: str = "") -> str:
     """One line from pytest's message, which may have several; `silent_call` is a call that raised nothing."""
     message = _OBJECT.sub(r"\1", message.strip().removeprefix("AssertionError: "))
+    message = _CAUGHT.sub(r"\1", message)
     not_raised = _NOT_RAISED.match(message)
     if not_raised:
         where = f"{silent_call} → " if silent_call else ""

@@ -15,7 +15,7 @@ from odev.grading.result import TaskResult
 from odev.grading.signs import sign
 from odev.instructor.csv_files import number
 from odev.instructor.marks import Mark
-from odev.instructor.plain_text import file_name
+from odev.instructor.plain_text import harmless_name, safe_file_name
 
 FILE = "geri-bildirim.html"
 _STYLE = (
@@ -32,7 +32,7 @@ def write_feedback(folder: Path, marks: Sequence[Mark]) -> list[Path]:
     for old in folder.glob("*.html"):  # of students who are not there any more
         old.unlink()
     for mark in marks:
-        (folder / f"{file_name(mark.name)}.html").write_text(page(mark), encoding="utf-8")
+        (folder / f"{safe_file_name(mark.name)}.html").write_text(page(mark), encoding="utf-8")
     target = folder.with_name(f"{folder.name}-moodle.zip")
     uploads = [(mark, mark.graded.submission.upload) for mark in marks]
     of_moodle = [(mark, upload) for mark, upload in uploads if upload and upload.platform == "moodle"]
@@ -40,7 +40,7 @@ def write_feedback(folder: Path, marks: Sequence[Mark]) -> list[Path]:
         return [folder]
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for mark, upload in of_moodle:
-            name = file_name(upload.name.replace("_", " "))
+            name = harmless_name(upload.name.replace("_", " "))
             archive.writestr(f"{name}_{upload.id}_assignsubmission_file_/{FILE}", page(mark))
     return [folder, target]
 

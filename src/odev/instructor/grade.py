@@ -26,8 +26,10 @@ from odev.grading.junit import Crash
 from odev.grading.limited_process import Limits
 from odev.grading.result import Scored, State, TaskResult
 from odev.grading.steps import copies
-from odev.instructor.plain_text import file_name
+from odev.instructor.plain_text import safe_file_name
 from odev.instructor.submission import Submission
+
+_NO_VERDICT = {State.BUSY, State.UNJUDGED}  # for another reason than the answer: judged again the next time
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,7 @@ def grade(
             guard = _Guard(course, under_way)
             grader = reference_grader(course, package_copies, lessons, limits)
             for graded in _grade_all(grader, left, state, jobs or default_jobs(), guard, progress):
-                # A task that the computer had no time for is judged again.
-                if all(result.state is not State.BUSY for result in graded.results):
+                if all(result.state not in _NO_VERDICT for result in graded.results):
                     _save(_file_of(folder, graded.submission), graded)
                 finished[graded.name] = graded
     return [finished[submission.name] for submission in submissions]
@@ -213,7 +214,7 @@ def _digest(texts: Iterable[str]) -> str:
 
 
 def _file_of(folder: Path, submission: Submission) -> Path:
-    return folder / f"{file_name(submission.name)}.json"
+    return folder / f"{safe_file_name(submission.name)}.json"
 
 
 def _save(path: Path, graded: Graded) -> None:

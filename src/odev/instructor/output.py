@@ -17,7 +17,7 @@ from odev.instructor.exports import write_csv, write_json
 from odev.instructor.feedback import write_feedback
 from odev.instructor.gradescope import write_gradescope
 from odev.instructor.marks import Mark
-from odev.instructor.plain_text import file_name
+from odev.instructor.plain_text import safe_file_name
 from odev.instructor.platforms import Filled, fill_canvas, fill_moodle
 from odev.instructor.same_answers import report, same_answers
 
@@ -54,7 +54,7 @@ class Outputs:
         write_csv(self.out / "grades.csv", marks, turkish=self.excel_tr)
         write_json(self.out / "grades.json", marks)
         for mark in marks:
-            name = file_name(mark.name)
+            name = safe_file_name(mark.name)
             if self.gradescope:
                 write_gradescope(self.out / "gradescope" / name / "results.json", mark)
             if self.classroom50:

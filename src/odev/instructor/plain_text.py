@@ -10,6 +10,8 @@ import os
 import re
 import unicodedata
 
+from odev.course.files import file_name
+
 _LONGEST_NAME = 100  # characters of a file name; each may be three bytes, of 255
 _NOT_IN_FILE_NAMES = re.compile(r'[<>:"/\\|?*]')
 _FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]")
@@ -24,8 +26,13 @@ def plain(text: str) -> str:
     return "".join("\N{REPLACEMENT CHARACTER}" if _is_control(letter) else letter for letter in text)
 
 
-def file_name(text: str) -> str:
-    """A name that every file system takes."""
+def safe_file_name(text: str) -> str:
+    """A name that every file system takes, as Python wants it for a path."""
+    return file_name(harmless_name(text))
+
+
+def harmless_name(text: str) -> str:
+    """The same as plain text, for the name of a file in a zip."""
     name = _NOT_IN_FILE_NAMES.sub("-", plain(text)).strip(". ")[:_LONGEST_NAME]
     return name or "-"
 

@@ -12,19 +12,19 @@ from pydantic import BaseModel
 
 def field(value: object, name: str) -> object:
     """`name` of a dict or of an object; None where there is none."""
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):  # dict first: to ask an abstract class takes longer
         return value.get(name)
     return getattr(value, name, None)
 
 
 def text_of(value: object) -> str | None:
-    """`value` if it is a text or a number."""
+    """`value` as a text, if it is a text or a whole number; True and False are none."""
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def items_of(value: object) -> Iterable[tuple[str, object]]:
     """The fields of a dict or of an object, private ones and a model's unset ones left out."""
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         return value.items()
     fields: Mapping[str, object] = getattr(value, "__dict__", {})
     if isinstance(value, BaseModel):

@@ -9,7 +9,6 @@ ChatError that holds nothing of the SDK. Not here: how the SDK is called
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
@@ -24,11 +23,11 @@ from safechat.call.endpoint import Answer, Endpoint
 from safechat.call.parameters import ParameterMemory
 from safechat.call.reply import decode, read_models, read_reply, with_whole_body
 from safechat.call.schema import parse_reply, response_format
+from safechat.call.time_limit import TimeLimit
 from safechat.call.translate import translate
 from safechat.errors import ChatError, ConnectionFailed, RequestTimedOut
 from safechat.messages import ChatReply, ChatRequest
 from safechat.redact import remember_named
-from safechat.runtime import clock
 
 T = TypeVar("T")
 
@@ -100,16 +99,16 @@ class OpenAICall:
         """Takes all chunks. The clock runs while the next one is awaited, and rests while the consumer takes
         a piece. A connection that breaks after the finish_reason takes nothing of the answer away."""
         try:
-            async with asyncio.timeout(request.timeout) as limit:
+            async with TimeLimit(request.timeout) as limit:
                 chunks, headers = await self._adapted(request, self._endpoint.stream)
                 async with aclosing(chunks):
                     chunked.take_headers(headers)
                     async for chunk in chunks:
                         if not chunked.add(chunk):
                             continue  # a keep-alive, or an empty chunk in its place: the clock runs on
-                        limit.reschedule(None)
+                        limit.rest()
                         await chunked.deliver()
-                        limit.reschedule(clock.now() + request.timeout)
+                        limit.restart()
         except Exception as exception:
             failure = self._translated(exception, request)
             if not (chunked.finished and isinstance(failure, ConnectionFailed | RequestTimedOut)):

@@ -18,7 +18,7 @@ from safechat.call.clients import check_parameters
 from safechat.checks import check_messages, check_model, check_parse, check_seconds
 from safechat.layers import Layers
 from safechat.messages import ChatReply, ChatRequest, Messages, OnPiece
-from safechat.runtime.loop import OwnLoop
+from safechat.runtime.loop import Outcome, OwnLoop, Visit
 
 T = TypeVar("T")
 
@@ -108,6 +108,16 @@ class Dispatcher:
     async def run_async(self, function: Callable[[Layers], Awaitable[T]]) -> T:
         """The same from another event loop; cancelling the caller cancels it."""
         return await self._loop.run_async(function)
+
+    def start(
+        self, function: Callable[[Layers], Awaitable[T]], return_with: Callable[[Outcome[T]], object]
+    ) -> Visit[T]:
+        """Begin it there without waiting for it; `return_with` gets its outcome, in the wrapper's loop."""
+        return self._loop.start(function, return_with)
+
+    def check_elsewhere(self) -> None:
+        """Raise RuntimeError in the wrapper's own loop, which must not be blocked."""
+        self._loop.check_elsewhere()
 
     @property
     def closed(self) -> bool:

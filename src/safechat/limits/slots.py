@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Awaitable
 from contextvars import ContextVar
 
+from safechat.runtime import clock
+
 _PATIENCE = 0.1  # seconds that a consumer may take for a piece before the slot is lent
 
 
@@ -46,7 +48,8 @@ class Slot:
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._reasons = 0  # to lend it
-        self._timer: asyncio.TimerHandle | None = None
+        self._busy_since = 0.0
+        self._timer: asyncio.TimerHandle | None = None  # one for many pieces
         self._lent = self._ended = False
 
     async def lent_while(self, consumer: Awaitable[None]) -> None:
@@ -63,32 +66,36 @@ class Slot:
         """The consumer is busy: others may have the slot, if it does not come back soon."""
         self._reasons += 1
         if self._reasons == 1 and not self._ended:
-            self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._let_go)
+            self._busy_since = clock.now()
+            if self._timer is None:
+                self._set_timer()
 
     async def take_back(self) -> None:
         """Once for each `lend`. After the last one the call has its slot again."""
         self._reasons -= 1
-        if self._reasons or self._ended:
-            return
-        self._cancel_timer()
-        if self._lent:
+        if self._lent and not self._reasons and not self._ended:
             self._lent = False
             await self._slots.take_back()
 
     def end(self) -> None:
         """The call is over."""
         self._ended = True
-        self._cancel_timer()
+        if self._timer is not None:
+            self._timer.cancel()
         if not self._lent:
             self._slots.release()
 
-    def _let_go(self) -> None:
-        self._lent = True
-        self._slots.release()
+    def _set_timer(self) -> None:
+        when = self._busy_since + _PATIENCE
+        self._timer = asyncio.get_running_loop().call_at(when, self._let_go)
 
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+    def _let_go(self) -> None:
+        self._timer = None
+        if self._reasons and clock.now() < self._busy_since + _PATIENCE:
+            self._set_timer()  # for the piece that came last
+        elif self._reasons:
+            self._lent = True
+            self._slots.release()
 
 
 _here: ContextVar[Slot | None] = ContextVar("safechat_slot", default=None)
