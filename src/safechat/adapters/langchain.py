@@ -1,4 +1,5 @@
-"""ChatSafechat: this client as a chat model of LangChain. It needs langchain-core: `pip install safechat[langchain]`.
+"""ChatSafechat: this client as a chat model of LangChain, for which `pip install safechat[langchain]` installs
+langchain-core.
 
 Chains, agents and retrievers of LangChain take it like any other model, and each of their calls has this
 client's limits, retries, fallbacks, keys and log.
@@ -7,15 +8,16 @@ client's limits, retries, fallbacks, keys and log.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LanguageModelInput, LangSmithParams
+from langchain_core.exceptions import OutputParserException
+from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, convert_to_openai_messages
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
-from langchain_core.messages.tool import tool_call_chunk
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.messages.tool import InvalidToolCall, ToolCall, tool_call_chunk
 from langchain_core.output_parsers.openai_tools import make_invalid_tool_call, parse_tool_call
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
@@ -31,8 +33,8 @@ ToolChoice = str | bool | Mapping[str, Any]
 class ChatSafechat(BaseChatModel):
     """A chat model that asks `chat`.
 
-    `model`, `temperature`, `max_tokens` and `params` (any other argument of `chat.generate`) are those of each
-    call; what is None is the wrapper's own. Errors are the wrapper's ChatError. Closing `chat` is the caller's.
+    `model`, `temperature`, `max_tokens` and `params` (any other arguments of `chat.generate`) are those of
+    every call; what is None is the wrapper's own. Errors are the wrapper's ChatError. Who made `chat` closes it.
 
     llm = ChatSafechat(chat=chat)
     llm.invoke("Merhaba")
@@ -51,7 +53,8 @@ class ChatSafechat(BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        return {"model": self._model, "temperature": self.temperature, "max_tokens": self.max_tokens, **self.params}
+        own = {"model": self._model, "temperature": self.temperature, "max_tokens": self.max_tokens}
+        return own | self.params
 
     @property
     def _model(self) -> str:
@@ -69,7 +72,7 @@ class ChatSafechat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        reply = self.chat.generate(convert_to_openai_messages(messages), **self._arguments(stop, kwargs))
+        reply = self.chat.generate(request_messages(messages), **self._arguments(stop, kwargs))
         return ChatResult(generations=[ChatGeneration(message=message_of(reply))])
 
     async def _agenerate(
@@ -80,7 +83,7 @@ class ChatSafechat(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         arguments = self._arguments(stop, kwargs)
-        reply = await self.chat.generate_async(convert_to_openai_messages(messages), **arguments)
+        reply = await self.chat.generate_async(request_messages(messages), **arguments)
         return ChatResult(generations=[ChatGeneration(message=message_of(reply))])
 
     def _stream(
@@ -90,7 +93,7 @@ class ChatSafechat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        with self.chat.stream(convert_to_openai_messages(messages), **self._arguments(stop, kwargs)) as stream:
+        with self.chat.stream(request_messages(messages), **self._arguments(stop, kwargs)) as stream:
             for piece in stream:
                 chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
                 if run_manager is not None:
@@ -106,7 +109,7 @@ class ChatSafechat(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         arguments = self._arguments(stop, kwargs)
-        async with self.chat.stream_async(convert_to_openai_messages(messages), **arguments) as stream:
+        async with self.chat.stream_async(request_messages(messages), **arguments) as stream:
             async for piece in stream:
                 chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
                 if run_manager is not None:
@@ -136,43 +139,67 @@ class ChatSafechat(BaseChatModel):
         return {"model": self._model, **given}
 
 
+def request_messages(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
+    """As the API takes them. Of an answer it takes the text and the calls; blocks of other kinds are
+    LangChain's own form of the same, or reasoning."""
+    converted = []
+    for message in messages:
+        if not isinstance(message, AIMessage):
+            converted += convert_to_openai_messages([message])
+            continue
+        own = convert_to_openai_messages(message.model_copy(update={"content": str(message.text)}))
+        invalid = [_as_sent(call["id"], call["name"], call["args"]) for call in message.invalid_tool_calls]
+        converted.append({**own, "tool_calls": [*own.get("tool_calls", ()), *invalid]} if invalid else own)
+    return converted
+
+
 def message_of(reply: ChatReply) -> AIMessage:
     """The reply as LangChain's message: its text, tool calls, usage, and where it came from."""
-    calls, invalid = [], []
-    for call in reply.tool_calls:
-        raw = {**call, "type": "function"}
+    calls: list[ToolCall] = []
+    invalid: list[InvalidToolCall] = []
+    for call_id, name, arguments in _calls(reply):
+        sent = _as_sent(call_id, name, arguments)
         try:
-            calls.append(cast(Any, parse_tool_call(raw, return_id=True)))
-        except Exception as error:
-            invalid.append(make_invalid_tool_call(raw, str(error)))
+            calls.append(parse_tool_call(sent, return_id=True))
+        except OutputParserException as error:
+            invalid.append(make_invalid_tool_call(sent, str(error)))
     return AIMessage(
-        content=reply.text,
-        tool_calls=calls,
-        invalid_tool_calls=invalid,
-        usage_metadata=_usage(reply.usage),
-        response_metadata=_metadata(reply),
-        additional_kwargs={"reasoning_content": reply.reasoning} if reply.reasoning else {},
-        id=reply.id,
+        content=reply.text, tool_calls=calls, invalid_tool_calls=invalid, id=reply.id, **_besides(reply)
     )
 
 
 def last_chunk(reply: ChatReply) -> AIMessageChunk:
     """What a reply holds besides the pieces of text that have come before."""
-    return AIMessageChunk(
-        content="",
-        tool_call_chunks=[
-            tool_call_chunk(
-                name=cast(Any, call)["function"]["name"],
-                args=cast(Any, call)["function"]["arguments"],
-                id=cast(Any, call).get("id"),
-                index=index,
-            )
-            for index, call in enumerate(reply.tool_calls)
-        ],
-        usage_metadata=_usage(reply.usage),
-        response_metadata=_metadata(reply),
-        chunk_position="last",
-    )
+    chunks = [
+        tool_call_chunk(name=name, args=arguments, id=call_id, index=index)
+        for index, (call_id, name, arguments) in enumerate(_calls(reply))
+    ]
+    return AIMessageChunk(content="", tool_call_chunks=chunks, chunk_position="last", **_besides(reply))
+
+
+def _calls(reply: ChatReply) -> Iterator[tuple[str | None, str, str]]:
+    """Its tool calls: id, name, arguments. A custom tool has a text in place of JSON."""
+    for call in cast("tuple[dict[str, Any], ...]", reply.tool_calls):
+        said = call.get("function") or call.get("custom") or {}
+        yield call.get("id"), said.get("name") or "", said.get("arguments") or said.get("input") or ""
+
+
+def _as_sent(call_id: str | None, name: str | None, arguments: str | None) -> dict[str, Any]:
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments or ""}}
+
+
+def _besides(reply: ChatReply) -> dict[str, Any]:
+    return {
+        "usage_metadata": _usage(reply.usage),
+        "additional_kwargs": {"reasoning_content": reply.reasoning} if reply.reasoning else {},
+        "response_metadata": {
+            "model_name": reply.model,
+            "model_provider": "openai",
+            "finish_reason": reply.finish_reason,
+            "request_id": reply.request_id,
+            "attempts": reply.attempts,
+        },
+    }
 
 
 def _usage(usage: Usage | None) -> UsageMetadata | None:
@@ -185,16 +212,6 @@ def _usage(usage: Usage | None) -> UsageMetadata | None:
         input_token_details=InputTokenDetails(cache_read=usage.cached_tokens),
         output_token_details=OutputTokenDetails(reasoning=usage.reasoning_tokens),
     )
-
-
-def _metadata(reply: ChatReply) -> dict[str, Any]:
-    return {
-        "model_name": reply.model,
-        "model_provider": "openai",
-        "finish_reason": reply.finish_reason,
-        "request_id": reply.request_id,
-        "attempts": reply.attempts,
-    }
 
 
 def _tool_choice(choice: ToolChoice) -> object:
