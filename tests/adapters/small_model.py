@@ -163,22 +163,23 @@ def example(schema: dict[str, Any], question: str, definitions: dict[str, Any] |
 def _chunks(completion: dict[str, Any]) -> Iterator[dict[str, Any]]:
     fields = {**completion, "object": "chat.completion.chunk"}
     del fields["usage"]
-    choice = completion["choices"][0]
+    for choice in completion["choices"]:
+        for delta, reason in _deltas(choice):
+            yield {**fields, "choices": [{"index": choice["index"], "delta": delta, "finish_reason": reason}]}
+    yield {**fields, "choices": [], "usage": USAGE}
+
+
+def _deltas(choice: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str | None]]:
     message = choice["message"]
-
-    def chunk(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
-        return {**fields, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
-
-    yield chunk({"role": "assistant", "content": ""})
+    yield {"role": "assistant", "content": ""}, None
     for piece in re.findall(r" ?[^ ]+", message["content"] or ""):
-        yield chunk({"content": piece})
+        yield {"content": piece}, None
     for index, call in enumerate(message.get("tool_calls", ())):
         function = call["function"]
-        yield chunk({"tool_calls": [{**call, "index": index, "function": {**function, "arguments": ""}}]})
+        yield {"tool_calls": [{**call, "index": index, "function": {**function, "arguments": ""}}]}, None
         for piece in re.findall(r".{1,7}", function["arguments"]):
-            yield chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
-    yield chunk({}, choice["finish_reason"])
-    yield {**fields, "choices": [], "usage": USAGE}
+            yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}, None
+    yield {}, choice["finish_reason"]
 
 
 def _embeddings(request: dict[str, Any]) -> dict[str, Any]:

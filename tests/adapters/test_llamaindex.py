@@ -200,9 +200,7 @@ def test_what_the_model_thought_is_a_block_and_does_not_go_back() -> None:
 
 
 def test_an_image_and_a_document_go_to_the_api() -> None:
-    picture = base64.b64decode(
-        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJ"
-    )
+    picture = b"\x89PNG\r\n\x1a\n"
     image = ImageBlock(image=picture, image_mimetype="image/png")
     document = DocumentBlock(data=b"%PDF-1.4", title="a.pdf", document_mimetype="application/pdf")
     message = ChatMessage([TextBlock(text="?"), image, document], role=MessageRole.USER)

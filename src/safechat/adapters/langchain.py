@@ -1,5 +1,4 @@
-"""ChatSafechat: this client as a chat model of LangChain, for which `pip install safechat[langchain]` installs
-langchain-core.
+"""ChatSafechat: this client as a chat model of LangChain. The extra `[langchain]` installs langchain-core.
 
 Chains, agents and retrievers of LangChain take it like any other model, and each of their calls has this
 client's limits, retries, fallbacks, keys and log.
@@ -34,7 +33,8 @@ class ChatSafechat(BaseChatModel):
     """A chat model that asks `chat`.
 
     `model`, `temperature`, `max_tokens` and `params` (any other arguments of `chat.generate`) are those of
-    every call; what is None is the wrapper's own. Errors are the wrapper's ChatError. Who made `chat` closes it.
+    every call; what is None is the wrapper's own. Errors are the wrapper's ChatError. Whoever made `chat`
+    closes it.
 
     llm = ChatSafechat(chat=chat)
     llm.invoke("Merhaba")

@@ -1,4 +1,4 @@
-"""Safechat: this client as an LLM of LlamaIndex, for which the extra `[llamaindex]` installs llama-index-core.
+"""Safechat: this client as an LLM of LlamaIndex. The extra `[llamaindex]` installs llama-index-core.
 
 Query engines, agents and structured LLMs of LlamaIndex take it like any other, and each of their calls has
 this client's limits, retries, fallbacks, keys and log.
@@ -48,8 +48,8 @@ class Safechat(FunctionCallingLLM):
     """An LLM that asks `chat`.
 
     `model`, `temperature`, `max_tokens` and `params` (any other arguments of `chat.generate`) are those of
-    every call; what is None is the wrapper's own. `context_window` is the model's, in tokens: LlamaIndex packs
-    prompts by it. Errors are the wrapper's ChatError. Who made `chat` closes it.
+    every call; what is None is the wrapper's own. `context_window` is the model's, in tokens: LlamaIndex
+    packs prompts by it. Errors are the wrapper's ChatError. Whoever made `chat` closes it.
 
     llm = Safechat(chat=chat)
     llm.complete("Merhaba")
@@ -184,16 +184,14 @@ def request_messages(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
 
 
 def response_of(reply: ChatReply, delta: str | None = None) -> ChatResponse:
-    """The reply as LlamaIndex's response. Its message holds what the model thought, its text, its tool calls."""
+    """The reply as LlamaIndex's response. Its message holds the reasoning, the text, the tool calls."""
     blocks: list[Any] = [ThinkingBlock(content=reply.reasoning)] if reply.reasoning else []
     if reply.text or not reply.tool_calls:
         blocks.append(TextBlock(text=reply.text))
     for call in reply.tool_calls:
         said: Any = call.get("function") or call.get("custom") or {}
-        arguments = said.get("arguments") or said.get("input") or {}
-        blocks.append(
-            ToolCallBlock(tool_call_id=call.get("id"), tool_name=said["name"], tool_kwargs=arguments)
-        )
+        given = said.get("arguments") or said.get("input") or {}
+        blocks.append(ToolCallBlock(tool_call_id=call.get("id"), tool_name=said["name"], tool_kwargs=given))
     # Its structured streams look for the calls here, too, and read them from the blocks then.
     calls = {"tool_calls": list(reply.tool_calls)} if reply.tool_calls else {}
     usage = reply.usage
