@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import openai
 import pytest
-from small_model import SmallModel, small_model
 
 from safechat import ChatClientWrapper, RetryPolicy
+from small_model import KEY, SmallModel, small_model
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +25,6 @@ def served(_running: SmallModel) -> SmallModel:
         seen.clear()
     _running.hung_up.clear()
     return _running
-
-
-KEY = "sk-of-the-adapters-0000"
 
 
 @pytest.fixture

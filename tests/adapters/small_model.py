@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+KEY = "sk-of-the-adapters-0000"
 ANSWER = "Merhaba! The sky is blue [1]."
 REQUEST_ID = "req-of-the-small-model"
 USAGE = {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from langchain_core.language_models import BaseChatModel
@@ -12,11 +14,11 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tools import tool
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
-from small_model import ANSWER, REQUEST_ID, SmallModel
 
 from safechat import ChatClientWrapper, ChatReply, ServerError
 from safechat.adapters.langchain import ChatSafechat, message_of, request_messages
 from safechat.testing import ScriptedClient
+from small_model import ANSWER, REQUEST_ID, SmallModel
 
 
 class TestUnit(ChatModelUnitTests):
@@ -191,3 +193,16 @@ def test_what_the_model_thought_is_beside_its_answer() -> None:
     reply = ChatReply(text="4", model="small", reasoning="2 and 2")
     with ChatClientWrapper(ScriptedClient(reply)) as chat:
         assert ChatSafechat(chat=chat).invoke("2 + 2").additional_kwargs == {"reasoning_content": "2 and 2"}
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.tr.md"])
+def test_the_lines_in_the_readme_run(
+    readme: str, chat: ChatClientWrapper, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (Path(__file__).parents[2] / readme).read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```py\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    exec(
+        "\n".join(line for line in block.splitlines() if " ChatSafechat" in line or "(ChatSafechat(" in line),
+        {"chat": chat},
+    )
+    assert ANSWER in capsys.readouterr().out

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from llama_index.core.agent.workflow import FunctionAgent
@@ -23,11 +25,11 @@ from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
-from small_model import ANSWER, SmallModel
 
 from safechat import ChatClientWrapper, ChatReply, ServerError
 from safechat.adapters.llamaindex import Safechat, request_messages
 from safechat.testing import ScriptedClient
+from small_model import ANSWER, SmallModel
 
 QUESTION = [ChatMessage("What is the capital of 'Türkiye'?")]
 
@@ -221,3 +223,16 @@ def test_a_block_that_the_api_does_not_take_is_an_error() -> None:
     message = ChatMessage([CachePoint(cache_control=Cache(type="ephemeral"))])
     with pytest.raises(ValueError, match="CachePoint"):
         request_messages([message])
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.tr.md"])
+def test_the_lines_in_the_readme_run(
+    readme: str, chat: ChatClientWrapper, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (Path(__file__).parents[2] / readme).read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```py\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    exec(
+        "\n".join(line for line in block.splitlines() if " Safechat" in line or "(Safechat(" in line),
+        {"chat": chat},
+    )
+    assert ANSWER in capsys.readouterr().out

@@ -10,9 +10,7 @@ from typing import Any
 import openai
 import pytest
 from pydantic import BaseModel
-from small_model import ANSWER, REQUEST_ID, USAGE, SmallModel
 
-from conftest import KEY
 from safechat import (
     BreakerPolicy,
     ChatClientWrapper,
@@ -26,9 +24,9 @@ from safechat import (
 )
 from safechat.log.events import listen
 from safechat.testing import ScriptedClient, no_waiting
+from small_model import ANSWER, KEY, REQUEST_ID, USAGE, SmallModel
 
-Messages = Any
-MERHABA: Messages = [{"role": "user", "content": "What is the capital of 'Türkiye'?"}]
+MERHABA: Any = [{"role": "user", "content": "What is the capital of 'Türkiye'?"}]
 TOOL: Any = {
     "type": "function",
     "function": {
