@@ -26,6 +26,8 @@ def course(tmp_path: Path) -> Course:
     mini.write(course.root / "tests" / "safechat" / "test_words.py", "")
     mini.write(course.root / "tests" / "safechat" / "fakes.py", "")
     mini.write(course.lessons / "chat_api.log", "x")
+    mini.write(course.right_answers / "1.1_or.py", mini.GOOD_GREET)
+    mini.write(course.equal_mutants, "")
     return course
 
 
@@ -79,6 +81,27 @@ def test_a_package_that_needs_a_task_at_import_is_not_released(course: Course, t
     path.write_text(words(course) + "\nALL = greet('')\n", "utf-8")
     with pytest.raises(CourseError, match="cannot be imported"):
         release(course, tmp_path / "release.zip")
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "reason"),
+    [
+        ("lessons/01_words.ipynb", mini.notebook(mini.GREET_STUB), r"task 1\.2: .* no lesson has its stub"),
+        (
+            "lessons/01_words.ipynb",
+            mini.notebook(mini.GREET_STUB.replace("ÖDEV 1.1", "ÖDEV 1.2"), mini.COUNT_STUB),
+            r"task 1\.1: .* is no stub",
+        ),
+        ("solutions/ask_question.py", "import yok_boyle\n", "ask_question.py is broken"),
+    ],
+)
+def test_a_course_that_would_give_a_solution_away_is_not_released(
+    course: Course, tmp_path: Path, path: str, text: str, reason: str
+) -> None:
+    mini.write(course.root / path, text)
+    with pytest.raises(CourseError, match=reason):
+        release(Course(course.root), tmp_path / "release.zip")
+    assert not (tmp_path / "release.zip").exists()
 
 
 def test_a_students_copy_is_not_released_again(course: Course, tmp_path: Path) -> None:
@@ -154,7 +177,8 @@ safechat = "safechat.cli.main:main"
 
 
 def test_a_cell_that_breaks_the_package_is_said(course: Course, tmp_path: Path) -> None:
-    broken = mini.GOOD_GREET.replace("\n", "\nimport yok_boyle_bir_modul\n", 1)
+    used = "import yok_boyle_bir_modul\n@yok_boyle_bir_modul.sar\n"
+    broken = mini.GOOD_GREET.replace("def greet", f"{used}def greet")
     mini.write(course.lessons / "01_words.ipynb", mini.notebook(broken))
     with pytest.raises(CourseError, match="yok_boyle_bir_modul"):
         package(course, tmp_path / "mine")
@@ -187,9 +211,10 @@ def test_a_helper_that_two_cells_have_stays_until_both_let_it_go(course: Course,
     assert "_all" not in words(students)
 
 
-def test_two_helpers_of_one_name_are_told_apart(course: Course, tmp_path: Path) -> None:
+def test_of_two_helpers_by_one_name_each_task_has_its_own(course: Course, tmp_path: Path) -> None:
     students = unpacked(course, tmp_path)
     assert check("1.1", course=students, session=Session((GREET_WITH_HELPER,))).passed
     other = COUNT_WITH_IT.replace("def count", "def _all(text):\n    return text\n\ndef count")
-    report = check("1.2", course=students, session=Session((other,)))
-    assert "`_all` 1.1 numaralı görevde de var" in report.results[0].message
+    assert check("1.2", course=students, session=Session((other,))).passed
+    assert check(1, course=students, session=Session((GREET_WITH_HELPER, other))).passed
+    assert (words(students).count("def _all("), words(students).count("def _all_of_count(")) == (1, 1)

@@ -63,7 +63,7 @@ PROBLEMS: dict[str, tuple[Callable[[Course], object], str]] = {
     "a stub passes": (lambda c: lesson(c, PASSING_STUB, mini.COUNT_STUB), "task 1.1: the stub passes"),
     "a solution fails": (
         lambda c: source(c, "herkes", "millet"),
-        "task 1.1: the solution fails tests/steps/test_01_words.py::test_greets_all: assert",
+        "task 1.1: the solution fails tests/steps/test_01_words.py::test_greets_all: greet",
     ),
     "a test of something else": (
         lambda c: add_a_test(c, '"1.2", points=6, hint="x"', "import safechat"),
@@ -89,9 +89,21 @@ PROBLEMS: dict[str, tuple[Callable[[Course], object], str]] = {
     "its name is of another task": (
         lambda c: wrong(c, "1.2_x", mini.WRONG["1.1_no_name"]), "1.2_x.py: is of task 1.1",
     ),
+    "a right answer fails": (
+        lambda c: mini.write(
+            c.right_answers / "1.1_x.py", mini.WRONG["1.1_no_name"].replace("# hint: f-string\n", "")
+        ),
+        "1.1_x.py: does not pass (failed): test_greets_by_name assert",
+    ),
     "it is of no task": (
         lambda c: wrong(c, "9.1_x", "#| odev 9.1 words.greet\n# hint: f\ndef greet(): ...\n"),
         "9.1_x.py: there is no task 9.1",
+    ),
+    "a right answer without its tag": (
+        lambda c: mini.write(c.right_answers / "1.1_x.py", "greet = print"), "1.1_x.py: needs a tag line",
+    ),
+    "a right answer of another task": (
+        lambda c: mini.write(c.right_answers / "1.2_x.py", mini.GOOD_GREET), "1.2_x.py: is of task 1.1",
     ),
     "there is none": (lambda c: (c.wrong_answers / "1.2_spaces.py").unlink(), "task 1.2: 0 wrong answers, 1"),
     "a task without tests": (
@@ -135,12 +147,43 @@ PROBLEMS: dict[str, tuple[Callable[[Course], object], str]] = {
     "a definition that src does not have": (
         lambda c: source(c, "def count", "def count_words"), "task 1.2: words.py has no count",
     ),
+    "a task of the tests without a stub": (
+        lambda c: lesson(c, STUB), "task 1.2: its tests are there, but no lesson has its stub",
+    ),
+    "a stub that names another task": (
+        lambda c: lesson(c, STUB.replace("ÖDEV 1.1", "ÖDEV 1.2"), mini.COUNT_STUB),
+        "task 1.1: its cell in 01_words.ipynb is no stub",
+    ),
+    "a stub with another task's tag": (
+        lambda c: lesson(c, STUB, STUB.replace("1.1", "1.2")),
+        "task 1.2: its cell in 01_words.ipynb names words.greet, which is another task's",
+    ),
+    "a stub that the solution names otherwise": (
+        lambda c: mini.write(
+            c.solutions / "01_words.ipynb", mini.notebook(STUB.replace("words.greet", "words.count"))
+        ),
+        "task 1.1: its cell in 01_words.ipynb names words.greet, which is another task's",
+    ),
+    "a wrong answer that is the stub": (
+        lambda c: wrong(c, "1.1_no_name", STUB.replace("\n", "\n# hint: f-string\n", 1)),
+        "1.1_no_name.py: is the stub, not an answer",
+    ),
+    "a safe script that Python cannot read": (
+        lambda c: mini.write(c.solutions / "ask_question.py", "def f(:\n"),
+        "solutions/ask_question.py is broken: SyntaxError",
+    ),
+    "a safe script that names what is not there": (
+        lambda c: mini.write(c.solutions / "ask_question.py", "from safechat import gret\n"),
+        "solutions/ask_question.py is broken: ImportError",
+    ),
     "a task twice": (lambda c: lesson(c, STUB, STUB, mini.COUNT_STUB), "task 1.1 is there twice"),
 }  # fmt: skip
 
 
 # seen only when the tests are run
-RUN = [expected for _, expected in list(PROBLEMS.values())[:7]]
+RUN = [expected for _, expected in list(PROBLEMS.values())[:7]] + [
+    "1.1_x.py: does not pass (failed): test_greets_by_name assert"
+]
 
 
 @pytest.mark.parametrize(("change", "expected"), PROBLEMS.values(), ids=PROBLEMS.keys())
@@ -184,3 +227,16 @@ def test_a_wrong_answer_that_never_ends_fails_its_task_alone(
 def test_more_wrong_answers_can_be_asked_for(tmp_path: Path) -> None:
     inspected = inspect(mini.mini_course(tmp_path), [1], wrong_answers=2)
     assert inspected.problems == ("task 1.2: 1 wrong answers, 2 at least",)
+
+
+def test_right_answers_can_be_asked_for(tmp_path: Path) -> None:
+    course = mini.mini_course(tmp_path)
+    mini.write(course.right_answers / "1.1_or.py", mini.GOOD_GREET)
+    inspected = inspect(course, [1], right_answers=1)
+    assert inspected.problems == ("task 1.2: 0 right answers, 1 at least",)
+
+
+def test_a_right_answer_that_passes_is_no_problem(tmp_path: Path) -> None:
+    course = mini.mini_course(tmp_path)
+    mini.write(course.right_answers / "2.1_deque.py", mini.GOOD_QUEUE)
+    assert verify(course, [2], right_answers=1) == []

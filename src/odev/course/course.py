@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from odev.course.answer import Definition
 from odev.course.cells import TaskId, read_notebook
 from odev.course.marker import STUDENT_MARKER, read_marker
-from odev.course.splice import Definition, definition, splice
+from odev.course.splice import definition, splice
 
 
 class CourseError(Exception):
@@ -73,6 +74,14 @@ class Course:
     @property
     def wrong_answers(self) -> Path:
         return self.root / "tests" / "wrong_answers"
+
+    @property
+    def right_answers(self) -> Path:
+        return self.root / "tests" / "right_answers"
+
+    @property
+    def equal_mutants(self) -> Path:
+        return self.root / "tests" / "equal_mutants.toml"
 
     @property
     def is_students(self) -> bool:
@@ -137,12 +146,15 @@ class Course:
     def definition_in_src(self, task: Task) -> Definition:
         """The task's definition as src has it: in a student's copy the stub, until an answer lands.
 
-        CourseError when it is not there.
+        CourseError when it is not there, or when Python cannot read the module.
         """
         path = self.module(task)
         if not path.is_file():
             raise CourseError(f"task {task.id}: there is no {path}")
-        node = definition(path.read_text(encoding="utf-8"), task.name)
+        try:
+            node = definition(path.read_text(encoding="utf-8"), task.name)
+        except SyntaxError as error:
+            raise CourseError(f"task {task.id}: {path}, line {error.lineno}: {error.msg}") from None
         if node is None:
             raise CourseError(f"task {task.id}: {path.name} has no {task.name}")
         return node
@@ -154,8 +166,12 @@ class Course:
 
         Raises what splice.splice raises.
         """
-        module = f"{self.package}.{task.module}"
+        module = self.full_module(task)
         return splice(module_source, task.name, cell_source, module=module, replacing=replacing)
+
+    def full_module(self, task: Task) -> str:
+        """The name by which the task's module is imported."""
+        return f"{self.package}.{task.module}"
 
 
 def find_course(start: Path | None = None) -> Course:

@@ -56,7 +56,7 @@ class Copies:
         SpliceError when the source cannot take the definition's place.
         """
         before = self.source(task)
-        check_helpers(self._course, task, before, source)
+        check_helpers(self._course, task, source)
         after = self._course.splice(task, before, source, replacing=replaceable(self._course, task))
         with temporary_folder() as folder:
             self._files.write(folder, {f"src/{self._course.package}/{task.file}": after})
@@ -106,7 +106,9 @@ def _collect_files(course: Course, files: tuple[Path, ...], written: object) -> 
             check=False,
         )
         if process.returncode or not target.is_file():
-            raise CourseError(f"the steps' tests cannot be collected:\n{process.stdout}{process.stderr}")
+            output = f"{process.stdout}{process.stderr}".strip()
+            errors = [line[1:].strip() for line in output.splitlines() if line.startswith("E  ")]
+            raise CourseError(f"the steps' tests cannot be collected: {'; '.join(errors) or output}")
         return _listed(target)
 
 
@@ -206,6 +208,11 @@ def _arguments(course: Course) -> list[str]:
         "-pno:cacheprovider",
         "-podev.pytest_plugin",
     ]
+
+
+def pytest_arguments(course: Course, task: Task) -> list[str]:
+    """What makes pytest run this task's tests as grading does, without a report."""
+    return [*_arguments(course), f"--odev-task={task.id}", *map(str, _test_files(course, [task.lesson]))]
 
 
 def step_test(properties: Mapping[str, str]) -> StepTest:
