@@ -16,7 +16,7 @@ from safechat.log.call_record import CallRecord, answer_fields, call_record, tok
 from safechat.log.content import logged_prompt, logged_text, wants_content
 from safechat.log.events import event, log_context
 from safechat.log.quotes import error_text
-from safechat.messages import ChatReply, ChatRequest, Handler
+from safechat.messages import CHAT, ChatReply, ChatRequest, Handler
 from safechat.usage import Usage
 
 
@@ -80,6 +80,7 @@ def log_call(
         latency_ms=_milliseconds(started, time.perf_counter()),
         stream=request.on_piece is not None,
         outcome=outcome,
+        **({"endpoint": request.endpoint} if request.endpoint != CHAT else {}),
         **({"first_piece_ms": _milliseconds(started, record.first_piece)} if record.first_piece else {}),
         **fields,
         **(token_fields(record.usage, "failed_") if record.usage != Usage() else {}),
