@@ -1,10 +1,11 @@
 """What the classroom's API does and LLMock does not, as a small ASGI layer around LLMock.
 
 It accepts only the classroom's keys; refuses a `temperature` for gpt-5*, gpt-6* and the
-o-series as the real API does, a model that was shut down, and what is over its limit of requests a second;
-gives every answer a request id; and records the requests. It can fail as proxies and networks do: with a page of HTML, a body that
-drips or breaks off, or no answer at all. It is controlled over HTTP, under /_odev, so
-that notebooks and scripts use the same way. Not here: the client for that (api.py).
+o-series as the real API does, a model that was shut down, and what is over its limit of
+requests a second; gives every answer a request id; and records the requests. It can fail
+as proxies and networks do: with a page of HTML, a body that drips or breaks off, or no
+answer at all. It is controlled over HTTP, under /_odev, so that notebooks and scripts use
+the same way. Not here: the client for that (api.py), the limit's arithmetic (rate.py).
 """
 
 from __future__ import annotations
