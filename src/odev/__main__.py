@@ -14,7 +14,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from odev.course.console import print_any_text
 from odev.course.course import Course, CourseError, find_course
+from odev.course.files import file_name
 
 app = typer.Typer(help="Kursun komutları.", no_args_is_help=True, add_completion=False)
 
@@ -167,9 +169,11 @@ def grade(
         exports.write_json(out / "grades.json", all_graded)
         for graded in all_graded:
             if gradescope:
-                exports.write_gradescope(out / "gradescope" / graded.name / "results.json", graded)
+                exports.write_gradescope(out / "gradescope" / file_name(graded.name) / "results.json", graded)
             if classroom50:
-                exports.write_classroom50(out / "classroom50" / graded.name / "result.json", graded)
+                exports.write_classroom50(
+                    out / "classroom50" / file_name(graded.name) / "result.json", graded
+                )
         Console().print(gradebook(all_graded))
         Console().print(f"Sonuçlar: {out}", markup=False)
 
@@ -222,24 +226,37 @@ def build(
 def verify(
     lesson: _Lessons = None,
     wrong_answers: Annotated[int, typer.Option(help="Her görev için en az kaç yanlış cevap")] = 1,
+    right_answers: Annotated[int, typer.Option(help="Her görev için en az kaç doğru cevap")] = 0,
+    mutants: Annotated[
+        bool, typer.Option("--mutants", help="Çözümlerin küçük değişikliklerini de sına: her biri kalmalı")
+    ] = False,
     jobs: _Jobs = None,
 ) -> None:
-    """Kursu sına: stub'lar kalır, çözümler geçer, her yanlış cevap yalnız kendi görevinden kalır."""
+    """Kursu sına: stub'lar kalır, çözümler ve doğru cevaplar geçer, her yanlış cevap yalnız kendi
+    görevinden kalır."""
     with _course() as course:
         from odev.author.verify import verify as find_problems
 
         with _progress_bar("sınanıyor") as progress:
             problems = find_problems(
-                course, lesson or (), wrong_answers=wrong_answers, jobs=jobs, progress=progress
+                course,
+                lesson or (),
+                wrong_answers=wrong_answers,
+                right_answers=right_answers,
+                mutants=mutants,
+                jobs=jobs,
+                progress=progress,
             )
         for problem in problems:
             Console().print(f"✗ {problem}", markup=False, style="red")
         if not problems:
             Console().print(
-                "✓ Her stub kalıyor, her çözüm geçiyor, her yanlış cevap yalnız kendi görevinden kalıyor."
+                "✓ Her stub kalıyor, her çözüm ve doğru cevap geçiyor, her yanlış cevap yalnız kendi "
+                "görevinden kalıyor."
             )
         raise typer.Exit(1 if problems else 0)
 
 
 if __name__ == "__main__":
+    print_any_text()
     app(prog_name="python -m odev")

@@ -32,7 +32,7 @@ FLOOR = REQUESTS / RATE
 def server(*flags: str) -> Iterator[str]:
     script = Path(__file__).with_name("quota_server.py")
     command = [sys.executable, str(script), str(RATE), str(BURST), *flags]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
         assert process.stdout is not None
         try:
             yield f"http://127.0.0.1:{process.stdout.readline().strip()}"

@@ -59,7 +59,9 @@ def main() -> None:
             path = Path(folder) / f"{lines}.log"
             write(path, lines)
             started = time.perf_counter()
-            done = subprocess.run([sys.executable, "-c", READ, str(path)], capture_output=True, text=True)
+            done = subprocess.run(
+                [sys.executable, "-c", READ, str(path)], capture_output=True, text=True, encoding="utf-8"
+            )
             seconds = time.perf_counter() - started
             assert json.loads(done.stdout)["lines"] == lines, done.stderr
             size = path.stat().st_size / 1e6

@@ -104,7 +104,7 @@ def main() -> None:
     command = [sys.executable, str(server), "1e9", "1e9", "--delay", "0.005"]
     table = Table("at once", "messages", "bare SDK, µs a call", "generate_async", "generate", "map")
     with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process,
         tempfile.TemporaryDirectory() as folder,
     ):
         try:

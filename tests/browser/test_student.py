@@ -45,9 +45,11 @@ def address(clone: Path) -> Iterator[str]:
     settings = clone / "settings" / "@jupyterlab" / "notebook-extension"
     settings.mkdir(parents=True)
     # All cells are in the page, not just those on the screen.
-    (settings / "tracker.jupyterlab-settings").write_text(json.dumps({"windowingMode": "none"}))
+    (settings / "tracker.jupyterlab-settings").write_text(
+        json.dumps({"windowingMode": "none"}), encoding="utf-8"
+    )
     log = clone / "lab.log"
-    with log.open("w") as output:
+    with log.open("w", encoding="utf-8") as output:
         lab = subprocess.Popen(
             [sys.executable, "-m", "odev", "lab", "--no-browser", "--port", "0"],
             cwd=clone,
@@ -62,9 +64,13 @@ def address(clone: Path) -> Iterator[str]:
         )
     try:
         give_up = time.monotonic() + 60
-        while not (address := re.search(r"http://127\.0\.0\.1:\d+/lab\S*\?token=\w+", log.read_text())):
-            assert lab.poll() is None, log.read_text()
-            assert time.monotonic() < give_up, log.read_text()
+        while not (
+            address := re.search(
+                r"http://127\.0\.0\.1:\d+/lab\S*\?token=\w+", log.read_text(encoding="utf-8")
+            )
+        ):
+            assert lab.poll() is None, log.read_text(encoding="utf-8")
+            assert time.monotonic() < give_up, log.read_text(encoding="utf-8")
             time.sleep(0.2)
         yield address[0]
     finally:

@@ -123,6 +123,26 @@ NEVER_ENDS = (
     "#| odev 1.1 words.greet\n# hint: f-string\nimport time\n\n"
     "def greet(name):\n    while True:\n        time.sleep(1)\n"
 )
+FETCHES = """#| odev 1.1 words.greet
+import threading
+import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Hello(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+def greet(name):
+    with HTTPServer(("127.0.0.1", 0), Hello) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/", timeout=60).close()
+        server.shutdown()
+    return f"Merhaba {name or 'herkes'}"
+"""
 GOOD_GREET = "#| odev 1.1 words.greet\ndef greet(name):\n    return f\"Merhaba {name or 'herkes'}\"\n"
 GOOD_COUNT = "#| odev 1.2 words.count\ndef count(text):\n    return len(text.split())\n"
 GOOD_QUEUE = (

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from odev.course.answer import SpliceError, parse_cell
 from odev.course.cells import TaskId, read_notebook, task_cell
 from odev.course.splice import definition
 
@@ -68,6 +69,60 @@ def test_lines_that_only_a_notebook_knows_are_no_syntax_error() -> None:
     assert cell.source.count("\n") == 5
 
 
+@pytest.mark.parametrize(
+    ("line", "python"),
+    [
+        ("f?", "None"),
+        ("??f", "None"),
+        ("!ls \\\n  -l", "None"),
+        ("x = !ls", "x = None"),
+        ("x = %timeit -o f()", "x = None"),
+        ("%%time", "None"),
+        ("if x:\n    !echo ş {x}", "if x:\n    None"),
+        (">>> x = 1", "x = 1"),
+    ],
+)
+def test_what_ipython_does_is_none(line: str, python: str) -> None:
+    cell = task_cell(f"#| odev 1.2 a.f\nş = 1\n{line}\ndef f(): ...")
+    assert cell is not None
+    assert cell.source == f"#| odev 1.2 a.f\nş = 1\n{python}\ndef f(): ..."
+
+
+def test_hundreds_of_magics_are_not_worth_the_time_that_ipython_takes_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("IPython.core.inputtransformer2.TransformerManager", None)
+    cell = task_cell("#| odev 1.2 a.f\n" + "!ls\n" * 400)
+    assert cell is not None
+    assert cell.source.endswith("!ls\n")
+
+
+IN_CODE = '''def f(a, b):
+    """
+%timeit is slow
+!important
+what?
+    """
+    return (a
+        % b)'''
+
+
+@pytest.mark.parametrize("first", ["", "!ls\n", "%%time\n", "%%capture out\n\n"])
+def test_a_text_and_a_line_of_code_that_look_like_magic_are_never_touched(first: str) -> None:
+    cell = task_cell(
+        f"{first}#| odev 1.2 a.f\n{IN_CODE}" if "%%" in first else f"#| odev 1.2 a.f\n{first}{IN_CODE}"
+    )
+    assert cell is not None
+    assert IN_CODE in cell.source
+
+
+def test_a_mistake_beside_a_magic_is_found_at_its_line() -> None:
+    cell = task_cell("#| odev 1.2 a.f\n!pip install x\ndef f(:\n    pass")
+    assert cell is not None
+    with pytest.raises(SpliceError, match=r"3\. satır"):
+        parse_cell(cell.source)
+
+
 def test_the_tenth_task_comes_after_the_ninth() -> None:
     assert TaskId.parse("1.10") > TaskId.parse("1.9")
 
@@ -111,3 +166,12 @@ def test_a_file_that_is_no_notebook_has_a_problem_and_no_cells(content: bytes) -
 def test_a_notebook_beyond_all_measure_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("odev.course.cells.LARGEST_NOTEBOOK", 10)
     assert "çok büyük" in read_notebook("01.ipynb", notebook()).problem
+
+
+def test_a_notebook_that_a_windows_editor_saved_has_the_same_cells() -> None:
+    """With a byte order mark, and \\r\\n at the ends of lines, in the file and in the cells."""
+    source = "#| odev 1.1 a.f\ndef f():\n    return 'ışık'\n"
+    here = read_notebook("a.ipynb", notebook(code(source)))
+    saved = notebook(code(source.replace("\n", "\r\n"))).decode().replace(": ", ":\r\n")
+    assert read_notebook("a.ipynb", saved.encode("utf-8-sig")) == here
+    assert [cell.source for cell in here.cells] == [source]

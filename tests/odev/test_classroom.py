@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hvac
+import nbformat
 import openai
 import pytest
+from nbclient import NotebookClient
 
 from odev.classroom import room as room_module
 from odev.classroom.api import ClassroomAPI
@@ -22,6 +24,7 @@ from odev.classroom.faults import Fault
 from odev.classroom.rate import Rate
 from odev.classroom.room import Classroom, start
 from odev.classroom.vault import KEY_FIELD, KEY_PATH, POLICY
+from real_service import real_service
 from safechat import ChatClientWrapper, ConnectionFailed, MalformedReply, RequestTimedOut, RetryPolicy
 
 
@@ -219,6 +222,8 @@ ENDS = {
     "os._exit": "os._exit(3)",
     "wait": "time.sleep(600)",
 }
+# Windows sends no other one to a single process.
+SIGNALS = ["SIGTERM"] if sys.platform == "win32" else ["SIGINT", "SIGTERM", "SIGKILL"]
 
 
 @pytest.mark.parametrize(
@@ -227,9 +232,7 @@ ENDS = {
         ("exit", None),
         ("crash", None),
         ("os._exit", None),
-        ("wait", "SIGINT"),
-        ("wait", "SIGTERM"),
-        ("wait", "SIGKILL"),
+        *(("wait", name) for name in SIGNALS),
     ],
 )
 def test_the_servers_end_with_the_process_however_it_ends(end: str, sent: str | None) -> None:
@@ -265,23 +268,31 @@ def gone(address: str) -> bool:
     return False
 
 
-def test_a_proxy_in_the_environment_does_not_come_between(tmp_path: Path) -> None:
-    script = """
+ASKS = """
 import os
+from odev import classroom
+room = classroom.start()
 from openai import OpenAI
-from odev.classroom.room import start
-room = start()
+from safechat import ChatClientWrapper
 reply = OpenAI().chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Merhaba"}])
 print(reply.choices[0].message.content)
+del os.environ["OPENAI_API_KEY"]  # so that the key comes from Vault
+with ChatClientWrapper.from_env() as chat:
+    print(chat.generate("Merhaba"))
+print([request["model"] for request in room.api.requests()])
 """
-    dead = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **dead},
-        timeout=60,
-        check=False,
+
+
+def test_neither_a_proxy_nor_a_real_service_of_the_environment_comes_between() -> None:
+    with real_service() as service:
+        environment = {**os.environ, **service.environment()}
+        done = subprocess.run(
+            [sys.executable, "-c", ASKS],
+            capture_output=True, text=True, encoding="utf-8", env=environment, timeout=60, check=False,
+        )  # fmt: skip
+    answer = "Hello! You said: Merhaba\n"
+    assert (done.stdout, service.connections) == (f"{answer * 2}['gpt-4o', 'gpt-6.1-terra']\n", 0), (
+        done.stderr
     )
     assert "Merhaba" in done.stdout, done.stderr
 
@@ -353,3 +364,33 @@ def test_start_opens_another_classroom_when_the_first_is_gone(monkeypatch: pytes
         assert second.is_up()
     finally:
         second.stop()
+
+
+def test_nor_does_it_in_a_notebook(tmp_path: Path) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(ASKS)])
+    with real_service() as service:
+        environment = {**os.environ, **service.environment(), "IPYTHONDIR": str(tmp_path)}
+        NotebookClient(notebook, timeout=60).execute(env=environment)
+    assert "['gpt-4o', 'gpt-6.1-terra']" in notebook.cells[0].outputs[-1].text
+    assert service.connections == 0
+
+
+def test_a_notebook_of_the_lab_keeps_what_it_has_set_itself(
+    room: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = """
+import os
+from odev import classroom
+os.environ["SAFECHAT_MODEL"] = "gpt-4o"
+print(classroom.start().attached, os.environ["SAFECHAT_MODEL"])
+"""
+    environment = {**os.environ, **room.environment()}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=environment,
+        check=False,
+    )
+    assert done.stdout == "True gpt-4o\n", done.stderr

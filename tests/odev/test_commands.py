@@ -11,14 +11,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import mini_course as mini
 from odev.course.course import Course
+from real_service import RealService, real_service
 
 SRC = Path(__file__).parents[2] / "src"
 
@@ -32,12 +35,21 @@ def course(tmp_path: Path) -> Course:
     return course
 
 
-def odev(course: Course, *arguments: str, module: str = "odev") -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def service() -> Iterator[RealService]:
+    with real_service() as running:
+        yield running
+
+
+def odev(
+    course: Course, *arguments: str, module: str = "odev", environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=course.root,
         env={
             **os.environ,
+            **(environment or {}),
             "PYTHONPATH": str(SRC),
             "PYTHONUTF8": "1",
             "COLUMNS": "150",
@@ -80,12 +92,26 @@ def test_grade_writes_every_file(course: Course) -> None:
     assert (out / "classroom50" / "veli" / "result.json").is_file()
 
 
+def test_check_and_grade_stay_on_this_machine_whatever_their_user_has_set(
+    course: Course, service: RealService
+) -> None:
+    environment = {**service.environment(), "PYTHONWARNINGS": "error"}
+    mini.write(course.lessons / "01_words.ipynb", mini.notebook(mini.FETCHES))
+    mini.submission(course.root / "in" / "ayşe", mini.FETCHES)
+    checked = odev(course, "check", "1.1", environment=environment)
+    graded = odev(course, "grade", "in", "--out", "out", "--lesson", "1", environment=environment)
+    assert (checked.returncode, graded.returncode) == (0, 0), checked.stdout + checked.stderr + graded.stderr
+    (student,) = json.loads((course.root / "out" / "grades.json").read_text("utf-8"))
+    assert (student["score"], service.connections) == (4, 0)
+
+
 def test_grade_says_that_it_is_no_sandbox(course: Course) -> None:
     assert "sandbox değil" in " ".join(odev(course, "grade", "--help").stdout.split())
 
 
 def test_verify_names_each_problem_and_fails(course: Course) -> None:
-    assert odev(course, "verify", "--lesson", "2").returncode == 0
+    done = odev(course, "verify", "--lesson", "2", "--mutants")
+    assert (done.returncode, "Her stub kalıyor" in done.stdout) == (0, True), done.stdout
     (course.wrong_answers / "1.2_spaces.py").unlink()
     done = odev(course, "verify", "--lesson", "1")
     assert done.returncode == 1
@@ -145,10 +171,10 @@ def test_pytest_takes_a_submission_from_anywhere_and_never_its_conftest(
     assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
-def test_the_lab_serves_the_course_and_ends_with_everything(course: Course) -> None:
-    """Beside another program that has its port."""
+def test_the_lab_serves_the_course_and_ends_with_everything(course: Course, service: RealService) -> None:
+    """Beside another program that has its port, and for a user of a real service."""
     runtime = course.root.parent / "runtime"
-    environment = {**os.environ, "PYTHONPATH": str(SRC), "JUPYTER_RUNTIME_DIR": str(runtime)}
+    own = {"PYTHONPATH": str(SRC), "JUPYTER_RUNTIME_DIR": str(runtime)}
     flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     log = course.root.parent / "lab.log"
     with ExitStack() as stack:
@@ -157,9 +183,9 @@ def test_the_lab_serves_the_course_and_ends_with_everything(course: Course) -> N
             subprocess.Popen(
                 [sys.executable, "-m", "odev", "lab", "--no-browser", "--port", str(other_port)],
                 cwd=course.root,
-                env=environment,
+                env={**os.environ, **service.environment(), **own},
                 creationflags=flags,
-                stdout=stack.enter_context(log.open("w")),
+                stdout=stack.enter_context(log.open("w", encoding="utf-8")),
                 stderr=subprocess.STDOUT,
             )
         )
@@ -167,14 +193,28 @@ def test_the_lab_serves_the_course_and_ends_with_everything(course: Course) -> N
             server = the_server(runtime)
             url = f"http://127.0.0.1:{server['port']}/api/contents?token={server['token']}"
             names = [entry["name"] for entry in listing(url)["content"]]
+            notebooks = environment_of_the_notebooks(process.pid)
         finally:
             process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
             process.wait(60)
     assert {"lessons", "tests"} <= set(names)
     assert f"{other_port} numaralı port dolu" in log.read_text("utf-8")
     assert "/lab/tree/lessons/01_words.ipynb?token=" in log.read_text("utf-8")
+    of_the_service = {name for name, value in notebooks.items() if service.address in value}
+    assert of_the_service == service.proxies().keys()
+    assert notebooks["NO_PROXY"] == "127.0.0.1,localhost"
+    assert service.connections == 0
     with pytest.raises(OSError, match=r"refused|10061"):
         urllib.request.urlopen(url, timeout=10)
+
+
+def environment_of_the_notebooks(pid: int) -> dict[str, str]:
+    """JupyterLab's, which the kernels inherit."""
+    for process in psutil.Process(pid).children():
+        if any("jupyter" in argument for argument in process.cmdline()):
+            environment: dict[str, str] = process.environ()
+            return environment
+    raise AssertionError("JupyterLab does not run")
 
 
 def the_server(folder: Path) -> dict[str, object]:

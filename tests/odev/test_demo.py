@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
 
 from odev.demo import demo
+from real_service import RealService, real_service
+
+# All scenes run before the first test. On a busy machine that takes minutes.
+pytestmark = pytest.mark.timeout(900)
 
 Runs = dict[str, tuple[demo.ScriptRun, demo.ScriptRun]]
 
 
 @pytest.fixture(scope="module")
-def runs() -> Runs:
-    """Every scene once, with time limits for the safe script that hold on a busy machine too."""
+def service() -> Iterator[RealService]:
+    with real_service() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def runs(service: RealService) -> Runs:
+    """Every scene once, for a user with a real service, with time limits for the safe script that hold on a
+    busy machine too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "TIMEOUT", 3.0)
-        patch.setattr(demo, "DEADLINE", 10.0)
+        for name, value in service.environment().items():
+            patch.setenv(name, value)
+        patch.setattr(demo, "TIMEOUT", 6.0)
+        patch.setattr(demo, "DEADLINE", 15.0)
+        patch.setattr(demo, "LONGEST", 300.0)
         return {scene.en: (unsafe, safe) for scene, unsafe, safe in demo.measure()}
 
 
@@ -89,6 +104,11 @@ def test_200_calls_to_a_dead_api_are_a_storm_or_none(
     assert unsafe.requests == 600
     assert safe.requests <= 300
     assert safe.last_line == "200 soru, 0 cevap"
+
+
+@pytest.mark.usefixtures("runs")
+def test_nothing_reaches_a_real_service_of_the_users(service: RealService) -> None:
+    assert service.connections == 0
 
 
 @pytest.mark.parametrize(("language", "width"), [("tr", 80), ("en", 120)])

@@ -206,8 +206,10 @@ def test_a_run_ends_with_its_grader_however_that_ends(
     source = GRADER.replace("{ENV}", environment)
     with subprocess.Popen([sys.executable, "-c", source, str(tmp_path)], stderr=subprocess.DEVNULL) as grader:
         wait_for((tmp_path / "seen").is_file)
-        wait_for(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text() != "")
-        child = psutil.Process(int((tmp_path / "pid").read_text()))
+        wait_for(
+            lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text(encoding="utf-8") != ""
+        )
+        child = psutil.Process(int((tmp_path / "pid").read_text(encoding="utf-8")))
         descendants = psutil.Process(grader.pid).children(recursive=True)
         grader.send_signal(how)
     wait_for(lambda: not any(one.is_running() and one.status() != "zombie" for one in [child, *descendants]))

@@ -237,14 +237,14 @@ def test_ctrl_c_ends_the_runs_at_once_and_says_how_to_go_on(
     mini.submission(inbox / "döngü", vandal(tmp_path / "nothing", loop))
     command = [sys.executable, "-c", INTERRUPTIBLE, str(inbox), str(tmp_path / "out")]
     with subprocess.Popen(command, cwd=course.root, stderr=subprocess.PIPE, encoding="utf-8") as grader:
-        while not (began.is_file() and began.read_text()):
+        while not (began.is_file() and began.read_text(encoding="utf-8")):
             time.sleep(0.05)
         grader.send_signal(signal.SIGINT)
         _, said = grader.communicate()
     assert grader.returncode == 130
     assert "Aynı komutla kaldığı yerden sürer" in said
     assert "Traceback" not in said
-    pid = int(began.read_text())
+    pid = int(began.read_text(encoding="utf-8"))
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 

@@ -18,22 +18,24 @@ KEY = "sk-proj-Zk3x9Q7mT1vB8nR5wY2c"
 
 SDK_KINDS = ("async", "httpx2", "thread")
 KINDS = (*SDK_KINDS, "plain")
+_ONE_REQUEST_EACH = httpx2.Limits(max_keepalive_connections=0)
 
 
 def make_client(kind: str, base_url: str = "https://api.openai.com/v1", **options: Any) -> object:
     """A client of the SDK, or a PlainClient.
 
     `async` goes by aiohttp, and so does `sync`, by its asynchronous twin; `httpx2` and `thread` are the two
-    with an `http_client` made by hand, which go by httpx2, in the loop and in threads.
+    with an `http_client` made by hand, which go by httpx2, in the loop and in threads. Such a client is its
+    maker's to close; these keep no connection open, so that a test has nothing to close.
     """
     if kind in ("async", "sync"):
         sdk = openai.AsyncOpenAI if kind == "async" else openai.OpenAI
         return sdk(api_key=KEY, base_url=base_url, **options)
     if kind == "httpx2":
-        options["http_client"] = openai.DefaultAsyncHttpxClient()
+        options["http_client"] = openai.DefaultAsyncHttpxClient(limits=_ONE_REQUEST_EACH)
         return openai.AsyncOpenAI(api_key=KEY, base_url=base_url, **options)
     if kind == "thread":
-        options["http_client"] = openai.DefaultHttpxClient()
+        options["http_client"] = openai.DefaultHttpxClient(limits=_ONE_REQUEST_EACH)
         return openai.OpenAI(api_key=KEY, base_url=base_url, **options)
     return PlainClient(base_url)
 

@@ -14,7 +14,7 @@ from safechat.cli.main import main
 
 def safechat(*arguments: str, environment: Mapping[str, str] | None = None) -> CompletedProcess[str]:
     """As `subprocess.run` gives it."""
-    stdin, stdout, stderr = (io.TextIOWrapper(io.BytesIO()) for _ in range(3))
+    stdin, stdout, stderr = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(3))
     streams = mock.patch.multiple(
         sys, argv=["safechat", *arguments], stdin=stdin, stdout=stdout, stderr=stderr
     )

@@ -33,5 +33,7 @@ def test_importing_the_public_modules_loads_no_optional_package() -> None:
     program = (
         f"import sys, {', '.join(PUBLIC)}; print([name for name in {OPTIONAL!r} if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, encoding="utf-8", check=True
+    )
     assert done.stdout == "[]\n"

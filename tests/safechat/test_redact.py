@@ -258,7 +258,7 @@ def test_a_secret_is_known_by_its_place(place: str, tmp_path: Path) -> None:
         extra = places.get(place, {})
         with configure_logging(path), ChatClientWrapper(client) as chat, pytest.raises(ChatError) as caught:
             chat.generate("Merhaba", **extra)
-    assert secret not in str(caught.value) + path.read_text()
+    assert secret not in str(caught.value) + path.read_text(encoding="utf-8")
     assert "who is [redacted]?" in str(caught.value)
 
 

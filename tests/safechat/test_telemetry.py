@@ -446,6 +446,7 @@ def run(script: str) -> Any:
         [sys.executable, "-c", textwrap.dedent(script)],
         capture_output=True,
         text=True,
+        encoding="utf-8",
         timeout=60,
         check=False,
     )

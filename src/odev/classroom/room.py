@@ -19,7 +19,7 @@ import atexit
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self, cast
 
@@ -29,6 +29,7 @@ from odev.classroom.loopback import without_proxy
 from odev.classroom.vault import VaultInfo, VaultServer
 
 VARIABLE = "ODEV_CLASSROOM"
+_OF_A_SERVICE = ("OPENAI_", "AZURE_", "VAULT_", "BAO_", "SAFECHAT_", "OTEL_")
 
 
 class Classroom:
@@ -127,7 +128,8 @@ def start() -> Classroom:
     """The classroom of this process, as new; the programs that it starts use it too.
 
     Each call resets it, so that nothing is left of an earlier cell, or of another notebook that uses the
-    same one. If its servers are gone, others are started.
+    same one. If its servers are gone, others are started. What the environment says of other services is
+    removed from it, unless `lab` has done so before.
     """
     global _current
     if _current is not None and not _current.is_up():
@@ -138,5 +140,13 @@ def start() -> Classroom:
         _current = Classroom().__enter__()
         atexit.register(_current.stop)
     _current.reset()
+    if not _current.attached:
+        for name in os.environ.keys() - without_services(os.environ).keys():
+            del os.environ[name]
     os.environ.update(_current.environment())
     return _current
+
+
+def without_services(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without the addresses, keys and settings of a real API, Vault or collector of spans."""
+    return {name: value for name, value in environment.items() if not name.startswith(_OF_A_SERVICE)}

@@ -20,6 +20,11 @@ def replace_text(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
+def file_name(text: str) -> str:
+    """`text` as the name of a file: its bytes are UTF-8, also where Python takes paths for ASCII (LANG=C)."""
+    return os.fsdecode(text.encode())
+
+
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """A folder that is removed at the end, whatever a program has put into it. A file that cannot be removed

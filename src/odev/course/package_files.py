@@ -24,7 +24,12 @@ def check_import(src: Path, package: str) -> None:
     """CourseError when the package in this folder cannot be imported."""
     script = f"import sys; sys.dont_write_bytecode = True; sys.path.insert(0, sys.argv[1]); import {package}"
     process = subprocess.run(
-        [sys.executable, "-P", "-c", script, str(src)], capture_output=True, text=True, check=False
+        [sys.executable, "-X", "utf8", "-P", "-c", script, str(src)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     if process.returncode:
         raise CourseError(f"the package cannot be imported:\n{process.stderr.strip()}")

@@ -8,7 +8,6 @@ send many questions or meet a new key (scenes/).
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -29,6 +28,7 @@ from odev.classroom.api import APIServer, ClassroomAPI
 from odev.classroom.faults import Fault
 from odev.classroom.room import Classroom
 from odev.classroom.vault import VaultInfo
+from odev.course.environment import own_environment
 from odev.course.files import temporary_folder
 
 ROOT = Path(__file__).parents[3]
@@ -163,7 +163,9 @@ def measure() -> Iterator[tuple[Scene, ScriptRun, ScriptRun]]:
             apis.append(server.start())
         for scene in SCENES:
             room.vault.put_key(room.api.key)
-            environments = [{**_without_settings(os.environ), **room.environment()} for _ in apis]
+            environments = [
+                {**own_environment(), **room.environment(), "PYTHONIOENCODING": "utf-8"} for _ in apis
+            ]
             del environments[1]["OPENAI_API_KEY"]
             for api, environment in zip(apis, environments, strict=True):
                 api.reset()
@@ -180,14 +182,6 @@ def measure() -> Iterator[tuple[Scene, ScriptRun, ScriptRun]]:
                 _run_script, scene.scripts, apis, environments, [folder] * 2, patience, rotate
             )
             yield scene, unsafe, safe
-
-
-def _without_settings(environment: os._Environ[str]) -> dict[str, str]:
-    """The environment without this person's settings, which would change the results."""
-    others = {
-        name: value for name, value in environment.items() if not name.startswith(("OPENAI_", "SAFECHAT_"))
-    }
-    return {**others, "PYTHONIOENCODING": "utf-8"}
 
 
 def _run_script(
@@ -268,7 +262,7 @@ def show(console: Console, language: str) -> None:
     table.add_column(words["shown"])  # on a narrow screen only this column gets shorter
     table.add_column(words["seconds"], no_wrap=True, justify="right")
     table.add_column(words["requests"], no_wrap=True, justify="right")
-    with console.status("…") as status:
+    with console.status("…", spinner="line") as status:  # a spinner of ASCII: every console has it
         for scene, unsafe, safe in measure():
             name = getattr(scene, language)
             status.update(name)

@@ -126,7 +126,7 @@ def _is_equal_to_everything(cls: type) -> bool:
 
 def main(job_file: Path) -> int:
     """Run the job; pytest's exit code."""
-    job = json.loads(job_file.read_text(encoding="utf-8"))
+    job = json.loads(job_file.read_text(encoding="utf-8", errors="surrogateescape"))
     limit_itself(**job["limits"])
     end_with_parent(**job["end"])
     watch = Watch(Path(job["started"]), Path(job["package"]))

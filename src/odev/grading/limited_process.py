@@ -26,19 +26,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from odev.course.environment import own_environment
 from odev.grading.process_group import TOKEN, Family, are_asleep, cpu_seconds, memory, popen_options
 from odev.grading.watchdog import WATCHDOG
 
-_KEPT_VARIABLES = (
-    "PATH",
-    "LANG",
-    "SYSTEMROOT",
-    "WINDIR",
-    "COMSPEC",
-    "PATHEXT",
-    "NUMBER_OF_PROCESSORS",
-    "LD_LIBRARY_PATH",
-)
 _TICK = 0.1  # seconds between two checks of the limits
 _STARTUP = 15.0  # seconds of CPU for Python, pytest and the package, before the first test
 _TAIL = 20_000  # bytes of output that are kept
@@ -94,12 +85,11 @@ class RunsStopped(Exception):
 def clean_environment(home: Path, paths: Sequence[Path]) -> dict[str, str]:
     """An environment without keys and settings. `home` is also its temporary folder, and Python looks for
     modules in `paths` first."""
-    kept = {name: value for name, value in os.environ.items() if name.upper() in _KEPT_VARIABLES}
     homes = dict.fromkeys(
         ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "TMPDIR", "TEMP", "TMP"), str(home)
     )
     return {
-        **kept,
+        **own_environment(),
         **homes,
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "PYTHONUTF8": "1",

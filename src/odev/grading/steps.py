@@ -56,7 +56,7 @@ class Copies:
         SpliceError when the source cannot take the definition's place.
         """
         before = self.source(task)
-        check_helpers(self._course, task, before, source)
+        check_helpers(self._course, task, source)
         after = self._course.splice(task, before, source, replacing=replaceable(self._course, task))
         with temporary_folder() as folder:
             self._files.write(folder, {f"src/{self._course.package}/{task.file}": after})
@@ -144,7 +144,9 @@ def run_tests(course: Course, package: Path, tasks: Iterable[TaskId], limits: Li
             "package": str(package / course.package),
             "arguments": arguments,
         }
-        job_file.write_text(json.dumps(job), encoding="utf-8")
+        # The process is in Python's UTF-8 mode: it reads a path's bytes as UTF-8, whatever they are here.
+        text = json.dumps(job, ensure_ascii=False)
+        job_file.write_text(text, encoding="utf-8", errors="surrogateescape")
         before = _listing(package.parent)
         outcome = run_limited(
             [sys.executable, "-P", "-m", inside.__name__, str(job_file)],
@@ -206,6 +208,11 @@ def _arguments(course: Course) -> list[str]:
     ]
 
 
+def pytest_arguments(course: Course, task: Task) -> list[str]:
+    """What makes pytest run this task's tests as grading does, without a report."""
+    return [*_arguments(course), f"--odev-task={task.id}", *map(str, _test_files(course, [task.lesson]))]
+
+
 def step_test(properties: Mapping[str, str]) -> StepTest:
     """The test that has these properties in pytest's list. CourseError when its mark is not right."""
     nodeid = properties["nodeid"]
@@ -219,11 +226,12 @@ def step_test(properties: Mapping[str, str]) -> StepTest:
 
 def _threads_of_this_user() -> int:
     """About what RLIMIT_NPROC counts on Linux: the threads of all processes of this user; 0 for root."""
-    if os.name != "posix" or os.getuid() == 0:
-        return 0
     import psutil
 
-    me = psutil.Process().uids().real
+    this = psutil.Process()
+    me = this.uids().real if hasattr(this, "uids") else 0  # Windows has no such number, and no such limit
+    if me == 0:
+        return 0
     threads = 0
     for process in psutil.process_iter(["uids", "num_threads"]):
         if process.info["uids"] and process.info["uids"].real == me:

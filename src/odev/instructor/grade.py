@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from odev.course.course import Course, CourseError, Task
-from odev.course.files import replace_text
+from odev.course.files import file_name, replace_text
 from odev.course.package_files import package_files
 from odev.grading.course_files import digests
 from odev.grading.grader import Grader, default_jobs, judging_pool, reference_grader
@@ -66,7 +66,7 @@ def grade(
     state = _digest_of_course(course, lessons, limits)
     finished: dict[str, Graded] = {}
     for submission in submissions:
-        earlier = _load(folder / f"{submission.name}.json")
+        earlier = _load(folder / file_name(f"{submission.name}.json"))
         if earlier is not None and earlier.key == _key(submission, state):
             finished[submission.name] = earlier
     left = [submission for submission in submissions if submission.name not in finished]
@@ -77,7 +77,7 @@ def grade(
             for graded in _grade_all(grader, left, state, jobs or default_jobs(), guard, progress):
                 # A task that the computer had no time for is judged again.
                 if all(result.state is not State.BUSY for result in graded.results):
-                    _save(folder / f"{graded.name}.json", graded)
+                    _save(folder / file_name(f"{graded.name}.json"), graded)
                 finished[graded.name] = graded
     return [finished[submission.name] for submission in submissions]
 

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from odev.classroom.room import Classroom
+from odev.classroom.processes import ask_to_end, is_root
+from odev.classroom.room import Classroom, without_services
 from odev.course.course import Course
 from odev.course.files import temporary_folder
 
@@ -37,13 +38,13 @@ def lab(course: Course, *, port: int = 8888, browser: bool = True) -> int:
         )
     first = next((f"/lab/tree/lessons/{path.name}" for path in course.notebooks()), "/lab")
     command = [
-        *(sys.executable, "-m", "jupyter", "lab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"),
+        *(sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"),
         *(f"--ServerApp.root_dir={course.root}", "--ServerApp.answer_yes=True"),
         f"--LabApp.default_url={first}",
         # JupyterLab must not use the network: no news, no search for updates.
         *("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
         *([] if browser else ["--ServerApp.open_browser=False"]),
-        *(["--allow-root"] if _is_root() else []),  # common in a container; it listens on loopback only
+        *(["--allow-root"] if is_root() else []),  # common in a container; it listens on loopback only
     ]
     # Its own classroom, also where it is started in a terminal of another lab, which may end first.
     with (
@@ -51,7 +52,7 @@ def lab(course: Course, *, port: int = 8888, browser: bool = True) -> int:
         Classroom(attach=False) as room,
         _terminated_like_interrupted(),
     ):
-        environment = {**os.environ, **room.environment(), **_settings(folder)}
+        environment = {**without_services(os.environ), **room.environment(), **_settings(folder)}
         # A layout of its own: the last one may show files of another copy, or of another lab.
         command.append(f"--LabApp.workspaces_dir={folder / 'workspaces'}")
         process = subprocess.Popen(command, env=environment)
@@ -78,14 +79,10 @@ def _is_in_use(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _is_root() -> bool:
-    return sys.platform != "win32" and os.getuid() == 0
-
-
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End JupyterLab. Ctrl-C in a terminal has reached it already; other ends have not."""
     if process.poll() is None:
-        process.terminate()
+        ask_to_end(process)
     try:
         process.wait(_PATIENCE)
     except subprocess.TimeoutExpired:

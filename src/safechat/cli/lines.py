@@ -12,8 +12,10 @@ import re
 import time
 import zlib
 from collections.abc import Iterable, Iterator
-from io import BufferedIOBase
+from io import BufferedIOBase, BufferedReader
 from pathlib import Path
+
+from safechat.runtime.files import open_shared
 
 # Bytes of a line. A longer one is none of ours.
 LONGEST_LINE = 1_000_000
@@ -54,7 +56,12 @@ def _rotation(name: str) -> int:
 
 
 def _reader(path: Path) -> BufferedIOBase:
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+    return gzip.open(path) if path.suffix == ".gz" else _opened(path)
+
+
+def _opened(path: Path) -> BufferedReader:
+    """So that whoever writes the log can rotate it meanwhile."""
+    return open(path, "rb", opener=open_shared)
 
 
 def _read_line(file: BufferedIOBase, begun: bytes = b"") -> bytes:
@@ -78,7 +85,7 @@ def follow_lines(path: Path, *, every: float = 0.5) -> Iterator[str | None]:
     (logrotate's copytruncate), at its beginning."""
     while True:
         try:
-            file = path.open("rb")
+            file = _opened(path)
         except FileNotFoundError:
             yield None
             time.sleep(every)

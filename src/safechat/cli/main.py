@@ -14,15 +14,16 @@ import sys
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 from safechat.cli.doctor import examine
 from safechat.cli.filters import Filter, read_moment, read_where
 from safechat.cli.lines import follow_lines, oldest_first, read_lines, rotated_files
 from safechat.cli.logs import LogSummary, call_timeline
 from safechat.cli.models import examine_models
-from safechat.cli.terminal import for_stream, visible
+from safechat.cli.terminal import for_stream, is_utf_8, read_and_write_any_text, visible
 from safechat.client.wrapper import ChatClientWrapper
 from safechat.errors import ChatError
 from safechat.messages import ChatReply
@@ -185,14 +186,12 @@ def _reply_as_dict(reply: ChatReply) -> dict[str, object]:
 
 
 def _as_json(value: object) -> str:
-    return visible(json.dumps(value, ensure_ascii=False))
+    return visible(json.dumps(value, ensure_ascii=not is_utf_8(sys.stdout)))
 
 
 def main() -> None:
     """The console script. Exit status 1: the call failed; 2: an argument or a setting is wrong."""
-    sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    read_and_write_any_text(*(cast(TextIOWrapper, stream) for stream in (sys.stdin, sys.stdout, sys.stderr)))
     try:
         app(prog_name="safechat")
     except ChatError as error:

@@ -16,14 +16,13 @@ from pathlib import Path
 from safechat.log.complaint import complain
 from safechat.log.lock import lock, unlock
 from safechat.redact import redact
+from safechat.runtime.files import open_shared, set_permissions
 
 # Seconds to wait for another process that writes to the file. After that, lines are written without the
 # lock, and the file is not rotated.
 PATIENCE = 2.0
 # Times in a row that another process may rotate the file first. Then it is written to nevertheless.
 _MOST_RACES = 100
-# Without this flag Windows would write \r\n.
-_BINARY = getattr(os, "O_BINARY", 0)
 
 
 class RotatingFile:
@@ -114,13 +113,12 @@ class RotatingFile:
 
     def _open(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_APPEND | os.O_WRONLY | os.O_CREAT | _BINARY
+        flags = os.O_APPEND | os.O_WRONLY | os.O_CREAT
         try:
-            descriptor = os.open(self.path, flags | os.O_EXCL, self._mode)
+            descriptor = open_shared(self.path, flags | os.O_EXCL, self._mode)
         except FileExistsError:  # its permissions are the operator's
-            return os.open(self.path, flags, self._mode)
-        if hasattr(os, "fchmod"):
-            os.fchmod(descriptor, self._mode)  # the umask may have taken some permissions away
+            return open_shared(self.path, flags, self._mode)
+        set_permissions(descriptor, self._mode)  # the umask may have taken some of them away
         return descriptor
 
     def _is_at_the_path(self) -> bool:
@@ -135,15 +133,11 @@ class RotatingFile:
         """Rename the files. False where that fails; then all of them are still there."""
         try:
             self._rename_backups()
-            if os.name == "nt":
-                self.close()  # Windows renames no open file
             os.replace(self.path, f"{self.path}.1")
         except OSError as error:
             if not self._complained:
                 self._complained = True
                 complain(redact(f"cannot rotate the log {self.path}: {error}; it goes on growing"))
-            if self._descriptor is None:
-                self._descriptor = self._open()
             return False
         self._complained = False
         return True

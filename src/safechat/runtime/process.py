@@ -1,7 +1,7 @@
 """What a process does for those who hold threads, locks or files: begin anew after a fork, end at exit.
 
-The only place with hooks of the operating system's process. The sets hold weak
-references. Not here: what each of them begins and ends.
+The only place with hooks of the operating system's process, and with its signals. The sets hold weak
+references. Not here: what each of them begins and ends, open files (files.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ import os
 import sys
 import threading
 import weakref
-from typing import Protocol
+from concurrent.futures import Future, wait
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class BeginsAnew(Protocol):
@@ -63,6 +66,21 @@ class ProcessLock:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+
+
+if sys.platform == "win32":
+    _STEP = 0.1  # seconds until Ctrl-C is seen, at the latest
+
+    def result_of(future: Future[T]) -> T:
+        while not wait([future], _STEP).done:
+            pass  # Ctrl-C is raised between two waits; there it ends no wait for a lock
+        return future.result()
+
+else:
+
+    def result_of(future: Future[T]) -> T:
+        """`future.result()`, and Ctrl-C ends it."""
+        return future.result()
 
 
 def _after_fork() -> None:

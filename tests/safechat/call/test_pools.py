@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import logging
+import os
 import socket
 import threading
 import warnings
@@ -262,6 +263,7 @@ asyncio.run(call(ChatRequest(({{"role": "user", "content": "Merhaba"}},), "m")))
 """)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_fork_leaves_the_parents_connections_alone(server: Wire) -> None:
     printed = run_python(f"""
 import gc, os

@@ -56,7 +56,10 @@ def test_what_is_no_record_is_counted_and_skipped(bad: str) -> None:
 
 def test_a_screen_of_bad_lines_is_drawn(tmp_path: Path) -> None:
     path = tmp_path / "chat.log"
-    path.write_text(line(time={}, model=None, latency_ms=1e308) + "[" * 200_000 + "\n" + line(outcome=[1]))
+    path.write_text(
+        line(time={}, model=None, latency_ms=1e308) + "[" * 200_000 + "\n" + line(outcome=[1]),
+        encoding="utf-8",
+    )
     done = safechat("logs", str(path))
     assert done.returncode == 0, done.stderr
     assert "3 lines, 1 of them torn or foreign" in done.stdout
@@ -71,7 +74,7 @@ def test_naive_and_aware_times_stand_in_one_timeline() -> None:
 
 def test_a_line_without_an_end_costs_itself_alone_and_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "chat.log"
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         file.write(line())
         for _ in range(40):
             file.write("x" * 1_000_000)
@@ -121,18 +124,18 @@ def test_following_a_line_without_an_end_forgets_what_is_too_long(
 ) -> None:
     monkeypatch.setattr(lines, "LONGEST_LINE", 100)
     path = tmp_path / "chat.log"
-    path.write_text("x" * 1000 + "\nshort\n")
+    path.write_text("x" * 1000 + "\nshort\n", encoding="utf-8")
     followed = follow_lines(path, every=0)
     assert (len(next(followed) or ""), next(followed)) == (101, "short\n")
 
 
 def test_compressed_rotated_and_several_files_are_read(tmp_path: Path) -> None:
     path = tmp_path / "chat.log"
-    path.write_text(line(time="3"))
-    (tmp_path / "chat.log.1").write_text(line(time="2"))
+    path.write_text(line(time="3"), encoding="utf-8")
+    (tmp_path / "chat.log.1").write_text(line(time="2"), encoding="utf-8")
     with gzip.open(tmp_path / "chat.log.2.gz", "wt") as file:
         file.write(line(time="1"))
-    (tmp_path / "chat.log.lock").write_text("")
+    (tmp_path / "chat.log.lock").write_text("", encoding="utf-8")
     rotated = json.loads(safechat("logs", str(path), "--rotated", "--json").stdout)
     named = json.loads(safechat("logs", *map(str, sorted(tmp_path.glob("chat.log*"))), "--json").stdout)
     for summary in (rotated, named):
@@ -141,8 +144,10 @@ def test_compressed_rotated_and_several_files_are_read(tmp_path: Path) -> None:
 
 def test_filters_and_groups_are_those_of_all_files(tmp_path: Path) -> None:
     path = tmp_path / "chat.log"
-    path.write_text(line(time="2026-01-01T03:00", model="a") + line(time="2026-01-01T03:01", model="b"))
-    (tmp_path / "chat.log.1").write_text(line(time="2026-01-01T02:00", model="b"))
+    path.write_text(
+        line(time="2026-01-01T03:00", model="a") + line(time="2026-01-01T03:01", model="b"), encoding="utf-8"
+    )
+    (tmp_path / "chat.log.1").write_text(line(time="2026-01-01T02:00", model="b"), encoding="utf-8")
     with gzip.open(tmp_path / "chat.log.2.gz", "wt") as file:
         file.write(line(time="2026-01-01T01:00", model="b") + line(time="2026-01-01T01:01", model="b"))
     arguments = ("--rotated", "--json", "--model", "b", "--since", "2026-01-01T01:01", "--by", "call_id")
@@ -153,11 +158,11 @@ def test_filters_and_groups_are_those_of_all_files(tmp_path: Path) -> None:
 
 def test_following_takes_a_line_that_a_rotation_tore_for_a_torn_one(tmp_path: Path) -> None:
     path = tmp_path / "chat.log"
-    path.write_text("1\n2")
+    path.write_text("1\n2", encoding="utf-8")
     followed = follow_lines(path, every=0)
     assert [next(followed) for _ in range(2)] == ["1\n", None]
     path.rename(tmp_path / "chat.log.1")
-    path.write_text("3\n")
+    path.write_text("3\n", encoding="utf-8")
     assert [next(followed) for _ in range(3)] == ["2", "3\n", None]
 
 
@@ -166,10 +171,10 @@ def test_following_an_endless_line_goes_on_where_the_file_was_cut(
 ) -> None:
     monkeypatch.setattr(lines, "LONGEST_LINE", 100)
     path = tmp_path / "chat.log"
-    path.write_text("x" * 1000)
+    path.write_text("x" * 1000, encoding="utf-8")
     followed = follow_lines(path, every=0)
     assert next(followed) is None
-    path.write_text("3\n")
+    path.write_text("3\n", encoding="utf-8")
     assert [next(followed) for _ in range(3)] == ["x" * 100, "3\n", None]
 
 
@@ -197,6 +202,6 @@ def test_following_is_for_one_file(tmp_path: Path) -> None:
 
 def test_records_that_were_lost_are_in_the_summary(tmp_path: Path) -> None:
     path = tmp_path / "chat.log"
-    path.write_text(line() + line(event="log.lost", records=12, reason="not_written"))
+    path.write_text(line() + line(event="log.lost", records=12, reason="not_written"), encoding="utf-8")
     assert json.loads(safechat("logs", str(path), "--json").stdout)["lost"] == 12
     assert "12 records were lost" in safechat("logs", str(path)).stdout

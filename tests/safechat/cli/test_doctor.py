@@ -152,7 +152,7 @@ async def test_a_wrapped_secret_id_is_not_used_up(
 async def test_a_way_to_the_secret_id_in_the_environment_wins_over_the_file(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    (tmp_path / ".env").write_text("VAULT_WRAPPED_SECRET_ID=hvs.AAAAAAAAAAAAAAAAAAAAAAAA\n")
+    (tmp_path / ".env").write_text("VAULT_WRAPPED_SECRET_ID=hvs.AAAAAAAAAAAAAAAAAAAAAAAA\n", encoding="utf-8")
     assert all(check.ok for check in await checks())
 
 
@@ -210,14 +210,16 @@ async def test_without_vault_the_environments_key_is_tried(
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", api.base_url)
     assert [(check.name, check.ok) for check in await checks()] == [("settings", True), ("key", False)]
-    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={API_KEY}\n")
+    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={API_KEY}\n", encoding="utf-8")
     assert [check.name for check in await checks()] == ["settings", "key", "API", "model"]
 
 
 async def test_it_says_where_each_setting_comes_from_and_shows_no_value(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={API_KEY}\nSAFECHAT_MODEL=m\nSAFECHAT_DEADLINE=\n")
+    (tmp_path / ".env").write_text(
+        f"OPENAI_API_KEY={API_KEY}\nSAFECHAT_MODEL=m\nSAFECHAT_DEADLINE=\n", encoding="utf-8"
+    )
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     monkeypatch.setenv("SAFECHAT_MODEL", "other")
     first, *_ = await checks()
@@ -230,7 +232,7 @@ async def test_a_setting_of_the_file_that_has_no_effect_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     settings = f"OPENAI_API_KEY={API_KEY}\nOPENAI_BASE_URL=http://127.0.0.1:9/v1\n"
-    (tmp_path / ".env").write_text(f"{settings}SAFECHAT_MODEL=m\nSAFECHAT_TIMEOUT=3\n")
+    (tmp_path / ".env").write_text(f"{settings}SAFECHAT_MODEL=m\nSAFECHAT_TIMEOUT=3\n", encoding="utf-8")
     monkeypatch.setenv("safechat_model", "other")  # settings are read in either case
     monkeypatch.setenv("SAFECHAT_TIMEOUT", "3")
     first, *_ = await checks()
@@ -244,7 +246,7 @@ async def test_an_unknown_setting_is_named_with_the_nearest_known_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("safechat_timeouts", "3")
-    (tmp_path / ".env").write_text("SAFECHAT_COLOUR=red\n")
+    (tmp_path / ".env").write_text("SAFECHAT_COLOUR=red\n", encoding="utf-8")
     unknown = [check for check in await checks() if check.ok is None]
     assert [(check.result.split()[0], check.advice) for check in unknown] == [
         ("SAFECHAT_COLOUR", "take it away"),
@@ -380,7 +382,13 @@ def test_the_checks_are_there_for_programs_too(environment: dict[str, str]) -> N
 def doctor(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from safechat.cli.main import main; main()", "doctor", "--login"]
     return subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=60, check=False
+        command,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, **environment},
+        timeout=60,
+        check=False,
     )
 
 

@@ -41,7 +41,7 @@ def path(tmp_path: Path) -> Path:
                 chat.generate("Merhaba")
             with pytest.raises(ServerError):
                 chat.generate("Merhaba", deadline=0.5)
-    with log.open("a") as file:
+    with log.open("a", encoding="utf-8") as file:
         file.write('{"event": "torn", "time\nnot ours at all\n[1, 2]\n{"no": "event"}\n')
     return log
 
@@ -67,7 +67,7 @@ def test_the_summary_is_one_screen(path: Path) -> None:
 
 
 def test_a_call_that_failed_over_twice_is_explained_by_one_command(path: Path) -> None:
-    first = json.loads(path.read_text().splitlines()[0])["call_id"]
+    first = json.loads(path.read_text(encoding="utf-8").splitlines()[0])["call_id"]
     done = safechat("logs", str(path), "--call", first)
     events = [line.split()[1] for line in done.stdout.splitlines()[1:] if line.split()[1:2]]
     expected = ["chat.attempt_failed", "chat.retry", "chat.fallback", "chat.call"]
@@ -87,7 +87,7 @@ def test_the_tokens_of_an_answer_that_failed_are_in_the_summary(tmp_path: Path) 
         pytest.raises(TruncatedReply),
     ):
         chat.generate("Merhaba")
-    failed, call = (json.loads(line) for line in log.read_text().splitlines())
+    failed, call = (json.loads(line) for line in log.read_text(encoding="utf-8").splitlines())
     assert (failed["event"], failed["host"], failed["prompt_tokens"]) == (
         "chat.attempt_failed",
         "127.0.0.1",
@@ -188,13 +188,13 @@ def test_following_goes_on_over_a_file_that_turns_over(tmp_path: Path) -> None:
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
-    path.write_text("1\n2")
+    path.write_text("1\n2", encoding="utf-8")
     wait_for(lambda: seen == ["1"])
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write("2\n3\n")
     wait_for(lambda: seen == ["1", "22", "3"])
     path.rename(tmp_path / "chat.log.1")
-    path.write_text("4\n")
+    path.write_text("4\n", encoding="utf-8")
     assert enough.wait(60)
     assert seen == ["1", "22", "3", "4"]
 
@@ -223,7 +223,8 @@ def several(tmp_path: Path) -> Path:
         + call(1200, tenant="x", model="b", answered_by="b-2026")
         + call(1800, tenant="x", stream=True)
         + call(2400, tenant="y", model="b", outcome="server_error")
-        + call(3600, tenant="[red]")
+        + call(3600, tenant="[red]"),
+        encoding="utf-8",
     )
     return log
 
@@ -289,7 +290,8 @@ def test_the_first_piece_and_the_tokens_a_second_are_in_the_summary(tmp_path: Pa
     log = tmp_path / "streams.log"
     log.write_text(
         "".join(call(number, first_piece_ms=number * 10, tokens_per_s=number) for number in range(1, 101))
-        + call(101, model="b")
+        + call(101, model="b"),
+        encoding="utf-8",
     )
     summary = summary_of(log)
     assert summary["first_piece_p50_ms"] == pytest.approx(500, rel=0.01)
@@ -336,7 +338,7 @@ def test_a_screen_of_any_width_holds_every_id_and_number_whole(columns: str, sev
 
 def test_in_a_pipe_no_line_is_cut(tmp_path: Path) -> None:
     log = tmp_path / "long.log"
-    log.write_text(call(0, outcome="timed_out", model="a-name-of-a-model-" * 5))
+    log.write_text(call(0, outcome="timed_out", model="a-name-of-a-model-" * 5), encoding="utf-8")
     assert "a-name-of-a-model-" * 5 in safechat("logs", str(log)).stdout
 
 
@@ -360,22 +362,22 @@ def test_bars_over_any_time_have_a_bounded_number_of_columns() -> None:
 
 def test_following_begins_again_where_the_file_was_cut(tmp_path: Path) -> None:
     path = tmp_path / "chat.log"
-    path.write_text("1\n2\n")
+    path.write_text("1\n2\n", encoding="utf-8")
     lines = follow_lines(path, every=0)
     assert [next(lines) for _ in range(3)] == ["1\n", "2\n", None]
-    path.write_text("3\n")
+    path.write_text("3\n", encoding="utf-8")
     assert [next(lines) for _ in range(2)] == ["3\n", None]
 
 
 def test_following_reads_what_came_before_a_rotation(tmp_path: Path) -> None:
     path = tmp_path / "chat.log"
-    path.write_text("1\nİ")
+    path.write_text("1\nİ", encoding="utf-8")
     lines = follow_lines(path, every=0)
     assert [next(lines) for _ in range(2)] == ["1\n", None]
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write("2\n")
     path.rename(tmp_path / "chat.log.1")
-    path.write_text("3\n")
+    path.write_text("3\n", encoding="utf-8")
     assert [next(lines) for _ in range(3)] == ["İ2\n", "3\n", None]
 
 

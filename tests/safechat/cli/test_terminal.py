@@ -17,8 +17,10 @@ from clients import KEY
 from command import safechat
 from safechat.cli.logs import LogSummary, call_timeline
 from safechat.cli.screens import summary_screen, timeline_screen
-from safechat.cli.terminal import for_stream, visible
+from safechat.cli.terminal import for_stream, read_and_write_any_text, visible
 from wire import completion, http, wire
+
+COMMAND = (sys.executable, "-c", "from safechat.cli.main import main; main()")
 
 # The text, and how it is shown.
 HOSTILE = {
@@ -75,7 +77,7 @@ def test_a_timeline_shows_what_was_logged(text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE, ids=HOSTILE.values())
 def test_json_keeps_the_value_and_holds_no_control_character(text: str, tmp_path: Path) -> None:
     log = tmp_path / "chat.log"
-    log.write_text("".join(log_of(text)))
+    log.write_text("".join(log_of(text)), encoding="utf-8")
     printed = safechat("logs", str(log), "--call", "c1", "--json").stdout
     assert json.loads(printed)[0]["error"] == text
     assert visible(printed, lines=True) == printed
@@ -101,10 +103,83 @@ def test_an_answer_is_changed_for_a_terminal_alone() -> None:
     assert for_stream("\x1b[2Ja\n", io.StringIO()) == "\x1b[2Ja\n"
 
 
+class Encoded(io.TextIOWrapper):
+    """A terminal that shows what is written in its encoding."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(io.BytesIO(), encoding)
+
+    def isatty(self) -> bool:
+        return True
+
+    def shown(self) -> str:
+        self.flush()
+        return self.buffer.getvalue().decode(self.encoding)  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("utf-8", "Cevap alınamadı… ▁▄█ → ₺5"),
+        ("cp1254", "Cevap alınamadı… .=@ > \\u20ba5"),
+        ("cp1252", "Cevap alinamadi… .=@ > \\u20ba5"),
+        ("ascii", "Cevap alinamadi. .=@ > \\u20ba5"),
+    ],
+)
+def test_a_terminal_shows_ascii_for_what_it_lacks(encoding: str, shown: str) -> None:
+    console = Encoded(encoding)
+    read_and_write_any_text(Encoded(encoding), console)
+    console.write("Cevap alınamadı… ▁▄█ → ₺5")
+    assert console.shown() == shown
+
+
+def test_a_file_gets_utf_8_in_any_environment() -> None:
+    file = io.TextIOWrapper(io.BytesIO(), "cp1254")
+    read_and_write_any_text(io.TextIOWrapper(io.BytesIO(), "cp1254"), file)
+    assert file.encoding == "utf-8"
+
+
+@pytest.mark.parametrize("encoding", ["cp1254", "ascii"])
+def test_every_screen_is_shown_where_the_environment_names_an_encoding(encoding: str, tmp_path: Path) -> None:
+    log = tmp_path / "günlük.log"
+    call = {"event": "chat.call", "call_id": "c1", "model": "ğ→₺", "outcome": "timed_out", "latency_ms": 1.0}
+    times = [f"2026-11-25T03:{minute}:00+00:00" for minute in (10, 20)]
+    log.write_text("".join(json.dumps({**call, "time": time}) + "\n" for time in times), encoding="utf-8")
+    for arguments in (["logs"], ["logs", "--call", "c1"], ["logs", "--json"], ["--help"]):
+        done = subprocess.run(
+            [*COMMAND, *arguments, *([str(log)] if arguments[0] == "logs" else [])],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            timeout=60,
+            check=True,
+        )
+        assert done.stderr == b""
+        assert "?" not in done.stdout.decode(encoding)
+
+
+def test_json_keeps_its_value_in_any_encoding(tmp_path: Path) -> None:
+    log = tmp_path / "chat.log"
+    log.write_text('{"event": "chat.call", "call_id": "c1", "model": "ğ→₺"}\n', encoding="utf-8")
+    command = [
+        sys.executable,
+        "-c",
+        "from safechat.cli.main import main; main()",
+        "logs",
+        "--call",
+        "c1",
+        "--json",
+    ]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1254"}
+    printed = subprocess.run(
+        [*command, str(log)], capture_output=True, env=environment, timeout=60, check=True
+    )
+    assert json.loads(printed.stdout.decode("cp1254"))[0]["model"] == "ğ→₺"
+
+
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="the system has no pseudo-terminals")
 def test_ask_shows_the_control_characters_of_an_answer() -> None:
     answer = json.dumps(completion("tamam \x1b[2J\x1b]0;x\x07 [/INST] :warning:")).encode()
-    command = [sys.executable, "-c", "from safechat.cli.main import main; main()", "ask", "Merhaba"]
+    command = [*COMMAND, "ask", "Merhaba"]
     ours, theirs = os.openpty()
     with wire(lambda peer: peer.say(http(answer))) as server:
         environment = {**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.base_url}

@@ -158,6 +158,7 @@ async def test_a_time_limit_of_the_caller_cancels_the_call() -> None:
             assert await asyncio.to_thread(server.hung_up.wait, 60)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no Ctrl-C to a single process")
 def test_an_interrupt_while_generate_waits_hangs_up() -> None:
     with wire(hold) as server:
         script = f"""
@@ -397,7 +398,7 @@ def test_from_env_reads_the_environment(server: Wire, monkeypatch: pytest.Monkey
 def test_from_env_reads_a_dotenv_file_and_the_environment_wins(
     server: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with open(".env", "w") as file:
+    with open(".env", "w", encoding="utf-8") as file:
         file.write(f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL={server.base_url}\nSAFECHAT_MODEL=a\nUNKNOWN=1\n")
     monkeypatch.setenv("SAFECHAT_MODEL", "b")
     with ChatClientWrapper.from_env() as chat:
@@ -429,6 +430,11 @@ def test_many_calls_cancelled_ones_and_streams_left_half_way_leave_nothing_behin
     """The whole of it, twenty times as long, is `python tests/benchmarks/soak.py`."""
     soak = Path(__file__).parents[2] / "benchmarks" / "soak.py"
     done = subprocess.run(
-        [sys.executable, soak, "5"], capture_output=True, text=True, timeout=100, env=environment()
+        [sys.executable, soak, "5"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=100,
+        env=environment(),
     )
     assert done.returncode == 0, done.stdout + done.stderr

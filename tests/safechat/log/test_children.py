@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from processes import environment
+from processes import OF_FORKS, environment
 
 RECORDS = 20
 CHILD = """
@@ -30,15 +30,15 @@ def work(path, configured, number=0):
 def run(tmp_path: Path, program: str) -> Counter[str]:
     """The events in the log after `program`, which imports CHILD as `child` and has `path`."""
     path = tmp_path / "chat.log"
-    (tmp_path / "child.py").write_text(CHILD)
-    (tmp_path / "program.py").write_text(f"path = {str(path)!r}\n{program}")
+    (tmp_path / "child.py").write_text(CHILD, encoding="utf-8")
+    (tmp_path / "program.py").write_text(f"path = {str(path)!r}\n{program}", encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, str(tmp_path / "program.py")],
-        cwd=tmp_path, timeout=100, env=environment(), capture_output=True, text=True,
+        [sys.executable, "-W", OF_FORKS, str(tmp_path / "program.py")],
+        cwd=tmp_path, timeout=100, env=environment(), capture_output=True, text=True, encoding="utf-8",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return Counter(json.loads(line)["event"] for line in path.read_text().splitlines())
+    assert not done.stderr, done.stderr
+    return Counter(json.loads(line)["event"] for line in path.read_text(encoding="utf-8").splitlines())
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
@@ -159,4 +159,4 @@ with configure_logging(path, max_bytes=0):
             break
 """
     events = run(tmp_path, program)
-    assert events == {"parent": 5000, "child": len((tmp_path / "forks").read_text())}
+    assert events == {"parent": 5000, "child": len((tmp_path / "forks").read_text(encoding="utf-8"))}

@@ -65,8 +65,8 @@ def test_a_context_cannot_overwrite_what_every_line_begins_with(as_json: bool, p
         assert (line["event"], line["level"], line["time"][:2]) == ("chat.call", "INFO", "20")
         assert (line["time_"], line["event_"], line["level_"]) == ("T", "E", "L")
     else:
-        assert " INFO chat.call " in path.read_text()
-        assert "time_=T event_=E level_=L" in path.read_text()
+        assert " INFO chat.call " in path.read_text(encoding="utf-8")
+        assert "time_=T event_=E level_=L" in path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("message", ["event", {"event": "E", "time": "T", "level": "L", "other": 1}])

@@ -98,7 +98,7 @@ def test_content_is_logged_only_when_asked_for(path: Path) -> None:
         chat.generate("x" * 5000)
     with configure_logging(path), ChatClientWrapper(ScriptedClient("gizli")) as chat:
         chat.generate("gizli")
-    first, second, third = (json.loads(line) for line in path.read_text().splitlines())
+    first, second, third = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     assert (first["prompt"], first["answer"]) == ("system: Kısa.\nuser: [email]", "[phone] mi?")
     assert second["prompt"].endswith("… (5006 characters)")
     assert len(second["prompt"]) < LENGTH + 30
@@ -108,7 +108,7 @@ def test_content_is_logged_only_when_asked_for(path: Path) -> None:
 def test_a_key_in_a_prompt_is_taken_out_too(path: Path) -> None:
     with configure_logging(path, content=True), ChatClientWrapper(ScriptedClient("ok")) as chat:
         chat.generate(f"anahtarım {KEY}")
-    assert KEY not in path.read_text()
+    assert KEY not in path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

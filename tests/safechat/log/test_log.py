@@ -147,7 +147,7 @@ def test_a_library_prints_nothing_until_it_is_configured(capfd: pytest.CaptureFi
         "from safechat.testing import ScriptedClient\n"
         "ChatClientWrapper(ScriptedClient(ServerError('503'), 'ok')).generate('Merhaba')\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, encoding="utf-8")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

@@ -72,7 +72,7 @@ def test_a_call_is_a_line_of_json(path: Path) -> None:
 def test_lines_of_text_are_for_people(path: Path) -> None:
     with configure_logging(path, json=False), ChatClientWrapper(ScriptedClient("ok")) as chat:
         chat.generate("Merhaba")
-    assert "INFO chat.call call_id=" in path.read_text()
+    assert "INFO chat.call call_id=" in path.read_text(encoding="utf-8")
 
 
 def test_the_level_is_kept(path: Path) -> None:
@@ -114,7 +114,7 @@ def test_the_key_is_in_no_debug_log_of_the_libraries_below(
         with ChatClientWrapper(client) as chat:
             chat.generate("Merhaba")
         logging.getLogger("openai").debug("headers: %s", {"Authorization": f"Bearer {KEY}"})
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert KEY not in text
     events = [line["event"] for line in lines(path)]
     assert any("send_request_headers" in event for event in events), (
@@ -130,7 +130,7 @@ def test_arguments_that_do_not_fit_are_not_printed(
         logging.getLogger("safechat").error("%d attempts with %s", "three")
         logging.getLogger("safechat").error("%d", KEY)
     printed = capfd.readouterr()
-    assert KEY not in printed.out + printed.err + path.read_text()
+    assert KEY not in printed.out + printed.err + path.read_text(encoding="utf-8")
     assert len(lines(path)) == 2
 
 
@@ -165,7 +165,7 @@ def test_a_full_disk_is_reported_once_and_harms_no_call(capfd: pytest.CaptureFix
 def test_a_path_that_cannot_be_written_is_reported_once(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with configure_logging(tmp_path / "file" / "chat.log"), ChatClientWrapper(ScriptedClient("ok")) as chat:
         assert [chat.generate("Merhaba").text for _ in range(3)] == ["ok"] * 3
     assert capfd.readouterr().err.count("cannot write the log") == 1

@@ -190,7 +190,12 @@ with configure_logging({str(path)!r}):
         logging.getLogger("safechat").info("event", extra={{"number": number}})
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=environment()
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        env=environment(),
     )
     written = [line["number"] for line in lines(path)]
     assert written == list(range(len(written)))

@@ -99,7 +99,7 @@ def logged_bytes(path: Path, data: bytes, options: dict[str, Any], *, content: b
         pytest.raises(ChatError),
     ):
         chat.generate(PROMPT, **options)
-    return path.read_text()
+    return path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("status", "body", "options", "ours"), QUOTING)
@@ -149,7 +149,7 @@ def test_an_unexpected_exception_quotes_neither(tmp_path: Path) -> None:
     with configure_logging(path), ChatClientWrapper(ScriptedClient(ValueError(PROMPT))) as chat:
         with pytest.raises(Exception, match="Zeynep"):
             chat.generate(PROMPT)
-    assert "Zeynep" not in path.read_text()
+    assert "Zeynep" not in path.read_text(encoding="utf-8")
 
 
 async def test_a_span_has_no_quotation_either() -> None:

@@ -136,7 +136,7 @@ with configure_logging({str(path)!r}, max_bytes=100_000, backups=100):
     seen = [
         (line["who"], line["number"])
         for file in files
-        for line in map(json.loads, file.read_text().splitlines())
+        for line in map(json.loads, file.read_text(encoding="utf-8").splitlines())
     ]
     assert sorted(seen) == [(who, number) for who in "abcdefgh" for number in range(1000)]
     total = sum(file.stat().st_size for file in files)

@@ -13,7 +13,10 @@ import anyio
 import pytest
 
 from processes import run_python
+from safechat.runtime import loop as loops
+from safechat.runtime import process
 from safechat.runtime.loop import OwnLoop
+from windows import on_windows
 
 
 class Resident:
@@ -151,4 +154,20 @@ def test_an_exception_that_is_no_exception_ends_its_call_and_not_the_loop(kind: 
     with pytest.raises(kind):
         loop.run(fail)
     assert loop.run(loop_of) is before
+    loop.close()
+
+
+class FutureOnWindows(Future[Any]):
+    """There Ctrl-C does not end a wait; it is seen after it."""
+
+    def result(self, timeout: float | None = None) -> Any:
+        assert self.done() or timeout is not None, "Ctrl-C is not seen before the result"
+        return super().result(timeout)
+
+
+def test_on_windows_a_call_waits_in_steps_so_that_ctrl_c_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "result_of", on_windows(process, monkeypatch).result_of)
+    monkeypatch.setattr(loops, "Future", FutureOnWindows)
+    loop = OwnLoop(Resident)
+    assert loop.run(loop_of).is_running()
     loop.close()

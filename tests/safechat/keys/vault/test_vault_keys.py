@@ -86,8 +86,8 @@ async def test_root_tokens_that_lie_about_are_never_used(
     root = secret.server.root_token
     monkeypatch.setenv("VAULT_TOKEN", root)
     monkeypatch.setenv("BAO_TOKEN", root)
-    (tmp_path / ".vault-token").write_text(root)
-    (tmp_path / ".bao-token").write_text(root)
+    (tmp_path / ".vault-token").write_text(root, encoding="utf-8")
+    (tmp_path / ".bao-token").write_text(root, encoding="utf-8")
     assert Path.home() == tmp_path
     with front(secret.server) as seen:
         await got(secret.keys(seen.address))
@@ -137,11 +137,11 @@ async def test_a_wrapped_secret_id_from_elsewhere_is_not_unwrapped(secret: Secre
 
 async def test_the_file_of_a_secret_id_is_read_at_each_login(secret: Secret, tmp_path: Path) -> None:
     file = tmp_path / "secret-id"
-    file.write_text("an-old-one\n")
+    file.write_text("an-old-one\n", encoding="utf-8")
     keys = secret.keys(auth=AppRole(secret.role_id, secret_id_file=file), refresh_interval=0)
     with pytest.raises(VaultAuthFailed):
         await got(keys)
-    file.write_text(f"{secret.secret_id}\n")
+    file.write_text(f"{secret.secret_id}\n", encoding="utf-8")
     await asyncio.sleep(1.05)  # a failure is everyone's for a second
     assert value(await got(keys)) == API_KEY
     file.unlink()
@@ -161,7 +161,7 @@ async def test_a_secret_id_that_was_denied_is_not_sent_again_and_again(
     """Five denials lock the role out, for every program that has it."""
     monkeypatch.setattr("safechat.keys.cache.RETRY_WITHOUT_KEY", 0.0)
     file = tmp_path / "secret-id"
-    file.write_text("an-old-one")
+    file.write_text("an-old-one", encoding="utf-8")
     with front(secret.server) as seen:
         async with secret.keys(seen.address, auth=AppRole(secret.role_id, secret_id_file=file)) as keys:
             for _ in range(10):
@@ -170,7 +170,7 @@ async def test_a_secret_id_that_was_denied_is_not_sent_again_and_again(
             assert seen.count("/login") == 1
             with pytest.raises(VaultAuthFailed, match="not tried again for 1"):
                 await keys.get()
-            file.write_text(secret.secret_id)
+            file.write_text(secret.secret_id, encoding="utf-8")
             assert value(await keys.get()) == API_KEY
     assert value(await got(secret.keys())) == API_KEY
 
@@ -458,7 +458,7 @@ async def test_a_ca_of_the_environment_does_not_come_before_the_given_one(
     tls_server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     empty = tmp_path / "none.pem"
-    empty.write_text("")
+    empty.write_text("", encoding="utf-8")
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "VAULT_CACERT"):
         monkeypatch.setenv(name, str(empty))
     secret = furnish(tls_server)
@@ -550,6 +550,7 @@ def test_no_secret_shows_itself() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # every parent's
 def test_a_forks_child_has_a_login_of_its_own(secret: Secret) -> None:
     with front(secret.server) as seen:
         keys = secret.keys(seen.address)
