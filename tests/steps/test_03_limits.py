@@ -591,6 +591,25 @@ def test_the_lowest_number_is_next_and_within_one_the_first_come() -> None:
 @pytest.mark.task(
     "3.3",
     points=8,
+    hint="Her get bir yer açmalı: alınan öğenin yeri self._room.release() ile geri verilir. Yoksa kuyruk bir "
+    "süre sonra boşken dolu görünür.",
+)
+def test_each_item_that_is_taken_makes_room() -> None:
+    async def main() -> None:
+        queue = queue_of(1)
+        for item in (A, B, C):
+            putting = asyncio.create_task(queue.put(item))
+            await asyncio.sleep(1)
+            assert putting.done(), f"kuyruk boş, ama put({item}) hâlâ yer bekliyor"
+            putting.result()
+            took(queue, item)
+
+    run(main())
+
+
+@pytest.mark.task(
+    "3.3",
+    points=8,
     hint="Kuyruk doluyken put beklemeli (geri basınç): önce yer al (await self._room.acquire()), sonra koy. "
     "maxsize kadar öğe beklerken bir tane daha kuyruğa girmemeli.",
 )
@@ -613,26 +632,6 @@ def test_put_waits_while_the_queue_is_full() -> None:
 @pytest.mark.task(
     "3.3",
     points=8,
-    hint="Her get bir yer açmalı: alınan öğenin yeri self._room.release() ile geri verilir, bir kez. Yoksa "
-    "kuyruk bir süre sonra boşken dolu görünür ya da sınırını aşar.",
-)
-def test_each_item_that_is_taken_makes_room_for_one() -> None:
-    async def main() -> None:
-        queue = queue_of(1)
-        for item in (A, B, C):
-            await asyncio.wait_for(queue.put(item), 1)
-            took(queue, item)
-        took(queue, None)
-        await queue.put(A, wait=False)
-        with pytest.raises(errors.QueueFull):
-            await queue.put(B, wait=False)
-
-    run(main())
-
-
-@pytest.mark.task(
-    "3.3",
-    points=8,
     hint="wait=False, bekleme demek: yer yoksa (self._room.locked()) QueueFull fırlat, kuyruğa da koyma; yer "
     "varsa her zamanki gibi koy.",
 )
@@ -643,6 +642,24 @@ def test_without_waiting_a_full_queue_is_an_error() -> None:
         with pytest.raises(errors.QueueFull):
             await asyncio.wait_for(queue.put(B, wait=False), 1)
         took(queue, A, None)
+
+    run(main())
+
+
+@pytest.mark.task(
+    "3.3",
+    points=8,
+    hint="Kuyruk sınırını aşıyor: bir öğenin yeri yalnızca bir kez açılır, boş kuyrukta get ise hiç yer "
+    "açmaz.",
+)
+def test_an_item_that_is_taken_makes_room_for_one_only() -> None:
+    async def main() -> None:
+        queue = queue_of(1)
+        await queue.put(A)
+        took(queue, A, None)
+        await queue.put(B, wait=False)
+        with pytest.raises(errors.QueueFull):
+            await queue.put(C, wait=False)
 
     run(main())
 
