@@ -581,8 +581,10 @@ def test_what_was_put_is_got_once() -> None:
 def test_the_lowest_number_is_next_and_within_one_the_first_come() -> None:
     async def main() -> None:
         queue = queue_of(9)
-        for priority, item in [(5, D), (1, B), (-1, A), (1, C)]:
-            await queue.put(item, priority)
+        await queue.put(D, 5)
+        await queue.put(B)
+        await queue.put(A, -1)
+        await queue.put(C, 0)
         took(queue, A, B, C, D, None)
 
     run(main())
@@ -742,6 +744,7 @@ def test_room_goes_to_the_one_that_waited_first() -> None:
         await queue.put(A)
         waiting = [asyncio.create_task(queue.put(item)) for item in (B, C)]
         await asyncio.sleep(1)
+        assert not any(task.done() for task in waiting), "dolu kuyruğa beklemeden öğe girdi"
         took(queue, A)
         late = asyncio.create_task(queue.put(D))
         for item in (B, C, D):
