@@ -190,14 +190,14 @@ def test_one_that_has_landed_leaves_the_window_once_and_keeps_its_slot() -> None
 
 ESTIMATE = 1000
 REQUEST = ChatRequest(messages=({"role": "user", "content": "Merhaba"},), model="gpt-5-mini")
-Handler = Callable[[ChatRequest], Awaitable[ChatReply]]
+Handler = Callable[[ChatRequest], Coroutine[Any, Any, ChatReply]]
 
 
 USED = Usage(300, 100, 400)
 
 
-def reply(usage: Usage | None = USED, **headers: str) -> ChatReply:
-    return ChatReply("Selam!", "gpt-5-mini-2025-08-07", usage=usage, headers=headers)
+def reply(usage: Usage | None = USED, headers: Mapping[str, str] | None = None) -> ChatReply:
+    return ChatReply("Selam!", "gpt-5-mini-2025-08-07", usage=usage, headers=headers or {})
 
 
 class Reserved:
@@ -490,7 +490,7 @@ def test_a_429_and_nothing_else_is_made_known_to_the_quota() -> None:
 )
 def test_each_answer_and_no_error_is_learned_from() -> None:
     quota = Quota()
-    answer = reply(**{"x-ratelimit-limit-requests": "500"})
+    answer = reply(headers={"x-ratelimit-limit-requests": "500"})
 
     async def handler(request: ChatRequest) -> ChatReply:
         return answer
