@@ -18,7 +18,7 @@ from safechat.fallback import Fallback, Target, TimeLimits
 from safechat.keys.layer import Keyed
 from safechat.keys.source import KeySource
 from safechat.limits.layer import Limited
-from safechat.limits.quota import RateLimits
+from safechat.limits.quota import Quotas, RateLimits
 from safechat.limits.tokens import TokenEstimator
 from safechat.log.call_record import call_record
 from safechat.log.events import event
@@ -69,7 +69,7 @@ def around_a_client(
         call,
         partial(telemetry.measured, base_url=call.base_url) if telemetry is not None else None,
         partial(Keyed, keys=keys) if keys is not None else None,  # a call that waits takes the newest key
-        partial(Limited, limits=policies.limits, estimator=estimator),
+        partial(Limited, quotas=Quotas(policies.limits), estimator=estimator),
         partial(Retried, policy=policies.retry),
     )
 

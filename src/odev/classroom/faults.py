@@ -1,28 +1,33 @@
 """What the classroom's API does and LLMock does not, as a small ASGI layer around LLMock.
 
 It accepts only the classroom's keys; refuses a `temperature` for gpt-5*, gpt-6* and the
-o-series as the real API does, and a model that was shut down; gives every answer a
-request id; and records the requests. It can fail as proxies and networks do: with a page of HTML, a body that
-drips or breaks off, or no answer at all. It is controlled over HTTP, under /_odev, so
-that notebooks and scripts use the same way. Not here: the client for that (api.py).
+o-series as the real API does, a model that was shut down, and what is over its limit of
+requests a second; gives every answer a request id; and records the requests. It can fail
+as proxies and networks do: with a page of HTML, a body that drips or breaks off, or no
+answer at all. It is controlled over HTTP, under /_odev, so that notebooks and scripts use
+the same way. Not here: the client for that (api.py), the limit's arithmetic (rate.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
+
+from odev.classroom.rate import Rate
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
 
 Kind = Literal["answer", "cut", "drip", "hang"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -88,6 +93,7 @@ class FaultLayer:
     refuses_temperature: bool = True
     shutdown_dates: dict[str, str | None] = field(default_factory=lambda: dict(MODELS))
     today: str | None = None
+    rate: Rate | None = None
     faults: list[tuple[Fault, int | None]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
 
@@ -133,6 +139,10 @@ class FaultLayer:
             elif refusal is not None:
                 status, error = refusal
                 await _respond_json(recorded, status, {"error": error})
+            elif (wait := self._wait()) > 0:
+                message = f"Rate limit reached for requests. Please try again in {math.ceil(wait)}s."
+                error = _error(message, param=None, code="rate_limit_exceeded", type="requests")
+                await _respond_json(recorded, 429, {"error": error}, retry_after=math.ceil(wait))
             else:
                 await self.app(scope, _replayed(raw, receive), recorded)
         finally:
@@ -192,6 +202,10 @@ class FaultLayer:
             return 400, _error(message, param="max_tokens", code="unsupported_parameter")
         return None
 
+    def _wait(self) -> float:
+        """Seconds until the limit has room; 0 when it had, and the request has taken it."""
+        return self.rate.take() if self.rate is not None else 0.0
+
     def _wrong_key(self, scope: Scope) -> tuple[int, dict[str, Any]] | None:
         headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
         key = headers.get("authorization", "").removeprefix("Bearer ") or headers.get("api-key", "")
@@ -217,18 +231,24 @@ class FaultLayer:
                 self._mend()
                 if not content["keep_requests"]:
                     self.requests.clear()
+                    if self.rate is not None:
+                        self.rate.refill()
             case "reset":
                 self._mend()
                 self.requests.clear()
                 self.refuses_temperature = True
                 self.keys = set(self._first_keys)
                 self.shutdown_dates, self.today = dict(MODELS), None
+                self.rate = None
                 self.state.llmock.reset()
             case "settings":
                 self.refuses_temperature = bool(content.get("refuses_temperature", self.refuses_temperature))
                 self.keys = set(content.get("keys", self.keys))
                 self.shutdown_dates |= content.get("shutdown_dates", {})
                 self.today = content.get("today", self.today)
+                if "requests_per_second" in content:
+                    per_second = content["requests_per_second"]
+                    self.rate = Rate(per_second, time.monotonic) if per_second is not None else None
             case "requests":
                 pass
             case unknown:
@@ -256,12 +276,16 @@ async def _misbehave(fault: Fault, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.body", "body": body[position : position + 1], "more_body": more})
 
 
-async def _respond_json(send: Send, status: int, content: dict[str, Any]) -> None:
-    await _respond(send, status, json.dumps(content).encode(), "application/json")
+async def _respond_json(
+    send: Send, status: int, content: dict[str, Any], *, retry_after: int | None = None
+) -> None:
+    headers = [] if retry_after is None else [(b"retry-after", str(retry_after).encode())]
+    await _respond(send, status, json.dumps(content).encode(), "application/json", headers)
 
 
-async def _respond(send: Send, status: int, body: bytes, content_type: str) -> None:
-    await send(_response_start(status, len(body), content_type))
+async def _respond(send: Send, status: int, body: bytes, content_type: str, headers: Headers = ()) -> None:
+    start = _response_start(status, len(body), content_type)
+    await send({**start, "headers": [*start["headers"], *headers]})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -270,8 +294,10 @@ def _response_start(status: int, length: int, content_type: str) -> Message:
     return {"type": "http.response.start", "status": status, "headers": headers}
 
 
-def _error(message: str, *, param: str | None, code: str) -> dict[str, Any]:
-    return {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+def _error(
+    message: str, *, param: str | None, code: str, type: str = "invalid_request_error"
+) -> dict[str, Any]:
+    return {"message": message, "type": type, "param": param, "code": code}
 
 
 async def _body(receive: Receive) -> bytes:
