@@ -52,8 +52,8 @@ def test_a_number_is_a_wait_in_seconds(value: str, seconds: float) -> None:
     points=6,
     hint="Başlıklarda hiçbir süre yoksa sonuç None olmalı: 0 demek 'hemen gel' demektir, None ise 'bir şey "
     "söylemedi'. Olmayan başlığı .get ile oku.",
-    more="parsedate_to_datetime'a None verirsen TypeError alırsın; headers.get('retry-after', '') boş metin "
-    "verir, o da ValueError'a düşer. O zaman reset_wait ne derse onu döndür.",
+    more="number_in ile parsedate_to_datetime'a None da verebilirsin: biri None döndürür, öbürü ValueError "
+    "fırlatır. O zaman reset_wait ne derse onu döndür.",
 )
 def test_without_a_word_there_is_no_wait() -> None:
     asks_for({}, None)

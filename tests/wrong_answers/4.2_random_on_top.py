@@ -1,5 +1,5 @@
 #| odev 4.2 retry.backoff
-# hint: en kısa ile en uzun arasındaki
+# hint: en kısa ile en uzun bekleme arasındaki
 def backoff(policy: RetryPolicy, attempt: int, random: Random) -> float:
     """Seconds to wait, at least, after failed attempt number `attempt` (from 1).
 
