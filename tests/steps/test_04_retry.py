@@ -64,6 +64,7 @@ def test_without_a_word_there_is_no_wait() -> None:
     "4.1",
     points=6,
     hint="retry-after-ms milisaniyedir: saniyeye çevirmek için 1000'e böl.",
+    more="Önce böl, sonra as_wait'ten geçir: number_in(headers.get('retry-after-ms')) None değilse.",
 )
 def test_milliseconds_become_seconds() -> None:
     asks_for({"retry-after-ms": "250"}, 0.25)
@@ -116,6 +117,7 @@ def test_a_date_that_has_passed_is_no_wait() -> None:
     points=6,
     hint="0 da bir cevaptır ama Python'da `if 0.0:` yanlış sayılır; `or` da 0'ı atlar. Sayının var olup "
     "olmadığına `is not None` ile bak.",
+    more="`a or b`, a 0 olunca b'yi seçer. İki sayı için de ayrı ayrı `is not None` yaz.",
 )
 def test_a_wait_of_zero_is_a_wait() -> None:
     asks_for({"retry-after": "0", **RESET}, 0.0)
@@ -243,6 +245,7 @@ def test_the_settings_are_the_policys_own(attempt: int, seconds: float) -> None:
     points=4,
     hint="İlk denemeden sonra bekleme 0 ile base arasında bir yerdedir: random() 0 verirse 0, yarısını "
     "verirse base'in yarısı. Jitter yoksa herkes aynı anda gelir.",
+    more="İlk denemede en kısa bekleme 0'dır, 0,6 katı yalnızca attempt > 1 iken geçerlidir.",
 )
 @pytest.mark.parametrize("random", [0.0, 0.25, 0.5])
 def test_the_first_wait_is_anywhere_from_zero(random: float) -> None:
@@ -265,6 +268,7 @@ def test_later_waits_are_at_least_six_tenths_of_the_longest(attempt: int, second
     points=4,
     hint="random() en kısa ile en uzun bekleme arasındaki yeri seçer. Ortada (0,5) sonuç ikisinin tam "
     "ortasıdır: en kısa + random() × (en uzun − en kısa).",
+    more="İki uç arasındaki farkı random() ile çarp, en kısaya ekle.",
 )
 @pytest.mark.parametrize(("attempt", "random", "seconds"), [(2, 0.5, 1.6), (3, 0.25, 2.8), (4, 0.75, 7.2)])
 def test_a_wait_lies_between_the_shortest_and_the_longest(
@@ -360,6 +364,8 @@ def requests(handler: Script, count: int) -> None:
     points=10,
     hint="Önce her şeyin yolunda gittiği hâl: ilk denemede cevap gelirse try_once'ın verdiği cevabı döndür. "
     "Tek istek gitmeli.",
+    more="Dersteki tenacity döngüsünden başla: `print` yerine try_once'ı await et, "
+    "sonucunu bir değişkende tut.",
 )
 def test_an_answer_at_once_takes_one_request() -> None:
     handler = Script("Selam!")
@@ -374,6 +380,8 @@ def test_an_answer_at_once_takes_one_request() -> None:
     points=10,
     hint="Denemeye değen bir hatadan sonra istek bir kez daha gitmeli ve cevap dönmeli. Döngünün her turunda "
     "deneme `with attempt:` bloğunun içinde yapılır; hatayı döngüye o blok bildirir.",
+    more="Hatayı kendin yakalama. `with attempt:` içinden çıkan hatayı döngü görür, "
+    "kurallara sorar, yeni tura geçer.",
 )
 @pytest.mark.parametrize(
     "error",
@@ -392,6 +400,7 @@ def test_what_can_be_helped_is_tried_again(error: ChatError) -> None:
     points=10,
     hint="Bu hatayı yeniden denemek işe yaramaz (kredi bitti, istek yanlış…): ilk denemede fırlat. Kararı "
     "can_be_helped verir; onu retry_if_exception ile döngüye ver.",
+    more="AsyncRetrying'in retry= argümanı verilmezse her hata yeniden denenir; dersteki örnek de öyleydi.",
 )
 @pytest.mark.parametrize(
     "error",
@@ -432,6 +441,7 @@ def test_the_api_has_the_last_word(error: ChatError, count: int) -> None:
     points=10,
     hint="Deneme sayısının sınırı policy.attempts, ilk deneme de sayılır. Sınırlara is_over bakar: "
     "partial(is_over, self._policy, request, budget) döngünün stop'udur.",
+    more="partial'ın ilk argümanları is_over'ınkilerle aynı sırada olmalı; state'i tenacity en sona ekler.",
 )
 @pytest.mark.parametrize("attempts", [1, 3, 5])
 def test_the_attempts_are_bounded(attempts: int) -> None:
@@ -457,6 +467,8 @@ def test_the_last_error_itself_is_raised() -> None:
     points=10,
     hint="Denemeler arasındaki bekleme yanlış. Süreyi wait_before_retry seçer: "
     "partial(wait_before_retry, self._policy, self._random) döngünün wait'idir.",
+    more="partial(…) içine policy ile random'ı ver; wait_before_retry'ın üçüncü argümanı olan "
+    "state'i tenacity verir.",
 )
 def test_it_waits_between_the_attempts() -> None:
     handler = Script(ServerError("503"))
@@ -508,6 +520,8 @@ def test_every_request_has_its_number() -> None:
     points=10,
     hint="Cevap (ya da hata) kaç istek yapıldığını söylemeli. Denemeyi self._next ile değil try_once ile "
     "yap, cevabı record.counted'dan geçir.",
+    more="call_record() bloğunun içindeki record'u try_once'a ver; blok, döngünün "
+    "tamamını ve return'ü kapsasın.",
 )
 def test_the_requests_are_counted() -> None:
     reply, _ = outcome(Script(ServerError("503"), ServerError("503"), "Selam!"))
@@ -559,6 +573,7 @@ async def all_of(layer: Any, calls: int, model: str = "gpt-5-mini") -> list[obje
     points=10,
     hint="Kapalı bir API'ye yağan tekrarlar durmadı: bütçe bütün çağrıların ortağı olmalı. Her çağrıda yeni "
     "bir RetryBudget kurarsan hiçbir işe yaramaz; self._budgets'ta sakla ve is_over'a onu ver.",
+    more="Sözlükte modelin bütçesi varsa onu al, yoksa kur ve sakla: dict.setdefault tam bunu yapar.",
 )
 def test_all_calls_share_one_budget() -> None:
     handler = Script(ServerError("503"))

@@ -167,10 +167,11 @@ def asked_wait(body: object, headers: Mapping[str, str]) -> float | None:
 
     The wait is only a hint. Where reading one fails in any way, that must not hide the API's own error.
     """
-    for read in (lambda: retry_after(headers), lambda: retry_after_in_body(body)):
-        with suppress(Exception):
-            if (wait := read()) is not None:
-                return wait
+    with suppress(Exception):
+        if (wait := retry_after(headers)) is not None:
+            return wait
+    with suppress(Exception):
+        return retry_after_in_body(body)
     return None
 
 
