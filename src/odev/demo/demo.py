@@ -49,7 +49,7 @@ Prepare = Callable[[ClassroomAPI, dict[str, str]], None]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A fault with its name in both languages.
+    """A fault with its name in both languages, and the lesson that mends it.
 
     `prepare` sets up the API and the script's environment, `scripts` are the unsafe and the safe one,
     `rotates` says whether the key changes after their first answer, and `hangs` whether the unsafe
@@ -58,6 +58,7 @@ class Scene:
 
     tr: str
     en: str
+    lesson: int
     prepare: Prepare
     scripts: tuple[Path, ...] = ASK
     rotates: bool = False
@@ -130,21 +131,21 @@ def _truncated(api: ClassroomAPI, environment: dict[str, str]) -> None:
 
 
 SCENES = (
-    Scene("iyi bir cevap", "a good answer", _nothing_fails),
-    Scene("400: temperature", "400: temperature", _temperature_refused),
-    Scene("yanlış anahtar", "a wrong key", _key_refused),
-    Scene("anahtar değişti", "the key is rotated", _nothing_fails, ROTATION, rotates=True),
-    Scene("kredi bitti", "no credit left", _fails(status=429, code="insufficient_quota", times=None)),
-    Scene("503, iki kez", "503, twice", _fails(status=503, retry_after=0.2, times=2)),
-    Scene("429, 1 sn bekle", "429, wait 1 s", _fails(status=429, retry_after=1, times=1)),
+    Scene("iyi bir cevap", "a good answer", 1, _nothing_fails),
+    Scene("400: temperature", "400: temperature", 1, _temperature_refused),
+    Scene("yanlış anahtar", "a wrong key", 1, _key_refused),
+    Scene("anahtar değişti", "the key is rotated", 6, _nothing_fails, ROTATION, rotates=True),
+    Scene("kredi bitti", "no credit left", 1, _fails(status=429, code="insufficient_quota", times=None)),
+    Scene("503, iki kez", "503, twice", 4, _fails(status=503, retry_after=0.2, times=2)),
+    Scene("429, 1 sn bekle", "429, wait 1 s", 4, _fails(status=429, retry_after=1, times=1)),
     Scene(
-        "200 soru, API çökük", "200 calls, API down", _fails(status=503, retry_after=0.2, times=None), LOAD
+        "200 soru, API çökük", "200 calls, API down", 4, _fails(status=503, retry_after=0.2, times=None), LOAD
     ),
-    Scene("model kapatıldı", "the model is gone", _shut_down),
-    Scene("cevap gelmiyor", "no answer comes", _fault(Fault("hang", times=None)), hangs=True),
-    Scene("proxy'den HTML", "HTML from a proxy", _fault(Fault("answer", times=None))),
-    Scene("kopan bağlantı", "a cut connection", _fault(Fault("cut", times=None))),
-    Scene("yarım kalan stream", "a stream that ends", _truncated, STREAM),
+    Scene("model kapatıldı", "the model is gone", 5, _shut_down),
+    Scene("cevap gelmiyor", "no answer comes", 1, _fault(Fault("hang", times=None)), hangs=True),
+    Scene("proxy'den HTML", "HTML from a proxy", 1, _fault(Fault("answer", times=None))),
+    Scene("kopan bağlantı", "a cut connection", 1, _fault(Fault("cut", times=None))),
+    Scene("yarım kalan stream", "a stream that ends", 1, _truncated, STREAM),
 )
 
 
@@ -227,6 +228,7 @@ _WORDS = {
     "tr": {
         "title": "Aynı hatalar, iki program: lessons/ask_question.py ve solutions/ask_question.py",
         "fault": "ne oldu",
+        "lesson": "ders",
         "program": "program",
         "unsafe": "güvensiz",
         "safe": "güvenli",
@@ -234,12 +236,13 @@ _WORDS = {
         "seconds": "sn",
         "requests": "istek",
         "waiting": "{seconds:.0f} sn sonra hâlâ bekliyordu (SDK'nın sınırı: 3 × 600 sn)",
-        "caption": "sn: programın açılışıyla birlikte süre. istek: API'nin gördüğü istek sayısı.\n"
+        "caption": "ders: sorunu gideren. sn: süre, programın açılışıyla birlikte. istek: API'nin gördüğü.\n"
         "Anahtar: güvensiz programda OPENAI_API_KEY, güvenli programda Vault (AppRole).",
     },
     "en": {
         "title": "The same faults, two programs: lessons/ask_question.py and solutions/ask_question.py",
         "fault": "what happened",
+        "lesson": "lesson",
         "program": "program",
         "unsafe": "unsafe",
         "safe": "safe",
@@ -247,8 +250,8 @@ _WORDS = {
         "seconds": "s",
         "requests": "requests",
         "waiting": "still waiting after {seconds:.0f} s (the SDK's limit: 3 × 600 s)",
-        "caption": "s: seconds, the program's start included. requests: how many the API saw.\n"
-        "The key: OPENAI_API_KEY for the unsafe program, Vault (AppRole) for the safe one.",
+        "caption": "lesson: the one that mends it. s: seconds, the program's start included. requests: those "
+        "that the API saw.\nThe key: OPENAI_API_KEY for the unsafe program, Vault (AppRole) for the safe one.",
     },
 }
 
@@ -258,6 +261,7 @@ def show(console: Console, language: str) -> None:
     words = _WORDS[language]
     table = Table(title=words["title"], caption=words["caption"], box=box.SIMPLE_HEAD)
     table.add_column(words["fault"], no_wrap=True, style="bold")
+    table.add_column(words["lesson"], no_wrap=True)
     table.add_column(words["program"], no_wrap=True)
     table.add_column(words["shown"])  # on a narrow screen only this column gets shorter
     table.add_column(words["seconds"], no_wrap=True, justify="right")
@@ -266,8 +270,8 @@ def show(console: Console, language: str) -> None:
         for scene, unsafe, safe in measure():
             name = getattr(scene, language)
             status.update(name)
-            table.add_row(name, words["unsafe"], *_table_cells(unsafe, words))
-            table.add_row("", words["safe"], *_table_cells(safe, words))
+            table.add_row(name, f"{scene.lesson:02}", words["unsafe"], *_table_cells(unsafe, words))
+            table.add_row("", "", words["safe"], *_table_cells(safe, words))
     console.print(table)
 
 
