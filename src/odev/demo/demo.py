@@ -228,7 +228,7 @@ _WORDS = {
     "tr": {
         "title": "Aynı hatalar, iki program: lessons/ask_question.py ve solutions/ask_question.py",
         "fault": "ne oldu",
-        "lesson": "ders",
+        "lesson": "  ders {:02}",
         "program": "program",
         "unsafe": "güvensiz",
         "safe": "güvenli",
@@ -236,13 +236,13 @@ _WORDS = {
         "seconds": "sn",
         "requests": "istek",
         "waiting": "{seconds:.0f} sn sonra hâlâ bekliyordu (SDK'nın sınırı: 3 × 600 sn)",
-        "caption": "ders: sorunu gideren. sn: süre, programın açılışıyla birlikte. istek: API'nin gördüğü.\n"
+        "caption": "sn: programın açılışıyla birlikte süre. istek: API'nin gördüğü istek sayısı.\n"
         "Anahtar: güvensiz programda OPENAI_API_KEY, güvenli programda Vault (AppRole).",
     },
     "en": {
         "title": "The same faults, two programs: lessons/ask_question.py and solutions/ask_question.py",
         "fault": "what happened",
-        "lesson": "lesson",
+        "lesson": "  lesson {:02}",
         "program": "program",
         "unsafe": "unsafe",
         "safe": "safe",
@@ -250,8 +250,8 @@ _WORDS = {
         "seconds": "s",
         "requests": "requests",
         "waiting": "still waiting after {seconds:.0f} s (the SDK's limit: 3 × 600 s)",
-        "caption": "lesson: the one that mends it. s: seconds, the program's start included. requests: those "
-        "that the API saw.\nThe key: OPENAI_API_KEY for the unsafe program, Vault (AppRole) for the safe one.",
+        "caption": "s: seconds, the program's start included. requests: how many the API saw.\n"
+        "The key: OPENAI_API_KEY for the unsafe program, Vault (AppRole) for the safe one.",
     },
 }
 
@@ -261,7 +261,6 @@ def show(console: Console, language: str) -> None:
     words = _WORDS[language]
     table = Table(title=words["title"], caption=words["caption"], box=box.SIMPLE_HEAD)
     table.add_column(words["fault"], no_wrap=True, style="bold")
-    table.add_column(words["lesson"], no_wrap=True)
     table.add_column(words["program"], no_wrap=True)
     table.add_column(words["shown"])  # on a narrow screen only this column gets shorter
     table.add_column(words["seconds"], no_wrap=True, justify="right")
@@ -270,8 +269,9 @@ def show(console: Console, language: str) -> None:
         for scene, unsafe, safe in measure():
             name = getattr(scene, language)
             status.update(name)
-            table.add_row(name, f"{scene.lesson:02}", words["unsafe"], *_table_cells(unsafe, words))
-            table.add_row("", "", words["safe"], *_table_cells(safe, words))
+            table.add_row(name, words["unsafe"], *_table_cells(unsafe, words))
+            lesson = Text(words["lesson"].format(scene.lesson), "dim")
+            table.add_row(lesson, words["safe"], *_table_cells(safe, words))
     console.print(table)
 
 
