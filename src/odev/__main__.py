@@ -226,21 +226,33 @@ def build(
 def verify(
     lesson: _Lessons = None,
     wrong_answers: Annotated[int, typer.Option(help="Her görev için en az kaç yanlış cevap")] = 1,
+    right_answers: Annotated[int, typer.Option(help="Her görev için en az kaç doğru cevap")] = 0,
+    mutants: Annotated[
+        bool, typer.Option("--mutants", help="Çözümlerin küçük değişikliklerini de sına: her biri kalmalı")
+    ] = False,
     jobs: _Jobs = None,
 ) -> None:
-    """Kursu sına: stub'lar kalır, çözümler geçer, her yanlış cevap yalnız kendi görevinden kalır."""
+    """Kursu sına: stub'lar kalır, çözümler ve doğru cevaplar geçer, her yanlış cevap yalnız kendi
+    görevinden kalır."""
     with _course() as course:
         from odev.author.verify import verify as find_problems
 
         with _progress_bar("sınanıyor") as progress:
             problems = find_problems(
-                course, lesson or (), wrong_answers=wrong_answers, jobs=jobs, progress=progress
+                course,
+                lesson or (),
+                wrong_answers=wrong_answers,
+                right_answers=right_answers,
+                mutants=mutants,
+                jobs=jobs,
+                progress=progress,
             )
         for problem in problems:
             Console().print(f"✗ {problem}", markup=False, style="red")
         if not problems:
             Console().print(
-                "✓ Her stub kalıyor, her çözüm geçiyor, her yanlış cevap yalnız kendi görevinden kalıyor."
+                "✓ Her stub kalıyor, her çözüm ve doğru cevap geçiyor, her yanlış cevap yalnız kendi "
+                "görevinden kalıyor."
             )
         raise typer.Exit(1 if problems else 0)
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from odev.course.answer import SpliceError, parse_cell
 from odev.course.cells import TaskId, read_notebook, task_cell
 from odev.course.splice import definition
 
@@ -66,6 +67,60 @@ def test_lines_that_only_a_notebook_knows_are_no_syntax_error() -> None:
     assert definition(cell.source, "f") is not None
     assert "'%d' % 3" in cell.source
     assert cell.source.count("\n") == 5
+
+
+@pytest.mark.parametrize(
+    ("line", "python"),
+    [
+        ("f?", "None"),
+        ("??f", "None"),
+        ("!ls \\\n  -l", "None"),
+        ("x = !ls", "x = None"),
+        ("x = %timeit -o f()", "x = None"),
+        ("%%time", "None"),
+        ("if x:\n    !echo ş {x}", "if x:\n    None"),
+        (">>> x = 1", "x = 1"),
+    ],
+)
+def test_what_ipython_does_is_none(line: str, python: str) -> None:
+    cell = task_cell(f"#| odev 1.2 a.f\nş = 1\n{line}\ndef f(): ...")
+    assert cell is not None
+    assert cell.source == f"#| odev 1.2 a.f\nş = 1\n{python}\ndef f(): ..."
+
+
+def test_hundreds_of_magics_are_not_worth_the_time_that_ipython_takes_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("IPython.core.inputtransformer2.TransformerManager", None)
+    cell = task_cell("#| odev 1.2 a.f\n" + "!ls\n" * 400)
+    assert cell is not None
+    assert cell.source.endswith("!ls\n")
+
+
+IN_CODE = '''def f(a, b):
+    """
+%timeit is slow
+!important
+what?
+    """
+    return (a
+        % b)'''
+
+
+@pytest.mark.parametrize("first", ["", "!ls\n", "%%time\n", "%%capture out\n\n"])
+def test_a_text_and_a_line_of_code_that_look_like_magic_are_never_touched(first: str) -> None:
+    cell = task_cell(
+        f"{first}#| odev 1.2 a.f\n{IN_CODE}" if "%%" in first else f"#| odev 1.2 a.f\n{first}{IN_CODE}"
+    )
+    assert cell is not None
+    assert IN_CODE in cell.source
+
+
+def test_a_mistake_beside_a_magic_is_found_at_its_line() -> None:
+    cell = task_cell("#| odev 1.2 a.f\n!pip install x\ndef f(:\n    pass")
+    assert cell is not None
+    with pytest.raises(SpliceError, match=r"3\. satır"):
+        parse_cell(cell.source)
 
 
 def test_the_tenth_task_comes_after_the_ninth() -> None:

@@ -257,6 +257,48 @@ def test_a_better_answer_lands_over_the_one_before_with_its_helpers(students: Co
     assert "1 / 0" not in students.module(students.tasks[0]).read_text("utf-8")
 
 
+TOLD = '#| odev 1.1 words.greet\nALL = "herkes"\ngreet = lambda name: f"Merhaba {name or ALL}"\n'
+COUNTED = "#| odev 1.2 words.count\nALL = str.split\n\ndef count(text):\n    return len(ALL(text))\n"
+
+
+def test_constants_and_lambdas_land_and_two_tasks_may_use_one_name(students: Course) -> None:
+    for _ in range(2):  # the second time over what has landed
+        report = check(1, course=students, session=Session((TOLD, COUNTED)))
+        assert report.passed, report
+    words = students.module(students.tasks[0]).read_text("utf-8")
+    assert words.count('ALL = "herkes"') == words.count("ALL_of_count = str.split") == 1
+    assert landed(students) == {"1.1": ["ALL"], "1.2": ["ALL_of_count"]}
+    check("1.1", course=students, session=Session((mini.GOOD_GREET,)))
+    words = students.module(students.tasks[0]).read_text("utf-8")
+    assert ("lambda" in words, words.count("ALL_of_count")) == (False, 2)
+
+
+TRIALS = """%%time
+#| odev 1.1 words.greet
+import pytest, unittest
+from unittest.mock import ANY
+
+!ls
+names = !ls
+def greet(name):
+    return f"Merhaba {name or 'herkes'}"
+
+def test_greet():
+    with pytest.raises(ValueError):
+        greet(ANY)
+
+greet?
+"""
+
+
+def test_own_trials_with_test_tools_and_lines_of_ipython_cost_nothing(course: Course) -> None:
+    report = check("1.1", course=course, session=Session((TRIALS,)))
+    assert states(report) == {"1.1": State.PASSED}
+    assert [note for note in report.results[0].notes if "`pytest`, `unittest`: kendi denemelerin" in note]
+    mini.write(course.lessons / "01_words.ipynb", mini.notebook(TRIALS))
+    assert states(check("1.1", course=course, session=Session())) == {"1.1": State.PASSED}
+
+
 def test_importing_odev_is_cheap() -> None:
     script = (
         "import sys, odev; print([m for m in ('rich', 'pytest', 'llmock', 'psutil') if m in sys.modules])"
@@ -277,10 +319,11 @@ def test_in_a_real_kernel_the_cells_that_were_run_are_judged(
 ) -> None:
     """A function call and the magic, with nothing saved; the answer shows itself."""
     monkeypatch.setenv("IPYTHONDIR", str(course.root / "ipython"))
+    timed = "%%time\n" + mini.GOOD_GREET + "\n!true\ngreet?"
     cells = (
         "from odev import check",
         WRONG,
-        mini.GOOD_GREET,
+        timed,
         "check(1.1)",
         "%odev check ipucu=2",
         "%odev status",

@@ -110,7 +110,8 @@ def test_grade_says_that_it_is_no_sandbox(course: Course) -> None:
 
 
 def test_verify_names_each_problem_and_fails(course: Course) -> None:
-    assert odev(course, "verify", "--lesson", "2").returncode == 0
+    done = odev(course, "verify", "--lesson", "2", "--mutants")
+    assert (done.returncode, "Her stub kalıyor" in done.stdout) == (0, True), done.stdout
     (course.wrong_answers / "1.2_spaces.py").unlink()
     done = odev(course, "verify", "--lesson", "1")
     assert done.returncode == 1

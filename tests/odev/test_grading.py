@@ -110,7 +110,7 @@ def test_a_missing_cell_is_never_the_references(grader: Grader) -> None:
     [
         ("#| odev 1.1 words.greet\ndef greet(name:\n    return 1\n", State.UNREADABLE, "2. satır"),
         ("#| odev 1.1 words.greet\ndef selam(name): ...\n", State.UNREADABLE, "`greet` tanımı yok"),
-        (greet("return ''", "import yok_boyle_bir_modul\n"), State.CRASHED, "ModuleNotFoundError"),
+        (greet("return yok_modul", "import yok_modul\n"), State.CRASHED, "ModuleNotFoundError"),
         (greet("return yok"), State.CRASHED, "NameError"),
         (greet("import os\nos._exit(0)"), State.DIED, "os._exit"),
         (greet("import sys\nsys.exit(0)"), State.CRASHED, "SystemExit"),
@@ -292,7 +292,7 @@ def test_an_honest_class_with_an_equality_of_its_own_is_no_tampering(grader: Gra
 def test_a_package_that_no_longer_imports_is_named_where_a_steps_file_imports_it(tmp_path: Path) -> None:
     course = mini.mini_course(tmp_path)
     mini.write(course.steps / "test_01_words.py", "from safechat import words\n\n" + mini.STEPS_1)
-    broken = greet("return ''", "import yok_boyle_bir_modul\n")
+    broken = greet("return yok_boyle_bir_modul", "import yok_boyle_bir_modul\n")
     with copies(course) as course_copies:
         result = judge(reference_grader(course, course_copies, [1]), broken)
     assert (result.state, result.hint) == (State.FAILED, "f-string ile ismi ekle")

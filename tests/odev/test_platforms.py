@@ -12,7 +12,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src"
 # The files and folders in which the platforms differ.
-ROOMS = ("safechat/runtime/", "odev/classroom/processes.py", "odev/grading/", "odev/course/files.py")
+ROOMS = (
+    "safechat/runtime/",
+    "odev/classroom/processes.py",
+    "odev/grading/",
+    "odev/course/files.py",
+    "odev/author/forks.py",
+)
 MODULES = {
     "fcntl",
     "resource",
@@ -129,7 +135,7 @@ PYTHON = sorted(
     path
     for folder in ("src", "lessons", "solutions", "tests")
     for path in (ROOT / folder).rglob("*.py")
-    if "wrong_answers" not in path.parts
+    if path.parent.name not in ("wrong_answers", "right_answers")  # cells of a notebook
 )
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
+import time
+from typing import Any
 
 import pytest
 
-from odev.course.splice import SpliceError, definition_source, helpers, remove, splice
+from odev.course.answer import SpliceError
+from odev.course.splice import definition_source, helpers, remove, splice
 
 MODULE = '''"""Greets."""
 
@@ -35,6 +39,13 @@ class Polite:
 '''
 
 
+def namespace(source: str) -> dict[str, Any]:
+    """The names of a module with this source."""
+    names: dict[str, Any] = {}
+    exec(source.replace("@staticmethod\n", ""), names)
+    return names
+
+
 def test_the_definition_changes_and_every_other_line_stays() -> None:
     new = 'def greet(name: str) -> str:\n    return "Selam"'
     expected = MODULE.replace(
@@ -56,7 +67,7 @@ def test_the_last_of_two_definitions_counts() -> None:
 
 
 def test_missing_imports_are_added_once_and_known_ones_are_not() -> None:
-    new = "import re, time\nfrom typing import Any\nimport re\ndef greet(): ..."
+    new = "import re, time\nfrom typing import Any\nimport re\ndef greet() -> Any: return re, time"
     lines = splice(MODULE, "greet", new).splitlines()
     assert lines[5:8] == ["from collections.abc import Callable", "import re", "from typing import Any"]
     assert lines.count("import time") == lines.count("import re") == 1
@@ -64,33 +75,138 @@ def test_missing_imports_are_added_once_and_known_ones_are_not() -> None:
 
 def test_the_course_tool_the_module_itself_and_the_future_are_never_imported() -> None:
     new = (
-        "from __future__ import division\nfrom odev import check\nfrom safechat.m import x\ndef greet(): ..."
+        "from __future__ import division\nfrom odev import check\nfrom safechat.m import x\n"
+        "def greet(): return check, x"
     )
-    assert "import check" not in splice(MODULE, "greet", new, module="safechat.m")
-    assert "import x" not in splice(MODULE, "greet", new, module="safechat.m")
-    assert "division" not in splice(MODULE, "greet", new, module="safechat.m")
+    imports = [
+        line for line in splice(MODULE, "greet", new, module="safechat.m").splitlines() if "import" in line
+    ]
+    assert imports == [line for line in MODULE.splitlines() if "import" in line]
 
 
 def test_a_name_from_another_place_stays_the_modules_own() -> None:
-    assert "typing" not in splice(MODULE, "greet", "from typing import Callable\ndef greet(): ...")
+    for new in ("from typing import Callable", "from collections.abc import Callable"):
+        assert splice(MODULE, "greet", f"{new}\ndef greet() -> Callable: ...").count("import Callable") == 1
 
 
-def test_a_name_that_is_a_module_here_and_a_function_there_is_refused() -> None:
-    with pytest.raises(SpliceError, match="`time` adı"):
-        splice(MODULE, "greet", "from time import time\ndef greet(): ...")
+def test_an_import_of_something_else_by_a_name_of_the_module_gets_another_name() -> None:
+    spliced = splice(MODULE, "greet", "from time import time\ndef greet():\n    return time()")
+    assert namespace(spliced)["greet"]() == pytest.approx(time.time(), abs=60)
+    assert "import time\n" in spliced
+    assert "from time import time as time_of_greet" in spliced
+
+
+def test_the_module_itself_may_be_imported_by_a_name_of_its_own() -> None:
+    new = "from safechat.m import _kept as kept\nimport safechat.m as m\ndef greet():\n    return kept(), m"
+    spliced = splice(MODULE, "greet", new, module="safechat.m")
+    assert "return _kept(), m" in spliced
+    assert [line for line in spliced.splitlines() if "safechat" in line] == ["import safechat.m as m"]
+
+
+def test_a_module_of_a_package_that_is_there_is_imported_too() -> None:
+    module = "import os\n\ndef greet(): ...\n"
+    new = "import os.path\nimport xml.dom\ndef greet():\n    return os.path, xml.dom"
+    assert splice(module, "greet", new).startswith("import os\nimport os.path\nimport xml.dom\n")
 
 
 def test_imports_go_below_the_docstring_of_a_module_without_any() -> None:
-    spliced = splice('"""Doc."""\n\ndef f(): ...\n', "f", "import re\ndef f(): ...")
+    spliced = splice('"""Doc."""\n\ndef f(): ...\n', "f", "import re\ndef f(): return re")
     assert spliced.startswith('"""Doc."""\nimport re\n')
 
 
-def test_a_new_helper_comes_along_and_a_known_one_stays() -> None:
-    new = "def _help():\n    return 1\n\ndef _kept():\n    return 2\n\ndef greet():\n    return _help()"
+def test_a_helper_comes_along_with_what_it_uses() -> None:
+    new = "import re\nN = 1\ndef _help():\n    return N, re\n\ndef greet():\n    return _help()"
     spliced = splice(MODULE, "greet", new)
-    assert spliced.index("def _help") < spliced.index("def greet")
-    assert definition_source(spliced, "_kept") == "def _kept() -> int:\n    return 1"
-    assert helpers(MODULE, "greet", new) == ["_help"]
+    assert namespace(spliced)["greet"]() == (1, re)
+    assert helpers(MODULE, "greet", new) == ({"_help", "N"}, set())
+
+
+def test_a_helper_that_the_module_has_with_the_same_code_stays() -> None:
+    new = "def _kept()->int:\n    return (1)\n\ndef greet():\n    return _kept()"
+    assert splice(MODULE, "greet", new).count("_kept") == 2
+    assert helpers(MODULE, "greet", new) == (set(), {"_kept"})
+
+
+@pytest.mark.parametrize(
+    "helper",
+    [
+        "def _kept():\n    return 2  # iki",
+        "_kept = lambda: 2  # iki",
+        'def _kept():\n    """_kept, not greet."""\n    return 2',
+    ],
+    ids=["a function", "a lambda", "one whose text has the name"],
+)
+def test_a_helper_by_a_name_of_the_module_gets_another_name(helper: str) -> None:
+    new = f"{helper}\n\ndef greet():\n    return f'{{_kept()}}', _kept()"
+    after = namespace(splice(MODULE, "greet", new))
+    assert (after["greet"](), after["_kept"]()) == (("2", 2), 1)
+    assert helpers(MODULE, "greet", new) == ({"_kept_of_greet"}, set())
+
+
+def test_a_helper_by_the_name_of_a_builtin_leaves_the_modules_own_code_alone() -> None:
+    module = MODULE.replace("return 1", "return len('abc')")
+    after = namespace(splice(module, "greet", "def len(x):\n    return 9\ndef greet():\n    return len('a')"))
+    assert (after["greet"](), after["_kept"]()) == (9, 3)
+
+
+@pytest.mark.parametrize(
+    "greet",
+    [
+        "def greet():\n    return [_kept(), (lambda _kept: 3)(0)]",
+        "def greet():\n    global _kept\n    return _kept()",
+        "class greet:\n    def _kept(self):\n        return _kept()",
+    ],
+    ids=["a parameter", "declared global", "a method"],
+)
+def test_a_name_that_cannot_be_changed_safely_is_refused(greet: str) -> None:
+    new = f"def _kept():\n    return 2\n{greet}"
+    with pytest.raises(SpliceError, match="`_kept` adı"):
+        splice(MODULE, "greet", new)
+
+
+@pytest.mark.parametrize(
+    ("cell", "result"),
+    [
+        ("N = 3\ndef greet(): return N", 3),
+        ("def greet(): return N\nN: int = 3", 3),
+        ("A, (B, *C) = 1, (2, 3)\ndef greet(): return A, B, C", (1, 2, [3])),
+        ("T = {}\nT['a'] = 1\nT |= {'b': 2}\ndef greet(): return T", {"a": 1, "b": 2}),
+        ("N = 1\nN = 3\ndef greet(): return N", 3),
+        ("n = 0\ndef greet():\n    global n\n    n += 1\n    return n", 1),
+        ("F = [_kept()]\ndef greet(): return F", [1]),
+        ("F = [_kept()]\nG = F[0]\ndef greet(): return G", 1),
+        ("M = 2; N = 3; print(M)\ndef greet(): return N", 3),
+        ("greet = lambda: 3", 3),
+        ("_kept_too = lambda: _kept()\ngreet = _kept_too", 1),
+        ("from functools import partial\ngreet = partial(int, '3')", 3),
+        ("def twice(f): return lambda: 2 * f()\ndef greet(): return 4\ngreet = twice(greet)", 8),
+        ("def twice(f): return lambda: 2 * f()\n@twice\ndef greet(): return 4", 8),
+        ("def greet(): return 1\ngreet = lambda: 2\ndef greet(): return 3", 3),
+    ],
+)  # fmt: skip
+def test_what_the_answer_uses_comes_along(cell: str, result: object) -> None:
+    spliced = splice(MODULE, "greet", cell)
+    assert namespace(spliced)["greet"]() == result
+    assert "print" not in spliced
+
+
+def test_a_new_answer_replaces_an_assignment_with_its_constants() -> None:
+    once = splice(MODULE, "greet", "M = 1\nN = [_kept()]\nN[0] = 2\ngreet = lambda: (M, N)")
+    names, _ = helpers(MODULE, "greet", "M = 1\nN = [_kept()]\nN[0] = 2\ngreet = lambda: (M, N)")
+    new = definition_source(MODULE, "greet")
+    again = splice(once, "greet", new, replacing=sorted(names))
+    assert again.split() == MODULE.split()
+
+
+def test_trials_in_the_cell_are_left_behind() -> None:
+    new = (
+        "import pytest, json\nfrom unittest import mock\nresult = 1 / 0\n"
+        "def greet():\n    result = json.dumps(1)\n    return result\n"
+        "def test_greet():\n    with pytest.raises(ValueError): greet()\n"
+    )
+    spliced = splice(MODULE, "greet", new)
+    assert "import json" in spliced
+    assert [word for word in ("pytest", "mock", "1 / 0", "test_greet") if word in spliced] == []
 
 
 def test_a_helper_that_came_along_before_is_replaced() -> None:
@@ -118,6 +234,7 @@ def test_an_asynchronous_function_and_a_class_are_definitions() -> None:
     ("cell", "words"),
     [
         ("def greet(:\n  pass", "1. satır"),
+        ("def greet(a, a): ...", "duplicate argument"),
         ("def greet():\nreturn 1", "2. satır"),
         ("x = '\0'", "okuyamıyor"),
         ("def selam(): ...", "`greet` tanımı yok"),

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -143,8 +144,9 @@ def test_the_lesson_as_it_was_given_does_not_replace_an_answer(inbox: Path) -> N
     assert read.warnings == ()
 
 
-def test_what_a_busy_machine_did_not_finish_is_graded_again(
-    course: Course, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("why", [Run(Ended.BUSY), ValueError("the disk is full")], ids=["busy", "unjudged"])
+def test_what_could_not_be_judged_is_graded_again(
+    course: Course, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: Run | Exception
 ) -> None:
     mini.submission(inbox / "ayşe", *GOOD)
 
@@ -152,15 +154,24 @@ def test_what_a_busy_machine_did_not_finish_is_graded_again(
         return scores(grade(course, [inbox], tmp_path / "out", lessons=[2], limits=LIMITS))
 
     with monkeypatch.context() as busy:
-        busy.setattr(grader_module, "run_tests", busy_after_the_reference(run_tests))
+        busy.setattr(grader_module, "run_tests", only_the_reference(why))
         assert grade_it() == {"ayşe": 0}
     assert grade_it() == {"ayşe": 10}
 
 
-def busy_after_the_reference(run: Callable[..., Run]) -> Callable[..., Run]:
-    """The reference is run, and no run after it begins in time."""
-    first = iter([run])
-    return lambda *arguments: next(first, lambda *_: Run(Ended.BUSY))(*arguments)
+def only_the_reference(why: Run | Exception) -> Callable[..., Run]:
+    """The first run is real; every run after it comes to this."""
+    first = iter([run_tests])
+
+    def run(*arguments: Any) -> Run:
+        real = next(first, None)
+        if real is not None:
+            return real(*arguments)
+        if isinstance(why, Exception):
+            raise why
+        return why
+
+    return run
 
 
 def test_an_endless_loop_is_graded_once(course: Course, inbox: Path, tmp_path: Path) -> None:

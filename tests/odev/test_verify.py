@@ -89,9 +89,21 @@ PROBLEMS: dict[str, tuple[Callable[[Course], object], str]] = {
     "its name is of another task": (
         lambda c: wrong(c, "1.2_x", mini.WRONG["1.1_no_name"]), "1.2_x.py: is of task 1.1",
     ),
+    "a right answer fails": (
+        lambda c: mini.write(
+            c.right_answers / "1.1_x.py", mini.WRONG["1.1_no_name"].replace("# hint: f-string\n", "")
+        ),
+        "1.1_x.py: does not pass (failed): test_greets_by_name assert",
+    ),
     "it is of no task": (
         lambda c: wrong(c, "9.1_x", "#| odev 9.1 words.greet\n# hint: f\ndef greet(): ...\n"),
         "9.1_x.py: there is no task 9.1",
+    ),
+    "a right answer without its tag": (
+        lambda c: mini.write(c.right_answers / "1.1_x.py", "greet = print"), "1.1_x.py: needs a tag line",
+    ),
+    "a right answer of another task": (
+        lambda c: mini.write(c.right_answers / "1.2_x.py", mini.GOOD_GREET), "1.2_x.py: is of task 1.1",
     ),
     "there is none": (lambda c: (c.wrong_answers / "1.2_spaces.py").unlink(), "task 1.2: 0 wrong answers, 1"),
     "a task without tests": (
@@ -140,7 +152,9 @@ PROBLEMS: dict[str, tuple[Callable[[Course], object], str]] = {
 
 
 # seen only when the tests are run
-RUN = [expected for _, expected in list(PROBLEMS.values())[:7]]
+RUN = [expected for _, expected in list(PROBLEMS.values())[:7]] + [
+    "1.1_x.py: does not pass (failed): test_greets_by_name assert"
+]
 
 
 @pytest.mark.parametrize(("change", "expected"), PROBLEMS.values(), ids=PROBLEMS.keys())
@@ -184,3 +198,16 @@ def test_a_wrong_answer_that_never_ends_fails_its_task_alone(
 def test_more_wrong_answers_can_be_asked_for(tmp_path: Path) -> None:
     inspected = inspect(mini.mini_course(tmp_path), [1], wrong_answers=2)
     assert inspected.problems == ("task 1.2: 1 wrong answers, 2 at least",)
+
+
+def test_right_answers_can_be_asked_for(tmp_path: Path) -> None:
+    course = mini.mini_course(tmp_path)
+    mini.write(course.right_answers / "1.1_or.py", mini.GOOD_GREET)
+    inspected = inspect(course, [1], right_answers=1)
+    assert inspected.problems == ("task 1.2: 0 right answers, 1 at least",)
+
+
+def test_a_right_answer_that_passes_is_no_problem(tmp_path: Path) -> None:
+    course = mini.mini_course(tmp_path)
+    mini.write(course.right_answers / "2.1_deque.py", mini.GOOD_QUEUE)
+    assert verify(course, [2], right_answers=1) == []

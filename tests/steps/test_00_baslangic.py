@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from expect import expect
+
+
+def read_as(value: object, text: str | None) -> None:
+    from safechat.call.fields import text_of
+
+    expect(f"text_of({value!r})", text_of(value), text)
+
 
 @pytest.mark.task(
     "0.1",
@@ -12,9 +20,7 @@ import pytest
     "`raise` satırı hâlâ duruyor: onu sil, yerine kendi kodunu yaz ve hücreyi yeniden çalıştır.",
 )
 def test_a_text_is_itself() -> None:
-    from safechat.call.fields import text_of
-
-    assert text_of("Merhaba") == "Merhaba"
+    read_as("Merhaba", "Merhaba")
 
 
 @pytest.mark.task(
@@ -24,9 +30,7 @@ def test_a_text_is_itself() -> None:
     "olmalı. isinstance birden çok türe bakabilir.",
 )
 def test_a_number_becomes_a_text() -> None:
-    from safechat.call.fields import text_of
-
-    assert text_of(429) == "429"
+    read_as(429, "429")
 
 
 @pytest.mark.task(
@@ -36,9 +40,7 @@ def test_a_number_becomes_a_text() -> None:
     'yazdırır; boş metin ise "model boş cevap verdi" demektir, o başka bir şey.',
 )
 def test_nothing_stays_nothing() -> None:
-    from safechat.call.fields import text_of
-
-    assert text_of(None) is None
+    read_as(None, None)
 
 
 @pytest.mark.task(
@@ -49,9 +51,7 @@ def test_nothing_stays_nothing() -> None:
 )
 @pytest.mark.parametrize(("value", "text"), [("", ""), (0, "0")])
 def test_what_is_empty_or_zero_is_kept(value: object, text: str) -> None:
-    from safechat.call.fields import text_of
-
-    assert text_of(value) == text
+    read_as(value, text)
 
 
 @pytest.mark.task(
@@ -62,9 +62,7 @@ def test_what_is_empty_or_zero_is_kept(value: object, text: str) -> None:
 )
 @pytest.mark.parametrize("value", [True, False])
 def test_a_bool_is_no_text(value: bool) -> None:
-    from safechat.call.fields import text_of
-
-    assert text_of(value) is None
+    read_as(value, None)
 
 
 @pytest.mark.task(
@@ -74,6 +72,24 @@ def test_a_bool_is_no_text(value: bool) -> None:
 )
 @pytest.mark.parametrize("value", [["Merhaba"], {"text": "Merhaba"}])
 def test_what_holds_a_text_is_none_itself(value: object) -> None:
-    from safechat.call.fields import text_of
+    read_as(value, None)
 
-    assert text_of(value) is None
+
+@pytest.mark.task(
+    "0.1",
+    points=2,
+    hint="Yalnızca metin (str) ve tam sayı (int) metne çevrilir. 1.5 gibi bir float da bytes da (b'Merhaba') "
+    "onlardan değil: sonuç None.",
+)
+@pytest.mark.parametrize("value", [1.5, b"Merhaba"])
+def test_other_types_are_no_text(value: object) -> None:
+    read_as(value, None)
+
+
+@pytest.mark.task(
+    "0.1",
+    points=2,
+    hint="Metin olduğu gibi döner: başındaki ve sonundaki boşluk da metnin parçası, strip() onu siler.",
+)
+def test_a_text_keeps_its_white_space() -> None:
+    read_as(" Merhaba \n", " Merhaba \n")

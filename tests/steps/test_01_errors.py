@@ -13,9 +13,11 @@ import openai
 import pytest
 
 import virtual_time
+from expect import expect, is_exactly
 from safechat import errors
 from safechat.errors import ChatError, MalformedReply
 from safechat.messages import ChatReply, ChatRequest
+from safechat.usage import Usage
 
 # 1.1 errors.classify
 
@@ -110,6 +112,40 @@ def test_the_type_is_looked_at_too(code: str | None) -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
+    hint="code ve type ayrı ayrı tablodaysa code kazanır: önce code'a bak, orada bulamazsan type'a.",
+)
+def test_the_code_counts_before_the_type() -> None:
+    words = {"code": "model_not_found", "type": "insufficient_quota"}
+    classified(404, **words, as_=errors.ModelUnavailable)
+
+
+@pytest.mark.task(
+    "1.1",
+    points=6,
+    hint="BY_CODE'daki her kelime, her 4xx ile gelebilir (400 de bir 4xx). Kelimeleri ve durumları tek tek "
+    "yazma: kelimeyi tabloda ara.",
+)
+@pytest.mark.parametrize("status", [400, 422, 499])
+def test_every_word_of_the_table_counts_with_every_4xx(status: int) -> None:
+    for word, error in errors.BY_CODE.items():
+        classified(status, code=word, as_=error)
+        classified(status, type=word, as_=error)
+
+
+@pytest.mark.task(
+    "1.1",
+    points=6,
+    hint="Kelime, tablodaki adın tamamı olmalı: içinde geçmesi (`in` ile metin araması) ya da ona benzemesi "
+    "yetmez. Sözlükte ara: BY_CODE.get(kelime).",
+)
+@pytest.mark.parametrize("code", ["not_insufficient_quota_yet", "quota", "model not found"])
+def test_a_word_that_is_only_alike_changes_nothing(code: str) -> None:
+    classified(401, code=code, type=code, as_=errors.AuthenticationFailed)
+
+
+@pytest.mark.task(
+    "1.1",
+    points=6,
     hint="Azure aynı kodu büyük harflerle yazar (DeploymentNotFound), tablodaki adlar ise küçük harf. "
     "Aramadan önce kelimeyi küçük harfe çevir; code None da olabilir.",
 )
@@ -148,6 +184,17 @@ def test_a_server_without_codes_is_known_by_what_it_writes(status: int, message:
 @pytest.mark.task(
     "1.1",
     points=6,
+    hint="code, mesajdan da fazlasını söyler: mesaj bir cümledir, code ise sunucunun kendi kararı. Önce "
+    "BY_CODE'a, sonra BY_TEXT'e bak.",
+)
+def test_a_code_says_more_than_a_message() -> None:
+    message = "Blocked by the content policy; the context window is 8192 tokens."
+    classified(400, code="content_filter", message=message, as_=errors.ContentFiltered)
+
+
+@pytest.mark.task(
+    "1.1",
+    points=6,
     hint="Her 404 model yok demek değil: adres yanlışsa da 404 gelir. Mesajı yalnızca satırın kendi durum "
     "kodunda sına; tutmuyorsa sonuç RequestRejected.",
 )
@@ -168,6 +215,33 @@ def test_a_message_says_more_than_a_status() -> None:
     classified(429, **words, message=message, as_=errors.RequestTooLarge)
     message = "Rate limit reached on tokens per min (TPM): Limit 250000, Used 249800, Requested 546."
     classified(429, **words, message=message, as_=errors.RateLimited)
+
+
+@pytest.mark.task(
+    "1.1",
+    points=6,
+    hint="Kendi cümlelerini yazma: BY_TEXT'te her sunucunun sözü var, yenileri de oraya eklenecek. "
+    "Satırların hepsini sırayla sına.",
+)
+@pytest.mark.parametrize(
+    ("status", "message", "name"),
+    [
+        (
+            413,
+            "Request too large for model on tokens per minute: Limit 6000, Requested 9001",
+            "RequestTooLarge",
+        ),
+        (429, "gemini-pro doesn't have a free quota tier.", "ModelUnavailable"),
+        (429, "Your account has an INSUFFICIENT BALANCE.", "QuotaExhausted"),
+        (403, "Your team has used all available credits.", "QuotaExhausted"),
+        (400, "Your credit balance is too low to access the API.", "QuotaExhausted"),
+        (400, "prompt is too long: 210000 tokens > 200000 maximum", "ContextTooLong"),
+        (400, "gpt-9 is not a valid model ID", "ModelUnavailable"),
+        (400, "API key not valid. Please pass a valid API key.", "AuthenticationFailed"),
+    ],
+)
+def test_every_row_of_the_texts_counts(status: int, message: str, name: str) -> None:
+    classified(status, message=message, as_=getattr(errors, name))
 
 
 # 1.2 call.reply.read_reply
@@ -208,8 +282,9 @@ def test_an_answer_is_read(answer: bytes | str) -> None:
     from safechat.call.reply import read_reply
 
     reply = read_reply(answer, REQUEST)
-    assert isinstance(reply, ChatReply)
-    assert (reply.text, reply.finish_reason) == ("Selam!", "stop")
+    expect("type(read_reply(…))", type(reply), ChatReply)
+    expect("read_reply(…).text", reply.text, "Selam!")
+    expect("read_reply(…).finish_reason", reply.finish_reason, "stop")
 
 
 @pytest.mark.task(
@@ -222,7 +297,32 @@ def test_a_client_may_have_made_an_object_of_it() -> None:
     from safechat.call.reply import read_reply
 
     answer = json.loads(body(completion()), object_hook=lambda pairs: SimpleNamespace(**pairs))
-    assert read_reply(answer, REQUEST).text == "Selam!"
+    expect("read_reply(nesne).text", read_reply(answer, REQUEST).text, "Selam!")
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="Metin olduğu gibi döner: başındaki boşluk da sonundaki satır sonu da cevabın parçası. strip() ile "
+    "yalnızca boş mu diye bak, text'e sonucunu koyma.",
+)
+def test_the_text_keeps_its_white_space() -> None:
+    from safechat.call.reply import read_reply
+
+    expect("read_reply(…).text", read_reply(body(completion("  Selam!\n")), REQUEST).text, "  Selam!\n")
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="Bazı sunucular content'i parça parça, bir liste olarak verir: content_text(content) parçaları "
+    "birleştirir.",
+)
+def test_a_text_in_parts_is_one_text() -> None:
+    from safechat.call.reply import read_reply
+
+    parts = [{"type": "text", "text": "Se"}, {"type": "text", "text": "lam!"}]
+    expect("read_reply(…).text", read_reply(body(completion(parts)), REQUEST).text, "Selam!")
 
 
 @pytest.mark.task(
@@ -235,9 +335,10 @@ def test_the_tokens_are_counted() -> None:
     from safechat.call.reply import read_reply
 
     usage = read_reply(body(completion()), REQUEST).usage
+    expect("type(read_reply(…).usage)", type(usage), Usage)
     assert usage is not None
-    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (9, 5, 14)
-    assert usage.cached_tokens == 2
+    counts = (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, usage.cached_tokens)
+    expect("prompt, completion, total, cached_tokens", counts, (9, 5, 14, 2))
 
 
 @pytest.mark.task(
@@ -249,9 +350,9 @@ def test_the_tokens_are_counted() -> None:
 def test_the_model_is_the_one_that_answered() -> None:
     from safechat.call.reply import read_reply
 
-    assert read_reply(body(completion()), REQUEST).model == "gpt-5-mini-2025-08-07"
+    expect("read_reply(…).model", read_reply(body(completion()), REQUEST).model, "gpt-5-mini-2025-08-07")
     nameless = {name: value for name, value in completion().items() if name != "model"}
-    assert read_reply(body(nameless), REQUEST).model == "gpt-5-mini"
+    expect("read_reply(…).model", read_reply(body(nameless), REQUEST).model, "gpt-5-mini")
 
 
 @pytest.mark.task(
@@ -313,7 +414,22 @@ def test_a_tool_call_needs_no_text() -> None:
 
     call = {"id": "call_1", "type": "function", "function": {"name": "ara", "arguments": "{}"}}
     answer = completion(None, finish_reason="tool_calls", tool_calls=[call])
-    assert read_reply(body(answer), REQUEST).tool_calls == (call,)
+    expect("read_reply(…).tool_calls", read_reply(body(answer), REQUEST).tool_calls, (call,))
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="Araç çağrıları da nesne olarak gelebilir; ChatReply'da ise hep sözlüktürler. message'tan kendin "
+    "alma: read_tool_calls(message) onları sözlüğe çevirir.",
+)
+def test_tool_calls_that_are_objects_become_dicts() -> None:
+    from safechat.call.reply import read_reply
+
+    call = {"id": "call_1", "type": "function", "function": {"name": "ara", "arguments": "{}"}}
+    answer = completion(None, finish_reason="tool_calls", tool_calls=[call])
+    made = json.loads(body(answer), object_hook=lambda pairs: SimpleNamespace(**pairs))
+    expect("read_reply(nesne).tool_calls", read_reply(made, REQUEST).tool_calls, (call,))
 
 
 @pytest.mark.task(
@@ -340,7 +456,7 @@ def test_what_there_is_of_a_cut_answer_is_kept() -> None:
 
     with pytest.raises(errors.TruncatedReply) as caught:
         read_reply(body(completion("Sel", finish_reason="length")), REQUEST)
-    assert caught.value.partial_text == "Sel"
+    expect("hata.partial_text", caught.value.partial_text, "Sel")
 
 
 @pytest.mark.task(
@@ -405,8 +521,9 @@ def test_other_servers_words_are_known() -> None:
 def test_an_answer_that_the_server_broke_off_is_none() -> None:
     from safechat.call.reply import read_reply
 
-    with pytest.raises(errors.BadReply):
+    with pytest.raises(errors.BadReply) as caught:
         read_reply(body(completion("Sel", finish_reason="error")), REQUEST)
+    expect("type(hata)", type(caught.value), errors.BadReply)
 
 
 @pytest.mark.task(
@@ -426,18 +543,55 @@ def test_a_refusal_is_no_empty_answer() -> None:
 @pytest.mark.task(
     "1.2",
     points=8,
+    hint="refusal ancak ne metin ne de araç çağrısı varsa RefusedReply demektir. Metin varsa o bir cevaptır: "
+    "önce metne ve araç çağrısına bak, refusal'a ondan sonra.",
+)
+def test_a_text_beside_a_refusal_is_an_answer() -> None:
+    from safechat.call.reply import read_reply
+
+    reply = read_reply(body(completion("Selam!", refusal="Devamına yardım edemem.")), REQUEST)
+    expect("read_reply(…).text", reply.text, "Selam!")
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
     hint="x-request-id kayboldu. Bir şey ters gidince destek ekibi önce onu sorar: başlıklardan oku; hem "
     "cevaba hem attığın hatalara koy.",
 )
 def test_the_request_id_is_kept() -> None:
     from safechat.call.reply import read_reply
 
-    headers = {"x-request-id": "req_7"}
-    assert read_reply(body(completion()), REQUEST, headers).request_id == "req_7"
-    for answer in (completion(""), completion("Sel", finish_reason="length")):
-        with pytest.raises(ChatError) as caught:
-            read_reply(body(answer), REQUEST, headers)
-        assert caught.value.request_id == "req_7"
+    reply = read_reply(body(completion()), REQUEST, {"x-request-id": "req_7"})
+    expect("read_reply(…).request_id", reply.request_id, "req_7")
+
+
+@pytest.mark.task(
+    "1.2",
+    points=8,
+    hint="Hatanın bir alanı boş kaldı: request_id, cevabı veren model ve durum kodu (status: 200) her hatada "
+    "olmalı. error_from(reply, …) hepsini taşır; first_choice'a da model ile request_id'yi ver.",
+)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        completion(None, finish_reason="content_filter"),
+        completion("Sel", finish_reason="error"),
+        completion("Sel", finish_reason="length"),
+        completion(None, refusal="Buna yardım edemem."),
+        completion(""),
+        {**completion(), "choices": []},
+    ],
+    ids=["filtered", "broken off", "cut", "refused", "empty", "no choice"],
+)
+def test_every_error_says_which_answer_it_was(answer: dict[str, Any]) -> None:
+    from safechat.call.reply import read_reply
+
+    with pytest.raises(ChatError) as caught:
+        read_reply(body(answer), REQUEST, {"x-request-id": "req_7"})
+    expect("hata.request_id", caught.value.request_id, "req_7")
+    expect("hata.model", caught.value.model, "gpt-5-mini-2025-08-07")
+    expect("hata.status", caught.value.status, 200)
 
 
 @pytest.mark.task(
@@ -450,8 +604,8 @@ def test_the_headers_are_kept() -> None:
     from safechat.call.reply import read_reply
 
     headers = {"x-ratelimit-limit-requests": "500"}
-    assert read_reply(body(completion()), REQUEST, headers).headers == headers
-    assert read_reply(body(completion()), REQUEST).headers == {}
+    expect("read_reply(…).headers", read_reply(body(completion()), REQUEST, headers).headers, headers)
+    expect("read_reply(…, None).headers", read_reply(body(completion()), REQUEST).headers, {})
 
 
 @pytest.mark.task(
@@ -461,21 +615,32 @@ def test_the_headers_are_kept() -> None:
     "ile kur ya da usage'ı kendin ver.",
 )
 @pytest.mark.parametrize(
-    "answer", [completion(""), completion("Sel", finish_reason="length")], ids=["empty", "cut"]
+    "answer",
+    [
+        completion(""),
+        completion("Sel", finish_reason="length"),
+        completion("Sel", finish_reason="error"),
+        completion(None, refusal="Buna yardım edemem."),
+    ],
+    ids=["empty", "cut", "broken off", "refused"],
 )
 def test_the_tokens_of_an_answer_that_is_none_are_counted_too(answer: dict[str, Any]) -> None:
     from safechat.call.reply import read_reply
 
     with pytest.raises(ChatError) as caught:
         read_reply(body(answer), REQUEST)
-    assert caught.value.usage is not None
-    assert caught.value.usage.total_tokens == 14
+    usage = caught.value.usage
+    expect("hata.usage.total_tokens", usage and usage.total_tokens, 14)
 
 
 # 1.3 call.layer.attempt
 
 Answer = tuple[object, Mapping[str, str]]
 Send = Callable[[ChatRequest], Awaitable[Answer]]
+
+
+class Unheard(Exception):
+    """An error that nobody can have listed."""
 
 
 class Translated(ChatError):
@@ -557,7 +722,25 @@ def outcome(send: Send, timeout: float = 5.0, read: Callable[..., ChatReply] = r
 def test_an_answer_comes_through() -> None:
     reply, _ = outcome(answers(1))
     assert isinstance(reply, ChatReply), repr(reply)
-    assert (reply.text, reply.headers) == ("read: Selam!", {"x-request-id": "req_7"})
+    assert is_exactly((reply.text, reply.headers), ("read: Selam!", {"x-request-id": "req_7"})), repr(reply)
+
+
+@pytest.mark.task(
+    "1.3",
+    points=8,
+    hint="attempt tek bir denemedir: send bir kez çağrılır. Yeniden denemek ders 04'ün işi; burada denersen "
+    "istek iki kez gider, süre de iki kez sayılır.",
+)
+def test_one_attempt_sends_once() -> None:
+    calls: list[ChatRequest] = []
+
+    async def send(request: ChatRequest) -> Answer:
+        calls.append(request)
+        raise sdk_error()
+
+    outcome(send)
+    assert len(calls) == 1, f"send {len(calls)} kez çağrıldı"
+    assert calls[0].timeout == 5.0, f"send'e başka bir istek gitti: {calls[0]!r}"
 
 
 @pytest.mark.task(
@@ -604,7 +787,7 @@ def test_an_error_of_the_sdk_is_raised_translated() -> None:
     "1.3",
     points=8,
     hint="SDK'nın hata ağacının dışında da hata var: JSONDecodeError, RuntimeError('Event loop is "
-    "closed'), OSError… Yalnızca openai.OpenAIError'ı değil, her Exception'ı yakala.",
+    "closed'), hiç duymadıkların… Tek tek sayma: her Exception'ı yakala.",
 )
 @pytest.mark.parametrize(
     "exception",
@@ -612,7 +795,7 @@ def test_an_error_of_the_sdk_is_raised_translated() -> None:
         json.JSONDecodeError("Expecting value", "<html>", 0),
         RuntimeError("Event loop is closed"),
         OSError("connection reset"),
-        KeyError("choices"),
+        Unheard("of"),
     ],
     ids=lambda exception: type(exception).__name__,
 )
@@ -687,3 +870,34 @@ def test_a_cancellation_passes() -> None:
         return call.cancelled()
 
     assert virtual_time.run(main()), "iptal yutuldu"
+
+
+@pytest.mark.task(
+    "1.3",
+    points=8,
+    hint="Süre dolunca ya da iptal gelince send de durmalı; arkada çalışmaya devam ederse bağlantı açık "
+    "kalır, para işler. asyncio.shield onu korur, create_task ile başlatılan iş de kendiliğinden durmaz: "
+    "send'i doğrudan await et, sınırı fail_after koysun.",
+)
+@pytest.mark.parametrize("cancelled", [False, True], ids=["out of time", "cancelled"])
+def test_nothing_goes_on_behind_it(cancelled: bool) -> None:
+    seen: list[str] = []
+
+    async def send(request: ChatRequest) -> Answer:
+        seen.append("başladı")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            seen.append("durdu")
+        return "Selam!", {}
+
+    async def main() -> list[str]:
+        call = asyncio.ensure_future(called(send))
+        await asyncio.sleep(1)
+        if cancelled:
+            call.cancel()
+        await asyncio.wait([call])
+        await asyncio.sleep(1)
+        return list(seen)  # a copy, because the end of the loop stops everything
+
+    expect("send", virtual_time.run(main()), ["başladı", "durdu"])

@@ -1,5 +1,8 @@
 #| odev 1.3 call.layer.attempt
 # hint: request.timeout
+import asyncio
+
+
 async def attempt(
     request: ChatRequest,
     send: Callable[[ChatRequest], Awaitable[Answer]],

@@ -1,7 +1,7 @@
 """Finds what is wrong in the course's files without running the tests: pytest only collects them.
 
 It looks at the tests' marks, the stubs' signatures and docstrings, the length of
-the definitions, and the wrong answers. Not here: whether tests pass and fail as
+the definitions, and the wrong and right answers. Not here: whether tests pass and fail as
 they should (verify.py).
 """
 
@@ -12,14 +12,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from odev.course.cells import TaskId, task_cell
+from odev.course.answer import Definition, SpliceError, parse_cell
+from odev.course.cells import TaskCell, TaskId, task_cell
 from odev.course.course import Course, CourseError, Task
-from odev.course.splice import Definition, SpliceError, definition_in, first_line, parse_cell
+from odev.course.splice import definition_in, first_line
 from odev.grading.junit import StepTest
 from odev.grading.result import points_of
 from odev.grading.steps import collect
 
 MOST_LINES = 40  # of a task's definition in src, from its first decorator to its end, docstrings included
+_NAMED_WRONGLY = "{name}: is of task {id}, so its name must begin with {id}_"
 _HINT = re.compile(r"#\s*hint:\s*(.+)")
 
 
@@ -34,6 +36,14 @@ class WrongAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class RightAnswer:
+    """One file of tests/right_answers: a cell that must get its task's points."""
+
+    name: str
+    cell: TaskCell
+
+
+@dataclass(frozen=True, slots=True)
 class Inspection:
     """What was read, and every problem with it. When `broken`, nothing else was read and no test can run."""
 
@@ -41,11 +51,14 @@ class Inspection:
     tasks: tuple[Task, ...] = ()
     tests: tuple[StepTest, ...] = ()
     answers: tuple[WrongAnswer, ...] = ()
+    right_answers: tuple[RightAnswer, ...] = ()
     broken: bool = False
 
 
-def inspect(course: Course, lessons: Sequence[int] = (), wrong_answers: int = 1) -> Inspection:
-    """Inspect these lessons, by default all. `wrong_answers` is the least number for each task."""
+def inspect(
+    course: Course, lessons: Sequence[int] = (), *, wrong_answers: int = 1, right_answers: int = 0
+) -> Inspection:
+    """Inspect these lessons, by default all. The last two are the least numbers for each task."""
     try:
         stubs = course.stubs
         tests = collect(course, *lessons)
@@ -54,16 +67,21 @@ def inspect(course: Course, lessons: Sequence[int] = (), wrong_answers: int = 1)
     known = {task.id for task in course.tasks}
     tasks = tuple(task for task in course.tasks_of(*lessons) if task.id in stubs)
     answers, problems = _read_wrong_answers(course)
+    rights, problems_of_rights = _read_right_answers(course)
+    problems += problems_of_rights
     problems += _problems_of_tests(tasks, tests, known)
     for task in tasks:
         problems += _problems_of_source(course, task)
         count = sum(answer.task == task.id for answer in answers)
         if count < wrong_answers:
             problems.append(f"task {task.id}: {count} wrong answers, {wrong_answers} at least")
-    problems += [
-        f"{answer.name}: there is no task {answer.task}" for answer in answers if answer.task not in known
-    ]
-    return Inspection(tuple(problems), tasks, tests, tuple(answers))
+        count = sum(answer.cell.id == task.id for answer in rights)
+        if count < right_answers:
+            problems.append(f"task {task.id}: {count} right answers, {right_answers} at least")
+    named = [(answer.name, answer.task) for answer in answers]
+    named += [(answer.name, answer.cell.id) for answer in rights]
+    problems += [f"{name}: there is no task {id}" for name, id in named if id not in known]
+    return Inspection(tuple(problems), tasks, tests, tuple(answers), tuple(rights))
 
 
 def _read_wrong_answers(course: Course) -> tuple[list[WrongAnswer], list[str]]:
@@ -76,9 +94,23 @@ def _read_wrong_answers(course: Course) -> tuple[list[WrongAnswer], list[str]]:
         if cell is None or hint is None:
             problems.append(f"{path.name}: needs a tag line, then a line `# hint: …`")
         elif not path.name.startswith(f"{cell.id}_"):
-            problems.append(f"{path.name}: is of task {cell.id}, so its name must begin with {cell.id}_")
+            problems.append(_NAMED_WRONGLY.format(name=path.name, id=cell.id))
         else:
             answers.append(WrongAnswer(path.name, cell.id, hint[1].strip(), source))
+    return answers, problems
+
+
+def _read_right_answers(course: Course) -> tuple[list[RightAnswer], list[str]]:
+    answers: list[RightAnswer] = []
+    problems: list[str] = []
+    for path in sorted(course.right_answers.glob("*.py")):
+        cell = task_cell(path.read_text(encoding="utf-8"))
+        if cell is None:
+            problems.append(f"{path.name}: needs a tag line")
+        elif not path.name.startswith(f"{cell.id}_"):
+            problems.append(_NAMED_WRONGLY.format(name=path.name, id=cell.id))
+        else:
+            answers.append(RightAnswer(path.name, cell))
     return answers, problems
 
 

@@ -1,8 +1,21 @@
 """Checks the course by running its tests: stubs fail, solutions pass, each wrong answer fails its own task.
 
-All problems are reported, not just the first. Not here: what can be seen without
-running the tests (inspection.py), whether the solutions' notebooks are up to date
-(build.py).
+All problems are reported, not just the first. For each new task an author adds
+
+- to the file of the lesson in tests/steps, about eight tests with
+  `@pytest.mark.task("2.1", points=6, hint="…")`. They import the task's module in the test itself, and
+  compare with `expect` of tests/.
+- to tests/wrong_answers, six or more cells, named `2.1_` and what is wrong: the tag line, `# hint: …` with
+  words of the hint that the student must see, then the cell. The first test that such a cell fails shows its
+  hint, so the tests for a small mistake stand below those for a larger one.
+- to tests/right_answers, three or more cells, named `2.1_` and their style, written as differently as
+  students write: the tag line, then the cell. Each must get full points.
+- to tests/equal_mutants.toml, for each mutant that `--mutants` still finds and that no fair test can notice,
+  the reason. For any other survivor a test is missing.
+
+While writing, `python -m odev verify --lesson 2` and then the same with `--mutants` are enough. Not here:
+what can be seen without running the tests (inspection.py), mutants (mutants.py), whether the solutions'
+notebooks are up to date (build.py).
 """
 
 from __future__ import annotations
@@ -11,10 +24,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from odev.author.inspection import WrongAnswer, inspect
+from odev.author.inspection import RightAnswer, WrongAnswer, inspect
+from odev.author.mutants import problems_of_mutants
+from odev.course.answer import SpliceError
 from odev.course.course import Course, Task
-from odev.course.splice import SpliceError
-from odev.grading.grader import default_jobs
+from odev.grading.grader import Grader, default_jobs
 from odev.grading.junit import Run, StepTest
 from odev.grading.limited_process import Limits
 from odev.grading.steps import Copies, copies, run_tests
@@ -27,14 +41,17 @@ def verify(
     lessons: Sequence[int] = (),
     *,
     wrong_answers: int = 1,
+    right_answers: int = 0,
+    mutants: bool = False,
     jobs: int | None = None,
     progress: Callable[[int], None] = lambda total: None,
 ) -> list[str]:
-    """Every problem of these lessons, by default of all. `wrong_answers` is the least number for each task.
+    """Every problem of these lessons, by default of all. `wrong_answers` and `right_answers` are the least
+    numbers for each task. With `mutants`, those of the solutions must fail too.
 
     `progress` is called after each check with the number of all checks.
     """
-    inspection = inspect(course, lessons, wrong_answers)
+    inspection = inspect(course, lessons, wrong_answers=wrong_answers, right_answers=right_answers)
     problems = list(inspection.problems)
     if inspection.broken:
         return problems
@@ -49,6 +66,14 @@ def verify(
             for answer in inspection.answers
             if answer.task == task.id
         ]
+        checks += [
+            partial(verifier.right_answer, answer, task)
+            for task in tasks
+            for answer in inspection.right_answers
+            if answer.cell.id == task.id
+        ]
+        if mutants:
+            checks += [partial(problems_of_mutants, course, package_copies, task) for task in tasks]
 
         def run_check(check: Callable[[], list[str]]) -> list[str]:
             try:
@@ -124,6 +149,16 @@ class _Verifier:
                 where = f"{failure.test.nodeid}: {failure.message}"
                 problems.append(f"{answer.name}: fails task {other.id} too: {where}")
         return problems
+
+    def right_answer(self, answer: RightAnswer, task: Task) -> list[str]:
+        """It gets the task's points, judged as a student's cell is."""
+        if not self._tests_of(task):
+            return []  # the inspection has reported that
+        grader = Grader(self._course, self._copies, [task], lambda: self._tests, LIMITS)
+        result = grader.judge(task, answer.cell)
+        if result.passed:
+            return []
+        return [f"{answer.name}: does not pass ({result.state}): {result.test} {result.message}"]
 
     def _problems_of_own_task(self, answer: WrongAnswer, task: Task, run: Run) -> list[str]:
         failure = run.failure(self._tests_of(task))

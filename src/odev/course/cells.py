@@ -7,6 +7,7 @@ cell metadata, no cell id. Not here: the definitions in a cell (splice.py).
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-from odev.course.splice import SpliceError, parse_cell
+from odev.course.answer import SpliceError, parse_cell
 
 LARGEST_NOTEBOOK = 50_000_000  # bytes, outputs included; a larger one is not read
 _LONGEST_CELL = 1_000_000  # characters
@@ -22,6 +23,11 @@ _MOST_VALUES = 2_000_000  # of JSON: small ones take a hundred times their bytes
 
 # A formatter may put a space into `#|`, and a student a comment behind the tag.
 _TAG = re.compile(r"#\s*\|\s*odev\s+(\d{1,3})\.(\d{1,3})\s+([A-Za-z_][\w.]*)\.([A-Za-z_]\w*)\s*(?:#.*)?")
+
+_IPYTHONS_LINE = re.compile(r"^[ \t]*[%!?,;/]|=[ \t]*[%!]|\?[ \t]*$", re.MULTILINE)
+_MOST_READ = (
+    200_000  # characters; IPython reads the whole cell again for each such line, a second for so many
+)
 
 
 class TaskId(NamedTuple):
@@ -42,7 +48,7 @@ class TaskId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TaskCell:
-    """A tagged cell, tag line included."""
+    """A tagged cell, tag line included, as Python: what only IPython knows is `None`."""
 
     id: TaskId
     module: str
@@ -65,27 +71,52 @@ class Notebook:
 
 def task_cell(source: str) -> TaskCell | None:
     """The task cell; None without a tag. Above the tag only comments, `%%time` and empty lines may stand."""
-    stripped = source.lstrip("\n\r \t\ufeff")
-    for line in map(str.strip, stripped.split("\n")):
-        match = _TAG.fullmatch(line)
-        if match is not None:
-            lesson, number, module, name = match.groups()
-            return TaskCell(TaskId(int(lesson), int(number)), module, name, _without_ipython(stripped))
-        if line and not line.startswith(("#", "%%")):
+    lines = source.lstrip("\n\r\ufeff").split("\n")
+    tag = None
+    for number, line in enumerate(map(str.strip, lines)):
+        tag = tag or _TAG.fullmatch(line)
+        if line.startswith("%%"):
+            lines[number] = ""  # a cell magic: what it runs is the rest of the cell
+        elif line and not line.startswith("#"):
             break
-    return None
+    if tag is None:
+        return None
+    lesson, number_of_task, module, name = tag.groups()
+    return TaskCell(TaskId(int(lesson), int(number_of_task)), module, name, _as_python("\n".join(lines)))
 
 
-def _without_ipython(source: str) -> str:
-    """`pass` in place of the lines that only IPython knows (`%timeit …`, `!pip …`); no line moves."""
+def _as_python(source: str) -> str:
+    """The cell as IPython reads it, with `None` in place of what IPython itself does there (`%timeit …`,
+    `!pip …`, `f?`). A cell that is Python already stays as it is, and so does one with hundreds of such
+    lines."""
     with suppress(SpliceError):
         parse_cell(source)
         return source
-    lines = [
-        re.sub(r"\S.*", "pass", line) if line.lstrip().startswith(("%", "!")) else line
-        for line in source.split("\n")
-    ]
-    return "\n".join(lines)
+    if len(source) * len(_IPYTHONS_LINE.findall(source)) > _MOST_READ:
+        return source
+    # Here, because it takes half a second and few cells need it.
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    with suppress(SyntaxError, RuntimeError):  # RuntimeError: more than 500 such lines
+        source = TransformerManager().transform_cell(source).removesuffix("\n")
+    with suppress(SpliceError):
+        return _without_calls_of_ipython(source, parse_cell(source))
+    return source  # whoever parses it says what is wrong
+
+
+def _without_calls_of_ipython(source: str, tree: ast.Module) -> str:
+    """`None` in place of each `get_ipython().system(…)` and the like; IPython writes each on one line."""
+    lines = source.encode().split(b"\n")  # ast counts bytes
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_ipythons(node)]
+    for call in sorted(calls, key=lambda call: call.col_offset, reverse=True):
+        if call.end_lineno == call.lineno:
+            line = lines[call.lineno - 1]
+            lines[call.lineno - 1] = line[: call.col_offset] + b"None" + line[call.end_col_offset :]
+    return b"\n".join(lines).decode()
+
+
+def _is_ipythons(call: ast.Call) -> bool:
+    return ast.unparse(call.func).startswith("get_ipython().")
 
 
 def task_cells(sources: Iterable[str]) -> tuple[TaskCell, ...]:

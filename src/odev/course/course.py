@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from odev.course.answer import Definition
 from odev.course.cells import TaskId, read_notebook
 from odev.course.marker import STUDENT_MARKER, read_marker
-from odev.course.splice import Definition, definition, splice
+from odev.course.splice import definition, splice
 
 
 class CourseError(Exception):
@@ -73,6 +74,14 @@ class Course:
     @property
     def wrong_answers(self) -> Path:
         return self.root / "tests" / "wrong_answers"
+
+    @property
+    def right_answers(self) -> Path:
+        return self.root / "tests" / "right_answers"
+
+    @property
+    def equal_mutants(self) -> Path:
+        return self.root / "tests" / "equal_mutants.toml"
 
     @property
     def is_students(self) -> bool:
@@ -154,8 +163,12 @@ class Course:
 
         Raises what splice.splice raises.
         """
-        module = f"{self.package}.{task.module}"
+        module = self.full_module(task)
         return splice(module_source, task.name, cell_source, module=module, replacing=replacing)
+
+    def full_module(self, task: Task) -> str:
+        """The name by which the task's module is imported."""
+        return f"{self.package}.{task.module}"
 
 
 def find_course(start: Path | None = None) -> Course:

@@ -1,30 +1,53 @@
-"""Puts a definition into a module's source in place of the one that is there, and nothing else.
+"""Puts an answer into a module's source in place of the definition that is there, and nothing else.
 
-The lines of the old top-level definition go, those of the new one come; every
-other line stays as it was. What stands beside the definition in the new source:
+The lines of the old definition go, those of the answer come; every other line stays as it was. An answer is
+the function, class or assignment of that name, with what it uses of its cell (answer.py):
 
-- an import whose name the module does not have yet is added to its imports. A
-  name that the module has stays as it is, and `from __future__`, the course tool
-  and the module itself are never imported. A name that one of the two imports as
-  a module, and the other from a module, is a SpliceError.
-- a function or class that the module does not have yet is added before the
-  definition. One that it has stays as it is, unless `replacing` names it.
-- nothing else is taken: no calls, no assignments, no tests of the student's own.
+- an import whose name the module does not have yet is added to its imports. `from __future__`, the course
+  tool and the module itself are never imported.
+- a helper or a constant that the module does not have yet comes along, before or after the definition as
+  in the cell. A constant that needs a name which the module binds further below goes to the module's end.
+- a name that the module has already with the same meaning stays as it is. With another meaning it gets
+  another name, in the answer alone: `field_of_read_reply`. Where that could change what the answer does,
+  there is a SpliceError.
 
-Not here: cells and tags (cells.py), whether the result works (grading/).
+Not here: which imports are missing (imports.py), cells and tags (cells.py), whether the result works
+(grading/).
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator
+import builtins
+import re
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-Import = ast.Import | ast.ImportFrom
+from odev.course.answer import (
+    Assignment,
+    Definition,
+    Import,
+    SpliceError,
+    answer_in,
+    bound_names,
+    inner_names,
+    parse_cell,
+    used_names,
+)
+from odev.course.imports import TAKEN, Origin, imported, missing_imports, own_names, with_imports
 
 
-class SpliceError(Exception):
-    """The new source cannot take the definition's place; the message is Turkish, for its author."""
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """How an answer fits into a module: the new source of its statements, those for the module's end, the
+    lines of the imports to add, and the names that it brings or that the module has already as it does."""
+
+    here: list[str]
+    end: list[str]
+    imports: list[str]
+    added: set[str]
+    shared: set[str]
 
 
 def splice(
@@ -37,34 +60,37 @@ def splice(
 ) -> str:
     """`module_source` with `name` as `new_source` defines it.
 
-    `module` is the module's full name. SpliceError when the new source does not
-    parse or does not define `name`; LookupError when the module does not.
+    `module` is the module's full name; `replacing` names helpers of an earlier answer. SpliceError when the
+    new source does not parse or does not define `name`; LookupError when the module does not.
     """
-    new = parse_cell(new_source)
-    wanted = definition_in(new, name)
-    if wanted is None:
-        raise SpliceError(f"hücrede `{name}` tanımı yok")
-    for helper in replacing:
-        module_source = remove(module_source, helper, missing_ok=True)
-    tree = ast.parse(module_source)
-    old = definition_in(tree, name)
-    if old is None:
-        raise LookupError(f"the module has no definition {name!r}")
-    own = _bound(tree)
-    beside = [node for node in new.body if isinstance(node, Definition) and node.name not in {name, *own}]
-    pieces = [_source_of(new_source, node) for node in _last_of_each(beside)]
-    text = _replaced(module_source, old, "\n\n\n".join([*pieces, _source_of(new_source, wanted)]))
-    return _with_imports(text, list(_missing_imports(new, own, module)))
+    module_source = _without(module_source, replacing)
+    fit = _fit(module_source, name, new_source, module)
+    *earlier, last = _bindings(ast.parse(module_source), name)
+    text = _replaced(module_source, last, "\n\n\n".join(fit.here))
+    for statement in reversed(earlier):
+        text = _replaced(text, statement, "")
+    if fit.end:
+        text = "\n".join([text.rstrip("\n"), "", *fit.end, ""])
+    return with_imports(text, fit.imports)
+
+
+def helpers(
+    module_source: str, name: str, new_source: str, *, module: str = "", replacing: Collection[str] = ()
+) -> tuple[set[str], set[str]]:
+    """The names that `splice` adds to the module beside `name`, and those of the answer's helpers that the
+    module has already with the same code."""
+    fit = _fit(_without(module_source, replacing), name, new_source, module)
+    return fit.added - {name}, fit.shared
 
 
 def remove(module_source: str, name: str, *, missing_ok: bool = False) -> str:
-    """`module_source` without the definition; LookupError when there is none, unless that is fine."""
-    old = definition(module_source, name)
-    if old is None:
-        if missing_ok:
-            return module_source
+    """`module_source` without what binds the name; LookupError when nothing does, unless that is fine."""
+    bindings = _bindings(ast.parse(module_source), name)
+    if not bindings and not missing_ok:
         raise LookupError(f"the module has no definition {name!r}")
-    return _replaced(module_source, old, "")
+    for statement in reversed(bindings):
+        module_source = _replaced(module_source, statement, "")
+    return module_source
 
 
 def definition(source: str, name: str) -> Definition | None:
@@ -89,34 +115,112 @@ def definition_source(source: str, name: str) -> str:
     return _source_of(source, node)
 
 
-def helpers(module_source: str, name: str, new_source: str) -> list[str]:
-    """The names that `splice` would add to the module beside `name`."""
-    own = _bound(ast.parse(module_source))
-    nodes = [node for node in parse_cell(new_source).body if isinstance(node, Definition)]
-    return sorted({node.name for node in nodes} - set(own) - {name})
-
-
 def first_line(node: ast.stmt) -> int:
     """The number of its first line, from 1; its decorators belong to it."""
     decorators = node.decorator_list if isinstance(node, Definition) else []
     return min([node.lineno, *(decorator.lineno for decorator in decorators)])
 
 
-def parse_cell(source: str) -> ast.Module:
-    """The cell's syntax tree. SpliceError for whatever Python cannot read."""
-    try:
-        return ast.parse(source)
-    except SyntaxError as error:
-        place = f" ({error.lineno}. satır)" if error.lineno else ""
-        raise SpliceError(f"Python bu hücreyi okuyamıyor{place}: {error.msg}") from None
-    except (ValueError, RecursionError, MemoryError) as error:  # a null byte, brackets without end
-        raise SpliceError(f"Python bu hücreyi okuyamıyor: {error}") from None
+def _fit(module_source: str, name: str, new_source: str, module: str) -> _Fit:
+    answer = answer_in(parse_cell(new_source), name)
+    statements = [statement for statement in answer if isinstance(statement, Definition | Assignment)]
+    brought: dict[str, list[ast.stmt]] = {}
+    for statement in statements:
+        for bound in bound_names(statement):
+            brought.setdefault(bound, []).append(statement)
+    if name not in brought:
+        raise SpliceError(f"hücrede `{name}` tanımı yok")
+    tree = ast.parse(module_source)
+    own = _bound(tree)
+    bindings = {own_name: _bindings(tree, own_name) for own_name in {name, *own}}
+    if not bindings[name]:
+        raise LookupError(f"the module has no definition {name!r}")
+    taken = {*own, *dir(builtins)}
+    shared = {bound for bound in brought.keys() - {name} if _same(brought[bound], bindings.get(bound, []))}
+    imports = list(missing_imports(answer, own, module))
+    clashes = taken & {
+        *(brought.keys() - shared - {name}),
+        *(new.name for new in imports if not new.adds_to(own)),
+    }
+    renamed = {clash: _free_name(f"{clash}_of_{name}", {*taken, *brought}) for clash in clashes}
+    renamed |= own_names(answer, module)
+    old = bindings[name][-1]
+    waited_for = {own_name for own_name, nodes in bindings.items() if nodes and nodes[-1].lineno > old.lineno}
+    waited_for -= brought.keys() - shared
+    here: list[str] = []
+    end: list[str] = []
+    for statement in statements:
+        names = set(bound_names(statement))
+        if names <= shared:
+            continue
+        text = _renamed(statement, _source_of(new_source, statement), renamed)
+        if _is_evaluated_at_once(statement) and waited_for & used_names(statement):
+            end.append(text)
+            waited_for |= names
+        else:
+            here.append(text)
+    added = {renamed.get(bound, bound) for bound in brought.keys() - shared}
+    return _Fit(here, end, [new.line(renamed) for new in imports], added, shared)
 
 
-def _last_of_each(nodes: list[Definition]) -> list[Definition]:
-    """Without the definitions that a later one of the same name replaces."""
-    last = {node.name: node for node in nodes}
-    return [node for node in nodes if last[node.name] is node]
+def _without(module_source: str, names: Collection[str]) -> str:
+    for name in names:
+        module_source = remove(module_source, name, missing_ok=True)
+    return module_source
+
+
+def _bindings(tree: ast.Module, name: str) -> list[ast.stmt]:
+    """The top-level definitions and assignments that bind the name."""
+    return [
+        node for node in tree.body if isinstance(node, Definition | Assignment) and name in bound_names(node)
+    ]
+
+
+def _same(some: Sequence[ast.stmt], others: Sequence[ast.stmt]) -> bool:
+    """Whether it is the same code, however it is laid out."""
+    return [ast.dump(node) for node in some] == [ast.dump(node) for node in others]
+
+
+def _is_evaluated_at_once(statement: ast.stmt) -> bool:
+    """Whether Python looks its names up when the module is imported, and not in a call."""
+    return isinstance(statement, Assignment) and not isinstance(statement.value, ast.Lambda)
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _renamed(statement: ast.stmt, source: str, names: Mapping[str, str]) -> str:
+    """The statement's source with these global names changed, and its comments kept where that is possible.
+
+    SpliceError where a name is also one of the inside of a function or class.
+    """
+    if not names.keys() & {*bound_names(statement), *used_names(statement)}:
+        return source
+    for name in sorted(names.keys() & inner_names(statement)):
+        raise SpliceError(TAKEN.format(name=name))
+    tree = _Renamer(names).visit(ast.parse(source))
+    word = "|".join(map(re.escape, names))
+    text = re.sub(rf"(?<![\w.])(?:{word})(?!\w)", lambda match: names[match[0]], source)
+    with suppress(SyntaxError):
+        if ast.dump(ast.parse(text)) == ast.dump(tree):
+            return text
+    return ast.unparse(tree)  # the name is also a word of a text or a parameter's name
+
+
+class _Renamer(ast.NodeTransformer):
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        if isinstance(node, ast.Name):
+            node.id = self._names.get(node.id, node.id)
+        elif isinstance(node, Definition):
+            node.name = self._names.get(node.name, node.name)
+        return node
 
 
 def _split(source: str) -> list[str]:
@@ -125,6 +229,8 @@ def _split(source: str) -> list[str]:
 
 
 def _source_of(source: str, node: ast.stmt) -> str:
+    if not isinstance(node, Definition):
+        return ast.get_source_segment(source, node) or ""  # another statement may stand on the same line
     return "\n".join(_split(source)[first_line(node) - 1 : node.end_lineno])
 
 
@@ -138,69 +244,17 @@ def _replaced(source: str, node: ast.stmt, text: str) -> str:
     return "\n".join([*before, text, *after])
 
 
-def _bound(tree: ast.Module) -> dict[str, tuple[str, str | None]]:
-    """The module's top-level names, those under `if` and `try` too.
-
-    The value is the name's origin: the module and the name in it that an import names; ("", None) for a
-    name that the module defines.
-    """
-    bound: dict[str, tuple[str, str | None]] = {}
+def _bound(tree: ast.Module) -> dict[str, Origin]:
+    """The module's top-level names, those under `if` and `try` too, with their origins; ("", None) for a
+    name that the module defines."""
+    bound: dict[str, Origin] = {}
     pending = list(tree.body)
     while pending:
         node = pending.pop(0)
-        if isinstance(node, Definition):
-            bound[node.name] = ("", None)
-        elif isinstance(node, Import):
-            bound |= {name: origin for name, origin, _ in _imported_names(node)}
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            bound |= dict.fromkeys(_assigned(node), ("", None))
+        if isinstance(node, Import):
+            bound |= {new.name: (new.source, new.original) for new in imported(node)}
+        elif isinstance(node, Definition | Assignment):
+            bound |= dict.fromkeys(bound_names(node), ("", None))
         elif isinstance(node, ast.If | ast.Try):
             pending += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
     return bound
-
-
-def _assigned(node: ast.Assign | ast.AnnAssign) -> Iterator[str]:
-    for child in ast.walk(node):
-        if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
-            yield child.id
-
-
-def _imported_names(node: Import) -> Iterator[tuple[str, tuple[str, str | None], str]]:
-    """For each name that an import binds: the name, its origin, and the line that imports it alone."""
-    for alias in node.names:
-        renamed = f" as {alias.asname}" if alias.asname else ""
-        if isinstance(node, ast.Import):
-            name = alias.asname or alias.name.partition(".")[0]
-            yield name, (alias.name, None), f"import {alias.name}{renamed}"
-        else:
-            source = "." * node.level + (node.module or "")
-            name = alias.asname or alias.name
-            yield name, (source, alias.name), f"from {source} import {alias.name}{renamed}"
-
-
-def _missing_imports(new: ast.Module, own: dict[str, tuple[str, str | None]], module: str) -> Iterator[str]:
-    for node in new.body:
-        if not isinstance(node, Import):
-            continue
-        for name, (source, original), line in _imported_names(node):
-            if source in ("__future__", module) or source.partition(".")[0] == "odev" or name == "*":
-                continue
-            if name not in own:
-                yield line
-            elif (own[name][1] is None) != (original is None) and own[name][0]:
-                raise SpliceError(
-                    f"`{line}`: bu modülde `{name}` adı zaten başka bir import'un. "
-                    "Import'u fonksiyonun içine yaz ya da başka bir ad ver (`as`)"
-                )
-
-
-def _with_imports(source: str, imports: list[str]) -> str:
-    """The source with these lines after its last top-level import, else after its docstring."""
-    if not imports:
-        return source
-    body = ast.parse(source).body
-    lines = _split(source)
-    at = max((node.end_lineno or 0 for node in body if isinstance(node, Import)), default=0)
-    if not at and body and ast.get_docstring(ast.Module(body, [])) is not None:
-        at = body[0].end_lineno or 0
-    return "\n".join([*lines[:at], *dict.fromkeys(imports), *lines[at:]])

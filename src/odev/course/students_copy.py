@@ -1,23 +1,23 @@
 """A student's own copy: answers that passed land in its src, task by task, until the package is complete.
 
 `release` makes and marks such a copy. The course's own src is the reference, and nothing lands there.
-A cell's helpers land with its definition. A notebook is one namespace, but each task cell is graded
-alone: a cell must define every helper that it uses. Two cells may define the same helper if its code is
-the same. Not here: how a definition gets into a module (splice.py), the marker's file (marker.py).
+A cell's helpers and constants land with its definition. A notebook is one namespace, but each task cell
+is graded alone: a cell must define every helper that it uses. Two cells that define the same helper share
+it; where their code differs, each has its own, under another name. Not here: how a definition gets into a
+module (splice.py), the marker's file (marker.py).
 """
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from odev.course.answer import SpliceError, answer_in, bound_names, parse_cell, used_names
 from odev.course.course import Course, Task
 from odev.course.files import replace_text
 from odev.course.marker import Marker, read_marker, write_marker
-from odev.course.splice import Definition, SpliceError, definition_source, helpers, parse_cell, remove
+from odev.course.splice import helpers
 
 
 def mark_students(root: Path, tasks: Iterable[Task]) -> None:
@@ -52,31 +52,28 @@ def replaceable(course: Course, task: Task) -> list[str]:
     return [name for name in landed(course).get(str(task.id), ()) if name not in others]
 
 
-def check_helpers(course: Course, task: Task, module_source: str, cell_source: str) -> None:
-    """SpliceError if the cell uses another task's helper, or defines another one of the same name."""
+def check_helpers(course: Course, task: Task, cell_source: str) -> None:
+    """SpliceError if the cell uses another task's helper and does not define it."""
     others = _helpers_of_others(course, task)
     if not others:
         return
-    tree = parse_cell(cell_source)
-    own = {node.name for node in tree.body if isinstance(node, Definition)}
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    answer = answer_in(parse_cell(cell_source), task.name)
+    own = {name for statement in answer for name in bound_names(statement)}
+    used = {name for statement in answer for name in used_names(statement)}
     for name in sorted(others.keys() & used - own):
         raise SpliceError(f"`{name}` {others[name]} numaralı görevin hücresinde; bu hücreye de yaz")
-    for name in sorted(others.keys() & own):
-        with suppress(LookupError):
-            if definition_source(module_source, name) != definition_source(cell_source, name):
-                raise SpliceError(
-                    f"`{name}` {others[name]} numaralı görevde de var ve kodu başka: birinin adını değiştir"
-                )
 
 
 def _helpers_of_cell(course: Course, task: Task, module_source: str, cell_source: str) -> list[str]:
     """The helpers that come with this cell, also when another task brought the same ones before."""
-    without = module_source
-    for names in landed(course).values():
-        for name in names:
-            without = remove(without, name, missing_ok=True)
-    return helpers(without, task.name, cell_source)
+    added, shared = helpers(
+        module_source,
+        task.name,
+        cell_source,
+        module=course.full_module(task),
+        replacing=replaceable(course, task),
+    )
+    return sorted({*added, *shared & _helpers_of_others(course, task).keys()})
 
 
 def _helpers_of_others(course: Course, task: Task) -> dict[str, str]:

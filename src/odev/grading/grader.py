@@ -16,16 +16,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
+from odev.course.answer import SpliceError, answer_in, parse_cell
 from odev.course.cells import TaskCell
 from odev.course.course import Course, CourseError, Task
-from odev.course.splice import SpliceError, definition, definition_in, parse_cell
+from odev.course.splice import definition, definition_in
 from odev.grading.junit import Failure, Run, StepTest
 from odev.grading.limited_process import Ended, Limits, no_more_runs
 from odev.grading.mistakes import explained
 from odev.grading.result import State, TaskResult, task_result
 from odev.grading.steps import Copies, collect, run_tests
 from odev.grading.turns import Turns
-from odev.grading.unusual import unusual_things
+from odev.grading.unusual import own_trials, unusual_things
 
 _STUB_ERROR = re.compile(r"NotImplementedError: ÖDEV (\d+\.\d+)")
 _TEST_TOOLS = {"pytest", "_pytest", "pluggy", "unittest", "odev"}
@@ -82,7 +83,7 @@ class Grader:
             return self._unrun(task, State.MISSING, f"{task.id} numaralı görev hücresi yok"), None
         if is_stub(cell.source, task):
             return self._unrun(task, State.UNWRITTEN, "henüz yazılmadı"), None
-        if _imports_test_tools(cell.source):
+        if _imports_test_tools(cell):
             return self._unrun(task, State.TAMPERED, _MESSAGES[State.TAMPERED]), None
         run = self._run_beside_others(task, cell)
         if run is None:
@@ -90,7 +91,8 @@ class Grader:
                 run = self._run(task, cell)
         original = self._copies.source(task)
         result = explained(self._result(task, run), cell.source, definition(original, task.name))
-        return replace(result, notes=unusual_things(cell.source, original)), run
+        notes = (*unusual_things(cell.source, original), *own_trials(cell.source))
+        return replace(result, notes=notes), run
 
     def judge_all(self, cells: Sequence[tuple[Task, TaskCell | None]]) -> list[TaskResult]:
         """Judge several cells at a time; the results are in the order of `cells`."""
@@ -208,20 +210,21 @@ def is_stub(source: str, task: Task | TaskCell) -> bool:
     return bool(bodies) and all(body == f"raise NotImplementedError('ÖDEV {task.id}')" for body in bodies)
 
 
-def _imports_test_tools(source: str) -> bool:
-    """Whether the cell imports a test library; the package's own code needs none."""
+def _imports_test_tools(cell: TaskCell) -> bool:
+    """Whether the answer imports a test library; the package's own code needs none. The student's own trials
+    in the cell may: they do not belong to the answer."""
     try:
-        tree = parse_cell(source)
+        answer = answer_in(parse_cell(cell.source), cell.name)
     except SpliceError:
         return False  # the splice reports what is wrong with it
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.Module(answer, [])):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names = [node.module or ""]
         roots = {name.partition(".")[0] for name in names}
-        if node in tree.body:
+        if node in answer:
             roots.discard("odev")  # the lesson's own first line, which the splice leaves out
         if roots & _TEST_TOOLS:
             return True

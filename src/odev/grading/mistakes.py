@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from odev.course.splice import Definition, SpliceError, definition_in, parse_cell
+from odev.course.answer import Definition, SpliceError, parse_cell
+from odev.course.splice import definition_in
 from odev.grading.result import State, TaskResult
 
 

@@ -56,7 +56,7 @@ class Copies:
         SpliceError when the source cannot take the definition's place.
         """
         before = self.source(task)
-        check_helpers(self._course, task, before, source)
+        check_helpers(self._course, task, source)
         after = self._course.splice(task, before, source, replacing=replaceable(self._course, task))
         with temporary_folder() as folder:
             self._files.write(folder, {f"src/{self._course.package}/{task.file}": after})
@@ -206,6 +206,11 @@ def _arguments(course: Course) -> list[str]:
         "-pno:cacheprovider",
         "-podev.pytest_plugin",
     ]
+
+
+def pytest_arguments(course: Course, task: Task) -> list[str]:
+    """What makes pytest run this task's tests as grading does, without a report."""
+    return [*_arguments(course), f"--odev-task={task.id}", *map(str, _test_files(course, [task.lesson]))]
 
 
 def step_test(properties: Mapping[str, str]) -> StepTest:

@@ -28,6 +28,8 @@ from odev.grading.result import Scored, State, TaskResult
 from odev.grading.steps import copies
 from odev.instructor.handed_in import Submission, find_submissions, read_submission
 
+_NO_VERDICT = {State.BUSY, State.UNJUDGED}  # for another reason than the answer: judged again the next time
+
 
 @dataclass(frozen=True, slots=True)
 class Graded(Scored):
@@ -75,8 +77,7 @@ def grade(
             guard = _Guard(course, under_way)
             grader = reference_grader(course, package_copies, lessons, limits)
             for graded in _grade_all(grader, left, state, jobs or default_jobs(), guard, progress):
-                # A task that the computer had no time for is judged again.
-                if all(result.state is not State.BUSY for result in graded.results):
+                if all(result.state not in _NO_VERDICT for result in graded.results):
                     _save(folder / file_name(f"{graded.name}.json"), graded)
                 finished[graded.name] = graded
     return [finished[submission.name] for submission in submissions]

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from odev.course.answer import SpliceError, parse_cell
 from odev.course.cells import TaskCell, TaskId, read_notebook, task_cell, task_cells
 from odev.course.course import Course, Task, find_course
-from odev.course.splice import SpliceError, definition_in, parse_cell
+from odev.course.splice import definition_in
 from odev.course.students_copy import land
 from odev.grading.grader import Grader, is_stub
 from odev.grading.limited_process import Limits
@@ -67,7 +68,8 @@ def this_session() -> Session:
         return Session()
     names = (shell.user_ns.get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME"))
     path = next((Path(name) for name in names if name and Path(name).is_file()), None)
-    return Session(tuple(map(str, shell.user_ns.get("In", ()))), path, frozenset(sys.modules))
+    ran = tuple(shell.history_manager.input_hist_raw)  # as it was typed; `In` is translated
+    return Session(ran, path, frozenset(sys.modules))
 
 
 @dataclass(slots=True)

@@ -13,11 +13,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from odev.course.answer import SpliceError
 from odev.course.cells import TaskCell, TaskId, read_notebook
 from odev.course.course import Course, CourseError
 from odev.course.files import replace_text, temporary_folder
 from odev.course.package_files import check_import, package_files
-from odev.course.splice import SpliceError
 from odev.course.students_copy import landed
 from odev.grading.grader import is_stub
 

@@ -174,7 +174,7 @@ class Endpoint:
         """What `create` gives, and the headers of the answer, where it gives them."""
         create = cast(Any, client).chat.completions.create
         with client.sending() if isinstance(client, Replaced) else nullcontext():
-            if inspect.iscoroutinefunction(create) or asyncio.iscoroutinefunction(create):
+            if inspect.iscoroutinefunction(create):
                 answer = create(**arguments)
             else:
                 seconds = _time_limit(arguments)

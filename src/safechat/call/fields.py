@@ -18,7 +18,7 @@ def field(value: object, name: str) -> object:
 
 
 def text_of(value: object) -> str | None:
-    """`value` if it is a text or a number."""
+    """`value` as a text, if it is a text or a whole number; True and False are none."""
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 

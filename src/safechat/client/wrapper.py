@@ -47,6 +47,8 @@ class ChatClientWrapper:
     the API refuses a key, and its login is given back at the end. One wrapper serves all
     threads and event loops of a program, and a copy of it is the wrapper itself; an
     `http_client` of httpx that you made by hand belongs to one event loop, so to one wrapper.
+    The child of a fork may call, and so may its parent. Python 3.12 and later warn a parent that has
+    called (DeprecationWarning, 'multi-threaded'), as they do every program with threads.
 
         with ChatClientWrapper(OpenAI()) as chat:
             print(chat.generate("Merhaba"))

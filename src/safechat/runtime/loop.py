@@ -169,6 +169,7 @@ class _Running(Generic[R]):
     def __init__(self, build: Callable[[], R]) -> None:
         started: Future[tuple[BlockingPortal, R]] = Future()
         self._stop = asyncio.Event()
+        self._is_over = False
         self.visits: set[asyncio.Task[Any]] = set()
 
         async def serve() -> None:
@@ -183,14 +184,17 @@ class _Running(Generic[R]):
                 await portal.stop(cancel_remaining=True)
             await self._end_visits()
             await resident.aclose()
+            self._is_over = True
 
         def run() -> None:
             try:
                 anyio.run(serve)
             except BaseException as exception:
-                if started.done():
+                if not started.done():
+                    started.set_exception(exception)
+                elif not self._is_over:
                     raise
-                started.set_exception(exception)
+                # Else asyncio wanted a thread that waits for its pool's. Python 3.12 starts none at the end.
 
         # In a new context: the loop must not live in that of its first caller.
         self.thread = threading.Thread(target=Context().run, args=(run,), name="safechat-loop", daemon=True)

@@ -15,6 +15,8 @@ from safechat import (
     RefusedReply,
     TruncatedReply,
 )
+from safechat.call.reply import read_reply
+from safechat.messages import ChatRequest
 from wire import completion, http, wire
 
 
@@ -23,6 +25,7 @@ def as_json(value: object) -> bytes:
 
 
 WHOLE = as_json(completion())
+REQUEST = ChatRequest(({"role": "user", "content": "Merhaba"},), "a")
 
 BODIES: dict[str, tuple[bytes, type[ChatError]]] = {
     "html": (b"<html><body>Bad gateway</body></html>", MalformedReply),
@@ -145,3 +148,33 @@ def test_content_in_parts_is_one_text() -> None:
         once(make_client("async", server.base_url)) as chat,
     ):
         assert chat.generate("Merhaba").text == "Merhaba"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (completion("", finish_reason="content_filter"), "content_filter"),
+        (completion("Mer", finish_reason="abort"), "abort"),
+        (completion("Mer", finish_reason="length"), "length"),
+        (completion(None, message={"role": "assistant", "refusal": "Olmaz."}), "refusal"),
+        (completion(""), None),
+    ],
+)
+def test_an_answer_that_is_none_has_the_code_of_what_went_wrong(
+    answer: dict[str, object], code: str | None
+) -> None:
+    with pytest.raises(ChatError) as caught:
+        read_reply(answer, REQUEST)
+    assert caught.value.code == code
+
+
+def test_a_refusal_is_quoted() -> None:
+    with pytest.raises(RefusedReply) as caught:
+        read_reply(completion(None, message={"role": "assistant", "refusal": "Olmaz."}), REQUEST)
+    assert caught.value.quoted == ("Olmaz.",)
+
+
+def test_an_object_of_a_client_may_know_its_request_id_itself() -> None:
+    answer = {**completion(), "_request_id": "req_7"}
+    assert read_reply(answer, REQUEST).request_id == "req_7"
+    assert read_reply(answer, REQUEST, {"x-request-id": "req_8"}).request_id == "req_8"

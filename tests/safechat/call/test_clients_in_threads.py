@@ -39,7 +39,7 @@ def continue_without_end(peer: Peer) -> None:
 
 
 async def test_cancelled_calls_leave_no_more_threads_than_calls_at_once() -> None:
-    before = len(call_threads())
+    before = set(call_threads())
     with wire(silent) as server:
         async with ChatClientWrapper(
             make_client("thread", server.base_url), limits=RateLimits(concurrency=4)
@@ -47,12 +47,13 @@ async def test_cancelled_calls_leave_no_more_threads_than_calls_at_once() -> Non
             most = 0
             for _ in range(10):
                 calls = [asyncio.create_task(chat.generate_async("Merhaba")) for _ in range(8)]
+                await eventually(lambda: bool(set(call_threads()) - before))
                 await asyncio.sleep(0.02)
-                most = max(most, len(call_threads()) - before)
+                most = max(most, len(set(call_threads()) - before))
                 for call in calls:
                     call.cancel()
                 await asyncio.wait(calls)
-    assert 1 <= most <= 4
+    assert most <= 4
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from processes import environment
+from processes import OF_FORKS, environment
 
 RECORDS = 20
 CHILD = """
@@ -33,11 +33,11 @@ def run(tmp_path: Path, program: str) -> Counter[str]:
     (tmp_path / "child.py").write_text(CHILD, encoding="utf-8")
     (tmp_path / "program.py").write_text(f"path = {str(path)!r}\n{program}", encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, str(tmp_path / "program.py")],
+        [sys.executable, "-W", OF_FORKS, str(tmp_path / "program.py")],
         cwd=tmp_path, timeout=100, env=environment(), capture_output=True, text=True, encoding="utf-8",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert not done.stderr, done.stderr
     return Counter(json.loads(line)["event"] for line in path.read_text(encoding="utf-8").splitlines())
 
 

@@ -550,6 +550,7 @@ def test_no_secret_shows_itself() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # every parent's
 def test_a_forks_child_has_a_login_of_its_own(secret: Secret) -> None:
     with front(secret.server) as seen:
         keys = secret.keys(seen.address)

@@ -1,0 +1,111 @@
+"""Finds the mutants that a task's tests do not notice: each is a wrong answer that would get full points.
+
+mutmut and cosmic-ray mutate the files of a package and run a project's suite where it stands; neither takes a
+statement away or returns what should be raised. Here one definition is mutated, as an answer is graded: in a
+copy of the package, by the tests of its task alone. So the mutations are our own (mutations.py), and one
+process for each task forks for each mutant (forks.py): a mutant takes half a second.
+
+A mutant that no test can notice stands in tests/equal_mutants.toml with the reason: that it does what the
+reference does, or that the lesson does not ask for what it changes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from odev.author import forks
+from odev.author.mutations import mutants_of
+from odev.course.answer import SpliceError
+from odev.course.course import Course, CourseError, Task
+from odev.course.files import temporary_folder
+from odev.course.splice import definition_source
+from odev.grading.limited_process import clean_environment
+from odev.grading.steps import Copies, pytest_arguments
+
+SECONDS = 30  # in which the tests of one mutant must end; one that never ends is noticed
+
+
+def equal_mutants(course: Course) -> dict[str, Mapping[str, str]]:
+    """For each task's id, the changes that are marked as equal, with the reasons. CourseError for a file that
+    is not right."""
+    path = course.equal_mutants
+    try:
+        tasks = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except tomllib.TOMLDecodeError as error:
+        raise CourseError(f"{path.name}: {error}") from None
+    for id, reasons in tasks.items():
+        if id not in {str(task.id) for task in course.tasks}:
+            raise CourseError(f"{path.name}: there is no task {id}")
+        if not isinstance(reasons, dict) or not all(isinstance(why, str) and why for why in reasons.values()):
+            raise CourseError(f'{path.name}: {id} needs lines like "a < b → a <= b" = "the reason"')
+    return tasks
+
+
+def survivors(course: Course, package_copies: Copies, task: Task, seconds: int = SECONDS) -> list[str]:
+    """The changes of the mutants that pass the task's tests. CourseError when the reference does not, and on
+    a system that cannot fork."""
+    if not forks.POSSIBLE:
+        raise CourseError("mutants are tried in forks, which this system does not have")
+    reference = course.module(task).read_text(encoding="utf-8")
+    sources: dict[str, str] = {}
+    for mutant in mutants_of(course.definition_in_src(task)):
+        try:
+            sources[mutant.change] = course.splice(task, reference, mutant.source)
+        except SpliceError:
+            continue  # Python cannot compile it, so every test would notice it
+    with (
+        temporary_folder() as folder,
+        package_copies.changed(task, definition_source(reference, task.name)) as package,
+    ):
+        results = folder / "results.json"
+        job = {
+            "package": str(package),
+            "module": str(package / course.package / task.file),
+            "sources": [reference, *sources.values()],
+            "arguments": pytest_arguments(course, task),
+            "seconds": seconds,
+            "results": str(results),
+        }
+        job_file = folder / "job.json"
+        job_file.write_text(json.dumps(job), encoding="utf-8")
+        process = subprocess.run(
+            [sys.executable, "-P", "-m", forks.__name__, str(job_file)],
+            cwd=folder,
+            env=clean_environment(folder, [package, Path(forks.__file__).parents[2]]),
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+        if not results.is_file():
+            output = (process.stdout + process.stderr)[-2000:]
+            raise CourseError(f"task {task.id}: its mutants cannot be tried:\n{output}")
+        reference_passes, *passes = json.loads(results.read_text(encoding="utf-8"))
+    if not reference_passes:
+        raise CourseError(f"task {task.id}: the reference does not pass")
+    return [change for change, passed in zip(sources, passes, strict=True) if passed]
+
+
+def problems_of_mutants(
+    course: Course, package_copies: Copies, task: Task, seconds: int = SECONDS
+) -> list[str]:
+    """Survivors that are not marked as equal, and marks that no survivor has."""
+    try:
+        marked = equal_mutants(course).get(str(task.id), {})
+        left = survivors(course, package_copies, task, seconds)
+    except CourseError as error:
+        return [str(error)]
+    return [
+        *(f"task {task.id}: no test notices the mutant  {change}" for change in left if change not in marked),
+        *(
+            f"{course.equal_mutants.name}: task {task.id}: no such mutant survives: {change}"
+            for change in marked
+            if change not in left
+        ),
+    ]

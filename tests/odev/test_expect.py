@@ -1,0 +1,48 @@
+"""What the steps' tests compare with cannot be told a lie by an object of a student's own."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from expect import expect
+
+
+class Any(str):
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = str.__hash__
+
+
+@pytest.mark.parametrize(
+    ("came", "expected"),
+    [
+        ("a", "b"),
+        (Any("a"), "a"),
+        (True, 1),
+        (1.0, 1),
+        ([1], (1,)),
+        ((1, Any("a")), (1, "a")),
+        ({"a": Any("b")}, {"a": "b"}),
+        ({"a": 1}, {"a": 1, "b": 2}),
+        ([1], [1, 2]),
+    ],
+    ids=repr,
+)
+def test_what_is_not_exactly_the_same_fails(came: object, expected: object) -> None:
+    with pytest.raises(AssertionError):
+        expect("f()", came, expected)
+
+
+@pytest.mark.parametrize("value", [None, "a", (1, [2, {"a": "b"}]), int], ids=repr)
+def test_what_is_exactly_the_same_passes(value: object) -> None:
+    expect("f()", value, value)
+
+
+def test_the_message_says_what_came_and_what_was_expected() -> None:
+    with pytest.raises(AssertionError, match=re.escape("f(1) → 2; beklenen: 3")):
+        expect("f(1)", 2, 3)
+    with pytest.raises(AssertionError, match=re.escape("f(1) → 'a' (Any); beklenen: 'a'")):
+        expect("f(1)", Any("a"), "a")

@@ -1,0 +1,23 @@
+#| odev 1.1 errors.classify
+# hint: sırayla sına
+def classify(
+    status: int, *, code: str | None = None, type: str | None = None, message: str = ""
+) -> type[ChatError]:
+    """The class of the error that the API answered with.
+
+    `code` and `type` are those of the error body. They say more than the message, and the message says
+    more than the status.
+    """
+    for word in (code, type):
+        if word and 400 <= status < 500 and (by_code := BY_CODE.get(word.lower())):
+            return by_code
+    rows = {known_status: (matches, by_text) for known_status, matches, by_text in reversed(BY_TEXT)}
+    if status in (400, 404, 429) and rows[status][0](message):
+        return rows[status][1]
+    if status == 404 and "model" in message:
+        return ModelUnavailable
+    if status == 400 and "maximum context length" in message:
+        return ContextTooLong
+    if by_status := BY_STATUS.get(status):
+        return by_status
+    return ServerError if status >= 500 else RequestRejected

@@ -1,0 +1,20 @@
+#| odev 1.1 errors.classify
+# hint: içinde geçmesi
+def classify(
+    status: int, *, code: str | None = None, type: str | None = None, message: str = ""
+) -> type[ChatError]:
+    """The class of the error that the API answered with.
+
+    `code` and `type` are those of the error body. They say more than the message, and the message says
+    more than the status.
+    """
+    for word in (code, type):
+        for known, by_code in BY_CODE.items():
+            if word and 400 <= status < 500 and known in word.lower():
+                return by_code
+    for known_status, matches, by_text in BY_TEXT:
+        if status == known_status and matches(message):
+            return by_text
+    if by_status := BY_STATUS.get(status):
+        return by_status
+    return ServerError if status >= 500 else RequestRejected
