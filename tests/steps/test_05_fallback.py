@@ -193,6 +193,7 @@ def test_an_unknown_outcome_changes_nothing() -> None:
     fails(breaker, 3)
     with permitted(breaker, 4):
         pass
+    is_in(breaker, "closed", 4)
     fails(breaker, 5)
     is_in(breaker, "open", 5)
 
@@ -248,6 +249,9 @@ def test_failures_are_forgotten_after_the_window() -> None:
     is_in(breaker, "closed", 31)
     permitted(breaker, 61).failed(75)  # it began in time, and took long
     is_in(breaker, "open", 75)
+    breaker = breaker_of(failures=3, window=30)
+    fails(breaker, 0, 25, 50)  # the third is near the second, not the first
+    is_in(breaker, "open", 50)
 
 
 # 5.2 fallback.Fallback
@@ -419,6 +423,20 @@ def test_all_models_are_asked_in_their_order() -> None:
 @pytest.mark.task(
     "5.2",
     points=8,
+    hint="İstekler bütün çağrı için sayılır: ilk model bir, yedek bir istek harcadıysa attempts 2'dir. "
+    "Döngü `with call_record():` bloğunun içinde olmalı.",
+    more="Blok her turda yeniden değil, döngünün dışında, bir kez açılır.",
+)
+def test_requests_are_counted_over_all_models() -> None:
+    first, second = ScriptedHandler(errors.ServerError("503")), ScriptedHandler("yedek")
+    came = outcome(layer_of(first, second)(REQUEST))
+    assert isinstance(came, ChatReply), repr(came)
+    assert came.attempts == 2
+
+
+@pytest.mark.task(
+    "5.2",
+    points=8,
     hint="Hiçbir model cevap vermediyse last_error(failed) fırlatılmalı; failed, bütün modellerin "
     "hatalarıdır, geldikleri sırayla. Böylece mesaj hepsini sayar.",
     more="Döngüden önce boş bir liste aç, her except'te hatayı ekle, son sırada da (turn.next_model None) "
@@ -486,20 +504,6 @@ def test_no_model_is_asked_after_the_deadline() -> None:
     came = outcome(main())
     assert text(came) == "ServerError"
     assert asked(second) == [0], "süre dolduktan sonra yedeğe soruldu"
-
-
-@pytest.mark.task(
-    "5.2",
-    points=8,
-    hint="İstekler bütün çağrı için sayılır: ilk model bir, yedek bir istek harcadıysa attempts 2'dir. "
-    "Döngü `with call_record():` bloğunun içinde olmalı.",
-    more="Blok her turda yeniden değil, döngünün dışında, bir kez açılır.",
-)
-def test_requests_are_counted_over_all_models() -> None:
-    first, second = ScriptedHandler(errors.ServerError("503")), ScriptedHandler("yedek")
-    came = outcome(layer_of(first, second)(REQUEST))
-    assert isinstance(came, ChatReply), repr(came)
-    assert came.attempts == 2
 
 
 @pytest.mark.task(
