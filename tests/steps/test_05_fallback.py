@@ -309,16 +309,17 @@ def outcome(call: Coroutine[Any, Any, ChatReply]) -> object:
 
     async def main() -> object:
         try:
-            return await call
+            reply = await call
         except ChatError as error:
             return error
+        return reply if isinstance(reply, ChatReply) else f"raise edilmedi, döndürüldü: {reply!r}"
 
     return virtual_time.run(main())
 
 
 def text(came: object) -> str:
-    """What to compare: an answer's text, or an error's class."""
-    return came.text if isinstance(came, ChatReply) else type(came).__name__
+    """What to compare: an answer's text, the class of an error that was raised, or what else was returned."""
+    return came.text if isinstance(came, ChatReply) else came if isinstance(came, str) else type(came).__name__
 
 
 def asked(*handlers: ScriptedHandler) -> list[int]:
