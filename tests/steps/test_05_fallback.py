@@ -319,7 +319,9 @@ def outcome(call: Coroutine[Any, Any, ChatReply]) -> object:
 
 def text(came: object) -> str:
     """What to compare: an answer's text, the class of an error that was raised, or what else was returned."""
-    return came.text if isinstance(came, ChatReply) else came if isinstance(came, str) else type(came).__name__
+    if isinstance(came, str):
+        return came
+    return came.text if isinstance(came, ChatReply) else type(came).__name__
 
 
 def asked(*handlers: ScriptedHandler) -> list[int]:
@@ -424,6 +426,32 @@ def test_all_models_are_asked_in_their_order() -> None:
 @pytest.mark.task(
     "5.2",
     points=8,
+    hint="Modeline sırası gelen, süreden payına düşenle yetinir: susan ilk model yüzünden yedeğe hiç süre "
+    "kalmadı. Modele turn.reply() ile sor, turn.target'ı kendin çağırma.",
+    more="`await turn.reply()` yeterli; süreyi paylaştırmak onun işi.",
+)
+def test_a_model_that_is_silent_leaves_time_for_the_next() -> None:
+    async def silent(request: ChatRequest) -> ChatReply:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    async def main() -> tuple[object, float]:
+        began = virtual_time.now()
+        request = ChatRequest(messages=REQUEST.messages, model=FIRST, timeout=10, deadline=began + 60)
+        layer = layer_of(silent, ScriptedHandler("yedek"))
+        try:
+            return await asyncio.wait_for(layer(request), 600), virtual_time.now() - began
+        except (ChatError, TimeoutError) as error:
+            return error, virtual_time.now() - began
+
+    came, seconds = virtual_time.run(main())
+    assert text(came) == "yedek", f"{seconds:.0f} saniye sonra: {came!r}"
+    assert seconds < 60
+
+
+@pytest.mark.task(
+    "5.2",
+    points=8,
     hint="İstekler bütün çağrı için sayılır: ilk model bir, yedek bir istek harcadıysa attempts 2'dir. "
     "Döngü `with call_record():` bloğunun içinde olmalı.",
     more="Blok her turda yeniden değil, döngünün dışında, bir kez açılır.",
@@ -450,32 +478,6 @@ def test_when_no_model_answers_the_last_error_sums_up() -> None:
     assert text(came) == "RateLimited"
     wanted = f"no model answered ({FIRST} server_error ×1, {SECOND} rate_limited ×1); the last: 429"
     assert str(came) == wanted, f"hatanın mesajı: {came}; beklenen: {wanted}"
-
-
-@pytest.mark.task(
-    "5.2",
-    points=8,
-    hint="Modeline sırası gelen, süreden payına düşenle yetinir: susan ilk model yüzünden yedeğe hiç süre "
-    "kalmadı. Modele turn.reply() ile sor, turn.target'ı kendin çağırma.",
-    more="`await turn.reply()` yeterli; süreyi paylaştırmak onun işi.",
-)
-def test_a_model_that_is_silent_leaves_time_for_the_next() -> None:
-    async def silent(request: ChatRequest) -> ChatReply:
-        await asyncio.sleep(3600)
-        raise AssertionError
-
-    async def main() -> tuple[object, float]:
-        began = virtual_time.now()
-        request = ChatRequest(messages=REQUEST.messages, model=FIRST, timeout=10, deadline=began + 60)
-        layer = layer_of(silent, ScriptedHandler("yedek"))
-        try:
-            return await asyncio.wait_for(layer(request), 600), virtual_time.now() - began
-        except (ChatError, TimeoutError) as error:
-            return error, virtual_time.now() - began
-
-    came, seconds = virtual_time.run(main())
-    assert text(came) == "yedek", f"{seconds:.0f} saniye sonra: {came!r}"
-    assert seconds < 60
 
 
 @pytest.mark.task(

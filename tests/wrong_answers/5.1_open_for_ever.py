@@ -1,11 +1,10 @@
 #| odev 5.1 breaker.CircuitBreaker
 # hint: tam policy.cooldown
 class CircuitBreaker:
-    """Remembers how the calls to one target ended, and says whether the next one may go.
+    """Remembers how the calls to one target ended, and says whether the next may go. `now` is in seconds.
 
-    It is closed, and every call may go, until `policy.failures` calls in a row have failed. Then it is open:
-    no call may go for `policy.cooldown` seconds. After these it is half-open: one call may go, the probe. An
-    answer to the probe closes it; its failure opens it again. `now` is in seconds, of any clock.
+    Closed until `policy.failures` calls in a row have failed. Then open: none may go for `policy.cooldown`
+    seconds. Then half-open: one may go, the probe. Its answer closes the circuit; its failure opens it again.
     """
 
     def __init__(self, policy: BreakerPolicy | None = None) -> None:
@@ -16,18 +15,16 @@ class CircuitBreaker:
         self.probe: Permit | None = None  # the probe that is under way
 
     def state(self, now: float) -> State:
-        """It stays half-open until the probe has ended."""
         if self.open_until is None:
             return "closed"
         return "open"
 
     def permit(self, now: float) -> Permit | None:
         """What a call needs to go, `Permit(self, now)`; None where it may not go."""
-        state = self.state(now)
-        if state == "open" or self.probe is not None:
+        if self.state(now) == "open" or self.probe is not None:
             return None
         permit = Permit(self, now)
-        self.probe = permit if state == "half_open" else None
+        self.probe = permit if self.open_until is not None else None
         return permit
 
     def take_back(self, permit: Permit, outcome: CallOutcome, now: float) -> None:
