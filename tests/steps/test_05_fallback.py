@@ -426,8 +426,8 @@ def test_all_models_are_asked_in_their_order() -> None:
 @pytest.mark.task(
     "5.2",
     points=8,
-    hint="Modeline sırası gelen, süreden payına düşenle yetinir: susan ilk model yüzünden yedeğe hiç süre "
-    "kalmadı. Modele turn.reply() ile sor, turn.target'ı kendin çağırma.",
+    hint="Sırası gelen model, süreden payına düşenle yetinir; yoksa susan ilk model yüzünden yedeğe hiç "
+    "süre kalmaz. Modele turn.reply() ile sor, turn.target'ı kendin çağırma.",
     more="`await turn.reply()` yeterli; süreyi paylaştırmak onun işi.",
 )
 def test_a_model_that_is_silent_leaves_time_for_the_next() -> None:
