@@ -66,10 +66,12 @@ class Fault:
 
 @dataclass(slots=True)
 class Request:
-    """One chat request, as the API saw it. Times are seconds since the epoch."""
+    """One chat request, as the API saw it. `prompt` is the text of its last message; times are seconds since
+    the epoch."""
 
     model: str
     started: float
+    prompt: str = ""
     status: int | None = None
     fault: str | None = None
     ended: float | None = None
@@ -114,7 +116,7 @@ class FaultLayer:
     async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw = await _body(receive)
         body = _json(raw)
-        request = Request(model=str(body.get("model", "")), started=time.time())
+        request = Request(str(body.get("model", "")), time.time(), _last_text(body.get("messages")))
         self.requests.append(request)
         request_id = f"req_{uuid.uuid4().hex}"
 
@@ -295,6 +297,12 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay
+
+
+def _last_text(messages: object) -> str:
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    content = last.get("content") if isinstance(last, dict) else None
+    return content if isinstance(content, str) else ""
 
 
 def _json(raw: bytes) -> dict[str, Any]:
