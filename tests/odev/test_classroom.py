@@ -310,6 +310,14 @@ def test_a_fault_ends_with_its_block(room: Classroom, chat: ChatClientWrapper) -
     assert len(room.api.requests()) == 3
 
 
+def test_a_fault_of_one_model_leaves_the_others_alone(room: Classroom, chat: ChatClientWrapper) -> None:
+    with room.broken("answer", model="gpt-5-mini", times=1):
+        assert chat.generate("Merhaba", model="gpt-6-luna").text
+        with pytest.raises(MalformedReply):
+            chat.generate("Merhaba", model="gpt-5-mini")
+        assert chat.generate("Merhaba", model="gpt-5-mini").text
+
+
 def test_a_block_begins_without_earlier_faults_and_requests(room: Classroom, chat: ChatClientWrapper) -> None:
     chat.generate("Merhaba")
     room.api.fault(Fault("hang", times=None))

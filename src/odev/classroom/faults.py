@@ -57,6 +57,7 @@ class Fault:
 
     `answer` sends `body` as it is; `cut` sends its first half and closes the
     connection; `drip` sends one byte every `seconds`; `hang` never sends anything.
+    With `model` it meets only the requests for that model.
     """
 
     kind: Kind
@@ -65,6 +66,7 @@ class Fault:
     body: str = PAGE
     content_type: str = "text/html"
     seconds: float = 0.05
+    model: str | None = None
 
 
 @dataclass(slots=True)
@@ -131,7 +133,7 @@ class FaultLayer:
             await send(message)
 
         try:
-            fault = self._next_fault()
+            fault = self._next_fault(request.model)
             refusal = self._refusal(scope, body)
             if fault is not None:
                 request.fault = fault.kind
@@ -163,15 +165,16 @@ class FaultLayer:
         day = self.shutdown_dates.get(model)
         return day is not None and self.today is not None and day <= self.today
 
-    def _next_fault(self) -> Fault | None:
-        if not self.faults:
-            return None
-        fault, left = self.faults[0]
-        if left is not None:
-            self.faults[0] = (fault, left - 1)
-            if left <= 1:
-                self.faults.pop(0)
-        return fault
+    def _next_fault(self, model: str) -> Fault | None:
+        for position, (fault, left) in enumerate(self.faults):
+            if fault.model not in (None, model):
+                continue
+            if left is not None:
+                self.faults[position] = (fault, left - 1)
+                if left <= 1:
+                    del self.faults[position]
+            return fault
+        return None
 
     def _refusal(self, scope: Scope, body: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
         """Status and error, worded as the real API's: a wrong key, a model that is gone, a parameter that
