@@ -32,7 +32,7 @@ class HandedInFile:
     path: PurePosixPath
     size: int
     time: float
-    open: Open
+    open_bytes: Open
     packed: bool = False
 
 

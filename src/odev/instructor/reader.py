@@ -98,7 +98,7 @@ class Reader:
         if file.size > self.room:
             raise TooManyFiles(f"çok büyük ({file.size // 1_000_000} MB)")
         self.room -= file.size
-        with file.open(encoding="utf-8") as stream:
+        with file.open_bytes() as stream:
             return stream.read(file.size)
 
 
