@@ -109,7 +109,7 @@ def _students_in_zip(path: Path, *, least: int) -> Sequence[HandedIn]:
     whole = handed_in(path)
     groups: dict[str, list[HandedInFile]] = {}
     try:
-        inside = files_in_zip(whole.files[0].open)
+        inside = files_in_zip(whole.files[0].open_bytes)
     except Exception:  # a broken zip can raise almost anything in zipfile; reading it says so
         return [whole]
     for file in _without_common_folder(inside):

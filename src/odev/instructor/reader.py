@@ -68,7 +68,7 @@ class Reader:
             elif is_zip(file.path.name) and len(times) < _DEEPEST:
                 try:
                     inside = files_in_zip(
-                        partial(io.BytesIO, self._content(file)) if file.packed else file.open
+                        partial(io.BytesIO, self._content(file)) if file.packed else file.open_bytes
                     )
                     if not inside:
                         notebooks.append(Read(name, problem=f"{name} boş", age=age))
