@@ -7,7 +7,9 @@ the server's process (bao.py).
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import hvac
 import requests
@@ -66,6 +68,13 @@ class VaultServer:
         """Start it, with `api_key` where the role may read it."""
         self._server.start()
         return _set_up(self._server.address, self._server.root_token, api_key)
+
+    def audit(self) -> list[dict[str, Any]]:
+        """What the server has written of each answer, the oldest first, as OpenBao's audit describes it:
+        `request`, `auth`, `error`. Secrets in it are hashes."""
+        text = self._server.audit_file.read_text(encoding="utf-8")
+        entries = [json.loads(line) for line in text.splitlines()]
+        return [entry for entry in entries if entry["type"] == "response"]
 
     def stop(self) -> None:
         self._server.stop()
