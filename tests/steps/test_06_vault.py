@@ -305,8 +305,8 @@ def test_a_key_that_is_too_old_is_none(not_version: int | None) -> None:
 @pytest.mark.task(
     "6.2",
     points=6,
-    hint="API eldeki anahtarı reddettiyse (not_version eldekinin sürümü) karar 'refused'dır; anahtarın süresi "
-    "dolmamış olsa da: API'nin cevabı, bizim saatimizden fazlasını söyler.",
+    hint="API eldeki anahtarı reddettiyse (not_version eldekinin sürümü) karar 'refused'dır, anahtarın "
+    "süresi dolmamış olsa da: API'nin cevabı bizim saatimizden fazlasını söyler.",
 )
 @pytest.mark.parametrize("now", [1100.0, 1300.0, 4899.9])
 def test_a_key_that_the_api_refused_is_refused(now: float) -> None:
@@ -452,7 +452,8 @@ def failed(api: API, keys: Keys) -> ChatError:
     points=8,
     hint="Önce her şeyin yolunda gittiği hâl: anahtarı get_key(self._keys, request) ile al, isteği "
     "answer_with ile gönder, gelen cevabı döndür.",
-    more="answer_with(key, self._next, request) isteği o anahtarla alttaki katmana verir; await etmeyi unutma.",
+    more="answer_with(key, self._next, request) isteği o anahtarla alttaki katmana verir; await etmeyi "
+    "unutma.",
 )
 def test_a_request_has_the_key_of_the_source() -> None:
     api, keys = API((FIRST,)), Keys(FIRST)
@@ -486,8 +487,8 @@ def test_each_request_asks_for_the_key() -> None:
 @pytest.mark.task(
     "6.3",
     points=8,
-    hint="API anahtarı reddetti (AuthenticationFailed) ve kaynakta yenisi vardı: istek yeni anahtarla bir kez "
-    "daha gönderilmeliydi. Yeni anahtarı isterken hangi sürümün reddedildiğini söyle.",
+    hint="API anahtarı reddetti (AuthenticationFailed) ve kaynakta yenisi vardı: istek yeni anahtarla bir "
+    "kez daha gönderilmeliydi. Yeni anahtarı isterken hangi sürümün reddedildiğini söyle.",
     more="get_key'in üçüncü argümanı not_version'dır: reddedilen key.version. Vermezsen önbellek aynı "
     "anahtarı bir daha uzatır.",
 )
@@ -501,8 +502,8 @@ def test_a_refused_key_is_replaced() -> None:
 @pytest.mark.task(
     "6.3",
     points=8,
-    hint="Kaynakta başka anahtar yok: aynı anahtarla bir daha denemek boşuna, API'nin kendi hatasını (ilk 401'i)"
-    " fırlat. Başka bir hata uydurma, None da döndürme.",
+    hint="Kaynakta başka anahtar yok: aynı anahtarla bir daha denemek boşuna, API'nin kendi hatasını (ilk "
+    "401'i) fırlat. Başka bir hata uydurma, None da döndürme.",
 )
 def test_without_another_key_the_401_is_the_answer() -> None:
     api, keys = API(), Keys(FIRST)
@@ -557,8 +558,8 @@ def test_other_errors_need_no_other_key(error: type[ChatError]) -> None:
 @pytest.mark.task(
     "6.3",
     points=8,
-    hint="İki istek gitti ama attempts ikisini saymıyor. İkinci isteği answer_again ile gönder: reddedilen ilk "
-    "isteği çağrının kaydına o yazar.",
+    hint="İki istek gitti ama attempts ikisini saymıyor. İkinci isteği answer_again ile gönder: reddedilen "
+    "ilk isteği çağrının kaydına o yazar.",
 )
 def test_both_requests_are_counted() -> None:
     expect("cevabın attempts'i", answered(API((SECOND,)), Keys(FIRST, newer=SECOND)).attempts, 2)

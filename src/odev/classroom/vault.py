@@ -67,7 +67,7 @@ class VaultServer:
     def start(self, api_key: str) -> VaultInfo:
         """Start it, with `api_key` where the role may read it."""
         self._server.start()
-        return _set_up(self._server.address, self._server.root_token, api_key)
+        return set_up(self._server.address, self._server.root_token, api_key)
 
     def audit(self) -> list[dict[str, Any]]:
         """What the server has written of each answer, the oldest first, as OpenBao's audit describes it:
@@ -86,7 +86,7 @@ def _root_client(address: str, token: str) -> hvac.Client:
     return hvac.Client(address, token=token, session=session)
 
 
-def _set_up(address: str, root_token: str, api_key: str) -> VaultInfo:
+def set_up(address: str, root_token: str, api_key: str) -> VaultInfo:
     """Enable AppRole, create the role with its small policy, and write the key."""
     client = _root_client(address, root_token)
     client.sys.enable_auth_method("approle")
