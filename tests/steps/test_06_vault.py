@@ -117,6 +117,20 @@ def test_the_login_is_sent_once_to_its_mount(mount: str) -> None:
 @pytest.mark.task(
     "6.1",
     points=8,
+    hint="Yeni token loglarda görünebilir: onu maskelenecekler arasına vault.use(token) alır. "
+    "vault.client.token'ı kendin yazarsan, ya da hvac'a use_token=True dersen, kimsenin haberi olmaz.",
+)
+def test_the_new_token_is_taken_out_of_every_text() -> None:
+    token = "classroom-token-Maskelenen-41"
+    answer = {"auth": {"client_token": token, "lease_duration": 60}}
+    logged_in(connected(Server(answer=answer)))
+    shown = redact(f"token: {token}")
+    assert token not in shown, f"redact(…) → {shown!r}; token görünmemeliydi"
+
+
+@pytest.mark.task(
+    "6.1",
+    points=8,
     hint="Sonuç, yeniden giriş yapılacak an olmalı: now artı kira süresinin LEASE_SHARE katı. Kira bitene "
     "kadar beklersen son istek süresi dolmuş token'la gider.",
     more="lease_duration cevabın auth bölümündedir, saniyedir. time.time() çağırma: şimdi, now'dır.",
@@ -212,20 +226,6 @@ def test_an_answer_without_a_token_is_not_vaults(answer: Mapping[str, object]) -
 )
 def test_a_login_that_failed_leaves_the_token(server: Server) -> None:
     refused(server, token="eski-token-0123456789")
-
-
-@pytest.mark.task(
-    "6.1",
-    points=8,
-    hint="Yeni token loglarda görünebilir: onu maskelenecekler arasına vault.use(token) alır. "
-    "vault.client.token'ı kendin yazarsan, ya da hvac'a use_token=True dersen, kimsenin haberi olmaz.",
-)
-def test_the_new_token_is_taken_out_of_every_text() -> None:
-    token = "classroom-token-Maskelenen-41"
-    answer = {"auth": {"client_token": token, "lease_duration": 60}}
-    logged_in(connected(Server(answer=answer)))
-    shown = redact(f"token: {token}")
-    assert token not in shown, f"redact(…) → {shown!r}; token görünmemeliydi"
 
 
 @pytest.mark.task(

@@ -1,5 +1,5 @@
 #| odev 6.1 keys.vault.login.log_in
-# hint: time.time()
+# hint: now artı kira
 def log_in(vault: Vault, role_id: str, secret_id: str, mount: str, now: float) -> float:
     """Log in with the AppRole method at `mount`: from now on `vault` uses the new token.
 
