@@ -28,7 +28,9 @@ SECRET_ID = "4f1c7c1e-secret-id-of-the-tests"
 JSON, HTML = "application/json", "text/html"
 
 # As a server answers (tests/safechat/keys/vault/test_lesson_answers.py compares them with a real one's).
-ACCEPTED = {"auth": {"client_token": TOKEN, "lease_duration": 1200, "renewable": True}}
+ACCEPTED: dict[str, dict[str, Any]] = {
+    "auth": {"client_token": TOKEN, "lease_duration": 1200, "renewable": True}
+}
 WRONG_SECRET_ID = (400, {"errors": ["invalid role or secret ID"]})
 DENIED = (403, {"errors": ["permission denied"]})
 NO_METHOD = (404, {"errors": ['no handler for route "auth/approle/login". route entry not found.']})
@@ -43,10 +45,10 @@ class Server(requests.adapters.BaseAdapter):
     answer: Any = field(default_factory=lambda: ACCEPTED)
     content_type: str = JSON
     is_up: bool = True
-    requests: list[tuple[str, Any]] = field(default_factory=list)
+    seen: list[tuple[str, Any]] = field(default_factory=list)
 
-    def send(self, request: requests.PreparedRequest, **_: object) -> requests.Response:
-        self.requests.append((str(request.path_url), json.loads(request.body or b"null")))
+    def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
+        self.seen.append((str(request.path_url), json.loads(request.body or b"null")))
         if not self.is_up:
             raise requests.ConnectionError("connection refused", request=request)
         response = requests.Response()
@@ -111,7 +113,7 @@ def test_the_login_is_sent_once_to_its_mount(mount: str) -> None:
     server = Server()
     logged_in(connected(server), mount)
     body = {"role_id": "role-7", "secret_id": SECRET_ID}
-    expect("Vault'un gördüğü istekler", server.requests, [(f"/v1/auth/{mount}/login", body)])
+    expect("Vault'un gördüğü istekler", server.seen, [(f"/v1/auth/{mount}/login", body)])
 
 
 @pytest.mark.task(

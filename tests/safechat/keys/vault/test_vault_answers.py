@@ -118,4 +118,4 @@ def test_a_client_certificate_of_the_environment_is_not_used(monkeypatch: pytest
     monkeypatch.setattr("hvac.v1.VAULT_CLIENT_KEY", "/nowhere.key")
     assert Client(token="").adapter._kwargs["cert"] == ("/nowhere.pem", "/nowhere.key"), "hvac would"
     with wire(lambda peer: peer.say(http(SECRET))) as server:
-        assert not vault(server)._client.adapter._kwargs["cert"]
+        assert not vault(server).client.adapter._kwargs["cert"]
