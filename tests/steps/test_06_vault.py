@@ -250,7 +250,8 @@ def test_nothing_on_the_error_holds_the_secret_id(server: Server) -> None:
 FIRST, SECOND, THIRD = (Key(SecretStr(f"sk-steps-{number}-0000000000"), number) for number in (1, 2, 3))
 IN_HAND = CacheState(key=SECOND, read_at=1000.0, fresh_until=1300.0, stale_until=4900.0)
 READ_AGAIN = replace(IN_HAND, refresh_from=1105.0)  # it was read at 1100, because the API had refused it
-FAILED = CacheState(failure=KeyUnavailable("denied"), failed_until=2001.0)
+# Vault denied the read at 2000, which took the key away.
+FAILED = replace(IN_HAND, key=None, failure=KeyUnavailable("denied"), failed_until=2001.0)
 
 
 def decided(state: CacheState, now: float, not_version: int | None = None, *, expected: str) -> None:
@@ -269,6 +270,7 @@ def decided(state: CacheState, now: float, not_version: int | None = None, *, ex
 @pytest.mark.parametrize("not_version", [None, 2])
 def test_without_a_key_the_source_is_read(not_version: int | None) -> None:
     decided(CacheState(), 1000.0, not_version, expected="none")
+    decided(replace(IN_HAND, key=None), 1000.0, not_version, expected="none")
 
 
 @pytest.mark.task(

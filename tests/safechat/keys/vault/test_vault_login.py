@@ -98,3 +98,12 @@ def test_a_vault_that_is_down_is_no_denial() -> None:
         with pytest.raises(VaultUnreachable):
             due(vault, denials)
     assert len(vault.logins) == 3
+
+
+def test_an_answer_without_a_token_is_named() -> None:
+    class Proxy(ScriptedVault):
+        def ask(self, what: str, function: Callable[[], object], meanings: object) -> object:
+            return {}
+
+    with pytest.raises(VaultUnreachable, match="auth/approle holds no token: it is not from Vault"):
+        due(Proxy(0), Denials())
