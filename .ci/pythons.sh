@@ -50,10 +50,9 @@ test_on() {
     "${command[@]}" -m pytest -p no:cacheprovider tests/safechat
 }
 
-# test_on_others VERSION…: two at a time. Each one's last line; what failed is shown whole, and fails.
+# test_on_others VERSION…: one after the other. Each one's last line; what failed is shown whole, and fails.
 test_on_others() {
     local version python reason failed=
-    local -A running=()
     for version in "$@"; do
         local command
         if python=$(find_python "$version"); then
@@ -64,13 +63,8 @@ test_on_others() {
             not_run "tests/safechat and the demo on Python $version: $reason"
             continue
         fi
-        while [ "$(jobs -pr | wc -l)" -ge 2 ]; do sleep 1; done
-        (time test_on "$version" "${command[@]}") >"$work/$version.log" 2>&1 &
-        running[$version]=$!
-    done
-    for version in "$@"; do
-        [ -n "${running[$version]:-}" ] || continue
-        if wait "${running[$version]}"; then
+        (time test_on "$version" "${command[@]}") >"$work/$version.log" 2>&1 & # in an `if`, errexit is off
+        if wait $!; then
             echo "Python $version: $(grep -E '^(=+ .* passed|real)' "$work/$version.log" | tr -s '\n\t=' ' ')"
         else
             cat "$work/$version.log"

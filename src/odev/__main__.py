@@ -1,12 +1,11 @@
 """`python -m odev`: the course's commands, their options and their output.
 
-Not here: what a command does (student/, instructor/, author/, demo/).
+Not here: what a command does (student/, instructor/, author/, demo/), the instructor's commands
+(instructor/commands.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +13,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from odev.course.command_line import check_jobs, check_lessons, in_course, progress_bar
 from odev.course.console import print_any_text
-from odev.course.course import Course, CourseError, find_course
-from odev.course.files import file_name
+from odev.course.course import CourseError
+from odev.instructor.commands import add_to
 
 app = typer.Typer(help="Kursun komutları.", no_args_is_help=True, add_completion=False)
 
@@ -31,30 +31,9 @@ class Language(StrEnum):
     en = "en"
 
 
-@contextmanager
-def _course() -> Iterator[Course]:
-    """The course of the current folder. A CourseError ends the command with one line and exit code 2."""
-    try:
-        yield find_course()
-    except CourseError as error:
-        Console(stderr=True).print(str(error), style="red", markup=False)
-        raise typer.Exit(2) from None
-
-
-@contextmanager
-def _progress_bar(label: str) -> Iterator[Callable[[int], None]]:
-    """A bar that moves one step at each call; the argument is the total."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task(label, total=None)
-        yield lambda total: progress.update(bar, total=total, advance=1)
-
-
 @app.callback()
 def odev() -> None:
-    """Kursun komutları: öğrenci için lab, check, status, package; öğretmen için grade, release;
+    """Kursun komutları: öğrenci için lab, check, status, package; öğretmen için grade, release, gradescope;
     kursu yazan için build, verify."""
 
 
@@ -77,7 +56,7 @@ def lab(
     browser: Annotated[bool, typer.Option(help="Tarayıcıyı aç")] = True,
 ) -> None:
     """JupyterLab'ı derslikle (API ve Vault) birlikte aç; Ctrl-C hepsini kapatır."""
-    with _course() as course:
+    with in_course() as course:
         from odev.student.lab import lab as open_lab
 
         raise typer.Exit(open_lab(course, port=port, browser=browser))
@@ -91,7 +70,7 @@ def check(
     ipucu: Annotated[int, typer.Option(min=1, max=2, help="2: ikinci, daha açık ipuçları da")] = 1,
 ) -> None:
     """Kaydedilmiş dersimi kontrol et: puanlar, neyin geçmediği, ipucu."""
-    with _course() as course:
+    with in_course() as course:
         from odev.student import check as checking
 
         report = checking.check(what, hints=ipucu, course=course, session=checking.Session())
@@ -102,7 +81,7 @@ def check(
 @app.command()
 def status() -> None:
     """Ne yaptım, kaç puanım var, sırada ne var."""
-    with _course() as course:
+    with in_course() as course:
         from odev.student import check as checking
 
         Console().print(checking.status(course=course, session=checking.Session()))
@@ -113,7 +92,7 @@ def package(
     target: Annotated[Path, typer.Argument(help="Projenin yazılacağı boş klasör")] = Path("benim-paketim"),
 ) -> None:
     """Kendi paketim: yazdığım hücrelerle, pip ile kurulabilen bir proje."""
-    with _course() as course:
+    with in_course() as course:
         from odev.student.package import package as make_package
 
         own, others = make_package(course, target)
@@ -124,75 +103,7 @@ def package(
             console.print(f"Henüz yazılmayanlar (src'deki hâliyle kaldı): {', '.join(others)}", markup=False)
 
 
-@app.command()
-def grade(
-    paths: Annotated[
-        list[Path], typer.Argument(help="Teslimlerin klasörü ya da tek tek klasörler ve zip'ler")
-    ],
-    out: Annotated[Path, typer.Option(help="Sonuçların yazılacağı klasör")] = Path("grades"),
-    lesson: _Lessons = None,
-    jobs: _Jobs = None,
-    timeout: Annotated[float, typer.Option(help="Bir görevin en uzun işlemci süresi, saniye")] = 20.0,
-    gradescope: Annotated[bool, typer.Option("--gradescope", help="Her teslim için results.json")] = False,
-    classroom50: Annotated[bool, typer.Option("--classroom50", help="Her teslim için result.json")] = False,
-) -> None:
-    """Teslimleri puanla: tablo, CSV, JSON.
-
-    Her görev ayrı bir process'te, süre, bellek ve çıktı sınırlarıyla çalışır; bir görevin hatası
-    başka hiçbir puana dokunmaz. Yarıda kesilirse kaldığı yerden sürer. Bu bir sandbox değil, bir
-    alarmdır: kazaları ve bilinen hileleri yakalar, ama kötü niyetli kodu dosyalarından ve
-    ağdan uzak tutmaz; çözümü diskten okuyanı da görmez. Tanımadığın kodu bir container içinde puanla.
-    """
-    with _course() as course:
-        from odev.grading.limited_process import Limits
-        from odev.instructor import exports
-        from odev.instructor.grade import grade as grade_all
-        from odev.instructor.gradebook import gradebook
-
-        aside = Console(stderr=True)
-        try:
-            with _progress_bar("puanlanıyor") as progress:
-                all_graded = grade_all(
-                    course,
-                    paths,
-                    out,
-                    lessons=lesson or (),
-                    jobs=jobs,
-                    limits=Limits(seconds=timeout),
-                    progress=progress,
-                    say=lambda line: aside.print(line, markup=False),
-                )
-        except KeyboardInterrupt:
-            aside.print("Yarıda kesildi. Aynı komutla kaldığı yerden sürer: bitenler yeniden puanlanmaz.")
-            raise typer.Exit(130) from None
-        exports.write_csv(out / "grades.csv", all_graded)
-        exports.write_json(out / "grades.json", all_graded)
-        for graded in all_graded:
-            if gradescope:
-                exports.write_gradescope(out / "gradescope" / file_name(graded.name) / "results.json", graded)
-            if classroom50:
-                exports.write_classroom50(
-                    out / "classroom50" / file_name(graded.name) / "result.json", graded
-                )
-        Console().print(gradebook(all_graded))
-        Console().print(f"Sonuçlar: {out}", markup=False)
-
-
-@app.command()
-def release(
-    lesson: Annotated[
-        int, typer.Option(help="Bu dersin ve sonrakilerin görevleri boş gelir, öncekiler çözülmüş")
-    ] = 0,
-    out: Annotated[Path, typer.Option(help="Yazılacak zip")] = Path("dist/safechat-odev.zip"),
-) -> None:
-    """Öğrenciler için çözümsüz bir zip yap."""
-    with _course() as course:
-        from odev.instructor.release import release as make_release
-
-        stubs = make_release(course, out, lesson)
-        Console().print(
-            f"{out} hazır. Öğrencinin yazacağı görevler: {', '.join(stubs) or 'yok'}", markup=False
-        )
+add_to(app)
 
 
 @app.command()
@@ -206,10 +117,15 @@ def build(
     jobs: Annotated[int, typer.Option(help="Aynı anda kaç notebook")] = 2,
 ) -> None:
     """solutions/ içindeki notebook'ları derslerden ve src'den kur, çalıştır, çıktılarıyla yaz."""
-    with _course() as course:
+    with in_course() as course:
         from odev.author.build import build as build_solutions
         from odev.author.build import orphans, write
 
+        check_jobs(jobs)
+        names = [path.stem for path in course.notebooks()]
+        for lesson in lessons or ():
+            if lesson not in names:
+                raise CourseError(f"{lesson} diye bir ders yok; olanlar: {', '.join(names)}")
         built = build_solutions(course, lessons or (), jobs)
         stale = [solution.path for solution in built if solution.stale] + orphans(course)
         if not check:
@@ -234,10 +150,12 @@ def verify(
 ) -> None:
     """Kursu sına: stub'lar kalır, çözümler ve doğru cevaplar geçer, her yanlış cevap yalnız kendi
     görevinden kalır."""
-    with _course() as course:
+    with in_course() as course:
         from odev.author.verify import verify as find_problems
 
-        with _progress_bar("sınanıyor") as progress:
+        check_lessons(course, lesson or ())
+        check_jobs(jobs)
+        with progress_bar("sınanıyor") as progress:
             problems = find_problems(
                 course,
                 lesson or (),

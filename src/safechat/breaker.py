@@ -35,16 +35,18 @@ class BreakerPolicy:
 
 
 class CircuitBreaker:
-    """Open after enough failures in a row; half-open after the cooldown, when one call is let through as a
-    probe: its answer closes the circuit, its failure opens it again. `now` is in seconds of any clock.
+    """Remembers how the calls to one target ended, and says whether the next may go. `now` is in seconds.
+
+    Closed until `policy.failures` calls in a row have failed. Then open: none may go for `policy.cooldown`
+    seconds. Then half-open: one may go, the probe. Its answer closes the circuit; its failure opens it again.
     """
 
     def __init__(self, policy: BreakerPolicy | None = None) -> None:
         self.policy = policy or BreakerPolicy()
-        self.failures = 0  # in a row
-        self.failed_at = -math.inf
-        self.open_until: float | None = None
-        self.probe: Permit | None = None
+        self.failures = 0  # calls in a row that failed
+        self.failed_at = -math.inf  # when the last of them ended
+        self.open_until: float | None = None  # the end of the cooldown; None while it is closed
+        self.probe: Permit | None = None  # the probe that is under way
 
     def state(self, now: float) -> State:
         if self.open_until is None:
@@ -52,16 +54,15 @@ class CircuitBreaker:
         return "open" if now < self.open_until else "half_open"
 
     def permit(self, now: float) -> Permit | None:
-        """What a call needs to go; None where it must not. In the half-open state one call gets it."""
-        state = self.state(now)
-        if state == "open" or self.probe is not None:
+        """What a call needs to go, `Permit(self, now)`; None where it may not go."""
+        if self.state(now) == "open" or self.probe is not None:
             return None
         permit = Permit(self, now)
-        self.probe = permit if state == "half_open" else None
+        self.probe = permit if self.open_until is not None else None
         return permit
 
     def take_back(self, permit: Permit, outcome: CallOutcome, now: float) -> None:
-        """The permit's call has ended. While the circuit is not closed, only the probe's outcome counts."""
+        """The permit's call has ended. While it is not closed, only the probe's outcome counts."""
         if probe := permit is self.probe:
             self.probe = None
         elif self.open_until is not None:

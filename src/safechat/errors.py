@@ -57,7 +57,8 @@ class ChatError(Exception):
     errors of those before this one, in their order. `sent` is False where no
     request reached the API. `usage` are the tokens that the answer counted, and
     `partial_text` is the text that had come before the call failed. `quoted` are
-    the parts of the message that quote the answer: only a log that wants content has them.
+    the parts of the message that quote the answer: only a log that wants content has them. `reply` is the
+    ChatReply that counts as none (filtered, refused, cut, empty), where one came; a copy is without it.
     """
 
     kind: ClassVar[str] = "error"
@@ -65,6 +66,7 @@ class ChatError(Exception):
     falls_back: bool = False
     sent: bool = True
     base_url: str | None = None  # of the API that failed; None for a client that is not the SDK's
+    reply: object = None
 
     def __init__(
         self,
@@ -102,6 +104,10 @@ class ChatError(Exception):
             self.falls_back = falls_back
         if sent is not None:
             self.sent = sent
+
+    def __reduce__(self) -> tuple[object, ...]:
+        state = {name: value for name, value in vars(self).items() if name != "reply"}
+        return type(self), self.args, state
 
 
 class RateLimited(ChatError):

@@ -43,7 +43,10 @@ class TimeLimits:
 
 
 class Fallback:
-    """The layer. `next` gets the request's own model, then come the `fallbacks`, one after the other."""
+    """The layer. `next` gets the request's own model, then come the `fallbacks`, one after the other.
+
+    After an error the next model is asked only where that error `falls_back`, and while there is time.
+    """
 
     def __init__(
         self,
@@ -52,30 +55,42 @@ class Fallback:
         breaker: BreakerPolicy | None = None,
         time_limits: TimeLimits | None = None,
     ) -> None:
-        self._next = next
-        self._fallbacks = tuple(fallbacks)
-        self._policy = breaker or BreakerPolicy()
-        self._time = time_limits or TimeLimits()
-        self._guarded: dict[Target, Guarded] = {}
+        self._targets = Targets(next, fallbacks, breaker or BreakerPolicy(), time_limits or TimeLimits())
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The first reply; else the error of the last target, or one that no other model would mend."""
-        targets = dict.fromkeys((Target(self._next, request.model), *self._fallbacks))
-        others = [self._guard(target) for target in targets]
-        hurried = is_hurried(request, self._time)
-        failed: list[tuple[ChatError, int]] = []  # with the requests that the target took
-        with call_record() as record:
-            while others:
-                target, *others = others
-                before = record.requests
+        failed: list[ChatError] = []
+        with call_record():
+            for turn in self._targets.turns(request):
                 try:
-                    return record.counted(await in_turn(target, request, others, hurried))
+                    return await turn.reply()
                 except ChatError as error:
-                    failed.append((error, record.requests - before))
-                    if not others or not goes_on(error, request):
+                    failed.append(error)
+                    if turn.next_model is None or not error.falls_back or time_is_over(request):
                         break
-                    log_fallback(error, others[0].model)
-            raise last_error(failed, record)
+                    log_fallback(error, turn.next_model)
+        raise last_error(failed)
+
+
+class Targets:
+    """The targets of one Fallback, each behind its own breaker, which remembers from call to call."""
+
+    def __init__(
+        self, next: Handler, fallbacks: Sequence[Target], breaker: BreakerPolicy, time_limits: TimeLimits
+    ) -> None:
+        self._next = next
+        self._fallbacks = tuple(fallbacks)
+        self._policy = breaker
+        self._time = time_limits
+        self._guarded: dict[Target, Guarded] = {}
+
+    def turns(self, request: ChatRequest) -> list[Turn]:
+        """A turn for the request's own model, then one for each fallback; a target that is listed twice has
+        one."""
+        hurried = is_hurried(request, self._time)
+        targets = dict.fromkeys((Target(self._next, request.model), *self._fallbacks))
+        guarded = [self._guard(target) for target in targets]
+        return [Turn(target, guarded[number:], request, hurried) for number, target in enumerate(guarded, 1)]
 
     def _guard(self, target: Target) -> Guarded:
         if target not in self._guarded:
@@ -83,27 +98,43 @@ class Fallback:
         return self._guarded[target]
 
 
-async def in_turn(
-    target: Guarded, request: ChatRequest, others: Sequence[Guarded], hurried: bool
-) -> ChatReply:
-    """The target's reply, if it begins to answer within its share of the time (`turn_ends`).
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A target's turn to answer the request; `others` have theirs after it."""
 
-    Raises DeadlineExceeded, which falls back, where it does not.
-    """
-    now = clock.now()
-    ready = sum(refuses_for(other.breaker, now) == 0 for other in others)
-    if not ready or request.deadline is None or request.deadline == math.inf:
-        return await target(request, hurried=hurried)
-    ends = turn_ends(now, request.deadline, request.timeout, ready)
-    with call_record() as record:
+    target: Guarded
+    others: Sequence[Guarded]
+    request: ChatRequest
+    hurried: bool
+
+    @property
+    def next_model(self) -> str | None:
+        """The model that is asked after this one; None in the last turn."""
+        return self.others[0].model if self.others else None
+
+    async def reply(self) -> ChatReply:
+        """The target's reply, if it begins to answer within its share of the time (`turn_ends`).
+
+        `attempts` counts the requests of the whole call. Raises DeadlineExceeded, which falls back, where
+        the target does not begin.
+        """
+        with call_record() as record:
+            return record.counted(await self._in_time(record))
+
+    async def _in_time(self, record: CallRecord) -> ChatReply:
+        request, now = self.request, clock.now()
+        ready = sum(refuses_for(other.breaker, now) == 0 for other in self.others)
+        if not ready or request.deadline is None or request.deadline == math.inf:
+            return await self.target(request, hurried=self.hurried)
+        ends = turn_ends(now, request.deadline, request.timeout, ready)
         before = record.requests
         with anyio.CancelScope(deadline=ends) as turn:
 
             def begun(_: Mapping[str, str]) -> None:
                 turn.deadline = math.inf
 
-            own = replace(request, model=target.model, deadline=ends).also_on_start(begun)
-            return await target(own, hurried=hurried)
+            own = replace(request, model=self.target.model, deadline=ends).also_on_start(begun)
+            return await self.target(own, hurried=self.hurried)
         raise turn_is_over(own, ends - now, record, before)
 
 
@@ -136,9 +167,9 @@ def turn_is_over(request: ChatRequest, seconds: float, record: CallRecord, befor
     return error
 
 
-def goes_on(error: ChatError, request: ChatRequest) -> bool:
-    """Whether another model may help, and there is time for it."""
-    return error.falls_back and (request.deadline is None or clock.now() < request.deadline)
+def time_is_over(request: ChatRequest) -> bool:
+    """Whether the call's deadline has come."""
+    return request.deadline is not None and clock.now() >= request.deadline
 
 
 def is_hurried(request: ChatRequest, own: TimeLimits) -> bool:
@@ -157,11 +188,19 @@ def log_fallback(error: ChatError, next_model: str) -> None:
     )
 
 
-def last_error(failed: Sequence[tuple[ChatError, int]], record: CallRecord) -> ChatError:
-    """The error of the last target; where there were several, its message begins with all of them."""
-    last, _ = failed[-1]
+def last_error(failed: Sequence[ChatError]) -> ChatError:
+    """The error of the last target; where there were several, its message begins with all of them.
+
+    `failed` are the errors of the targets, in their order. The `attempts` of each count the call's requests
+    until then, or none where the target was left alone.
+    """
+    requests = 0
+    targets = []
+    for error in failed:
+        targets.append(f"{error.model} {error.kind} ×{max(0, error.attempts - requests)}")
+        requests = max(requests, error.attempts)
+    last = failed[-1]
     if len(failed) > 1:
-        targets = ", ".join(f"{error.model} {error.kind} ×{requests}" for error, requests in failed)
-        last.args = (f"no model answered ({targets}); the last: {last}",)
-    last.attempts = record.requests
+        last.args = (f"no model answered ({', '.join(targets)}); the last: {last}",)
+    last.attempts = requests
     return last

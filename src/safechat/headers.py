@@ -23,24 +23,46 @@ Random = Callable[[], float]  # a number from 0 up to 1
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
     """The wait that the API asks for, in seconds; None if it asks for none.
 
-    `retry-after-ms` is preferred: it is the finer one, and Retry-After is
-    rounded up to seconds. Retry-After is a number of seconds or a date (RFC 9110,
-    section 10.2.3), which is compared with `now` (seconds since the epoch); a
-    number that is too large for a wait is such a time too. One that has passed
-    is a wait of 0. Where neither can be read, it is the wait of `reset_wait`.
+    The first of these that can be read counts:
+
+    1. `retry-after-ms`, a number of milliseconds. It is the finer one: Retry-After is rounded up to seconds.
+    2. `retry-after`, a number of seconds.
+    3. `retry-after`, a date (RFC 9110, section 10.2.3), which is compared with `now`, in seconds since the
+       epoch. One that has passed is a wait of 0.
+    4. What `reset_wait` finds in the other headers.
+
+    `number_in` reads a number, and `as_wait` makes a wait of it. Without `now` it is this moment.
     """
     now = time.time() if now is None else now
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = number_in(headers.get("retry-after-ms"))
     if milliseconds is not None:
-        return _wait(milliseconds / 1000, now)
+        return as_wait(milliseconds / 1000, now)
     value = headers.get("retry-after", "")
-    seconds = _number(value)
+    seconds = number_in(value)
     if seconds is not None:
-        return _wait(seconds, now)
+        return as_wait(seconds, now)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, OverflowError):
         return reset_wait(headers, now)
+
+
+def number_in(text: str | None) -> float | None:
+    """The number that the text is, whole or not; None for any other text, and for one that cannot be a wait
+    or a count: negative, infinite, not a number."""
+    try:
+        number = float(text) if text is not None else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def as_wait(seconds: float, now: float) -> float:
+    """`seconds`, unless it can only be a unix time, in seconds or in milliseconds: then the wait until it, 0
+    where it has passed."""
+    if seconds < _UNIX_TIME:
+        return seconds
+    return max(0.0, (seconds / 1000 if seconds >= 1000 * _UNIX_TIME else seconds) - now)
 
 
 def with_jitter(wait: float, random: Random) -> float:
@@ -55,7 +77,7 @@ def reset_wait(headers: Mapping[str, str], now: float | None = None) -> float | 
         duration(value, now)
         for name, value in headers.items()
         if name.startswith("x-ratelimit-reset")
-        and _number(headers.get(name.replace("reset", "remaining"), "0")) == 0
+        and number_in(headers.get(name.replace("reset", "remaining"), "0")) == 0
     ]
     return max((wait for wait in waits if wait is not None), default=None)
 
@@ -100,12 +122,12 @@ def rate_limit(headers: Mapping[str, str], kind: str, now: float | None = None) 
 
     Source: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
     """
-    limit = _number(headers.get(f"x-ratelimit-limit-{kind}"))
+    limit = number_in(headers.get(f"x-ratelimit-limit-{kind}"))
     if not limit:
         return None
     return RateLimit(
         limit=limit,
-        remaining=_number(headers.get(f"x-ratelimit-remaining-{kind}")),
+        remaining=number_in(headers.get(f"x-ratelimit-remaining-{kind}")),
         reset=duration(headers.get(f"x-ratelimit-reset-{kind}"), now),
     )
 
@@ -119,30 +141,15 @@ def duration(text: str | None, now: float | None = None) -> float | None:
     with `now`; None if it is none of them."""
     if not text:
         return None
-    if (seconds := _number(text)) is not None:
-        return _wait(seconds, time.time() if now is None else now)
+    if (seconds := number_in(text)) is not None:
+        return as_wait(seconds, time.time() if now is None else now)
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         return None
-    numbers = [_number(part or "0") for part in match.groups()]
+    numbers = [number_in(part or "0") for part in match.groups()]
     if None in numbers:
         return None
     return sum(number * unit for number, unit in zip(numbers, _SECONDS, strict=True) if number)
-
-
-def _wait(seconds: float, now: float) -> float:
-    """`seconds`, unless it can only be a unix time, in seconds or in milliseconds."""
-    if seconds < _UNIX_TIME:
-        return seconds
-    return max(0.0, (seconds / 1000 if seconds >= 1000 * _UNIX_TIME else seconds) - now)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text) if text is not None else math.nan
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
 
 
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milli|s|m|h|d)[a-z]*", re.I)

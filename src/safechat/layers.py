@@ -18,12 +18,12 @@ from safechat.fallback import Fallback, Target, TimeLimits
 from safechat.keys.layer import Keyed
 from safechat.keys.source import KeySource
 from safechat.limits.layer import Limited
-from safechat.limits.quota import RateLimits
+from safechat.limits.quota import Quotas, RateLimits
 from safechat.limits.tokens import TokenEstimator
 from safechat.log.call_record import call_record
 from safechat.log.events import event
 from safechat.log.layer import Logged
-from safechat.messages import ChatReply, ChatRequest, Handler
+from safechat.messages import CHAT, ChatReply, ChatRequest, Handler
 from safechat.retry import Retried, RetryPolicy
 from safechat.runtime import clock
 
@@ -69,7 +69,7 @@ def around_a_client(
         call,
         partial(telemetry.measured, base_url=call.base_url) if telemetry is not None else None,
         partial(Keyed, keys=keys) if keys is not None else None,  # a call that waits takes the newest key
-        partial(Limited, limits=policies.limits, estimator=estimator),
+        partial(Limited, quotas=Quotas(policies.limits), estimator=estimator),
         partial(Retried, policy=policies.retry),
     )
 
@@ -95,6 +95,7 @@ class Layers:
     calls: tuple[OpenAICall, ...]
     keys: KeySource | None = None
     estimator: TokenEstimator = field(default_factory=TokenEstimator)
+    without_fallbacks: Handler | None = None
     attached: dict[object, Stop] = field(default_factory=dict)
 
     @classmethod
@@ -112,8 +113,11 @@ class Layers:
                 )
                 handlers[id(other)] = around_a_client(call, own, estimator, telemetry)
         targets = [Target(handlers[id(other)], model) for other, model in fallbacks]
-        whole = around_all_clients(handlers[id(client)], targets, policies, telemetry)
-        return cls(whole, tuple(calls.values()), policies.keys, estimator)
+        first = handlers[id(client)]
+        whole = around_all_clients(first, targets, policies, telemetry)
+        # Another model's embeddings are of no use beside those that there are already.
+        alone = around_all_clients(first, (), policies, telemetry)
+        return cls(whole, tuple(calls.values()), policies.keys, estimator, alone)
 
     async def answer(self, request: ChatRequest, deadline: float, *, began: float | None = None) -> ChatReply:
         """The call; `deadline` is in seconds from `began`, on the loop's clock, or from now."""
@@ -121,7 +125,8 @@ class Layers:
         with call_record(new=True) as record:
             if began is not None:
                 record.began = began
-            reply = await self.handler(replace(request, deadline=record.began + deadline))
+            handler = self.handler if request.endpoint == CHAT else self.without_fallbacks or self.handler
+            reply = await handler(replace(request, deadline=record.began + deadline))
         return replace(reply, latency=clock.now() - started)
 
     def attach(self, stop: Stop) -> Callable[[], None]:

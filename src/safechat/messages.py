@@ -16,6 +16,7 @@ from safechat.cost import cost_usd
 from safechat.usage import Usage
 
 Message = Mapping[str, object]
+CHAT = "POST /chat/completions"
 OnPiece = Callable[[str], Awaitable[None]]
 OnStart = Callable[[Mapping[str, str]], None]
 Messages = str | Sequence[Message | BaseModel]  # the SDK's own message classes are pydantic's
@@ -34,6 +35,9 @@ class ChatRequest:
     it comes, and the reply follows at the end. Then `timeout` limits the wait for
     each piece, and `strict_streams` asks for a finish_reason. `on_start` is called
     once, with the headers of the answer, when the first chunk of the stream has come.
+
+    `endpoint` is where the request goes. To any other than CHAT, `params` go as the whole body, and the
+    reply has no text: its `raw` is the body that came. There `messages` only serve to estimate the tokens.
     """
 
     messages: tuple[Message, ...] = field(repr=False)
@@ -47,6 +51,7 @@ class ChatRequest:
     on_piece: OnPiece | None = None
     on_start: OnStart | None = None
     strict_streams: bool = True
+    endpoint: str = CHAT
 
     def also_on_start(self, listener: OnStart) -> ChatRequest:
         """This request, whose stream also tells `listener` that it has begun."""

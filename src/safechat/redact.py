@@ -174,7 +174,7 @@ def is_ordinary(text: str) -> bool:
 
 def is_secret_name(name: str) -> bool:
     """Whether a field of this name holds a secret."""
-    return len(name) < _LONGEST_NAME and _secret_name.fullmatch(name) is not None
+    return _known(name)[1]
 
 
 def is_key_shaped(text: str) -> bool:
@@ -182,32 +182,44 @@ def is_key_shaped(text: str) -> bool:
     return _shaped.fullmatch(text) is not None
 
 
-def redacted(value: object) -> object:
-    """`value` as JSON can hold it, with all text in it redacted; what JSON does not know becomes its text."""
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)  # JSON knows no NaN
-    if isinstance(value, str):
-        return redact(value)
+def redacted(value: object, name: str = "") -> object:
+    """`value`, which stands under `name`, as JSON can hold it: without any secret, however deep it is.
+
+    A dict stays a dict: its names become texts, redacted, and each of its values is redacted under its own
+    name. A list, tuple or set becomes a list, and all of its items stand under the list's `name`. None and
+    booleans stay. Under the name of a secret anything else is REDACTED, but for an empty text. Under another
+    name numbers stay, if they are finite, and anything else becomes its text (`safe_str`), redacted.
+    `value` itself does not change.
+    """
     if isinstance(value, Mapping):
-        return dict(redacted_field(str(name), item) for name, item in value.items())
+        return {redacted_name(safe_str(key)): redacted(item, safe_str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [redacted(item) for item in value]
-    return redact(_text_of(value))
+        return [redacted(item, name) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if is_secret_name(name) and safe_str(value) != "":
+        return REDACTED
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return redact(safe_str(value))
 
 
 def redacted_field(name: str, value: object) -> tuple[str, object]:
-    """The name and the value of a field; all of the value is taken out if the name says that it is secret."""
-    clean, is_secret = _known(name)
-    if is_secret and value and isinstance(value, str | bytes | int) and value is not True:
-        return clean, REDACTED
-    return clean, redacted(value)
+    """The name and the value of a field, both redacted."""
+    return redacted_name(name), redacted(value, name)
 
 
 def redacted_name(name: str) -> str:
     """`redact` for names, which are few and come again and again."""
     return _known(name)[0]
+
+
+def safe_str(value: object) -> str:
+    """The text of `value`; where it cannot be had, its type's name and why."""
+    try:
+        return str(value)
+    except Exception as error:
+        return f"<{type(value).__name__}, whose text cannot be had: {type(error).__name__}>"
 
 
 def _known(name: str) -> tuple[str, bool]:
@@ -216,7 +228,8 @@ def _known(name: str) -> tuple[str, bool]:
     if known is None:
         if len(_names) > _MOST_NAMES:
             _names.clear()
-        known = _names[name] = redact(name), is_secret_name(name)
+        is_secret = len(name) < _LONGEST_NAME and _secret_name.fullmatch(name) is not None
+        known = _names[name] = redact(name), is_secret
     return known
 
 
@@ -232,10 +245,3 @@ def redacted_start(text: str, length: int, also: Sequence[re.Pattern[str]] = ())
     while crossing := [stop for start, stop in whole if start < end < stop]:
         end = max(crossing)
     return _without(window[:end], [span for span in secrets if span[0] < end])
-
-
-def _text_of(value: object) -> str:
-    try:
-        return str(value)
-    except Exception as error:
-        return f"<{type(value).__name__}, whose text cannot be had: {type(error).__name__}>"

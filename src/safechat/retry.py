@@ -70,7 +70,14 @@ class Retried:
                 return record.counted(await try_once(self._next, request, record))
             except ChatError as error:
                 failed = error
-            async for attempt in retry_loop(self._policy, request, budget, self._random):
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception(can_be_helped),
+                wait=partial(wait_before_retry, self._policy, self._random),
+                stop=partial(is_over, self._policy, request, budget),
+                before_sleep=partial(log_retry, request),
+                sleep=clock.sleep,
+                reraise=True,
+            ):
                 with attempt:
                     number = attempt.retry_state.attempt_number
                     if number == 1:
@@ -90,20 +97,6 @@ async def try_once(next: Handler, request: ChatRequest, record: CallRecord) -> C
         raise
 
 
-def retry_loop(
-    policy: RetryPolicy, request: ChatRequest, budget: RetryBudget, random: Random
-) -> AsyncRetrying:
-    """Tenacity's loop, with the rules of this file."""
-    return AsyncRetrying(
-        retry=retry_if_exception(can_be_helped),
-        wait=partial(wait_before_retry, policy, random),
-        stop=partial(is_over, policy, request, budget),
-        before_sleep=partial(log_retry, request),
-        sleep=clock.sleep,
-        reraise=True,
-    )
-
-
 def can_be_helped(error: BaseException) -> bool:
     """Whether the same request may succeed when it is sent again."""
     return isinstance(error, ChatError) and error.retryable
@@ -121,11 +114,13 @@ def wait_before_retry(policy: RetryPolicy, random: Random, state: RetryCallState
 
 
 def backoff(policy: RetryPolicy, attempt: int, random: Random) -> float:
-    """Seconds to wait at least after failed attempt number `attempt` (from 1).
+    """Seconds to wait, at least, after failed attempt number `attempt` (from 1).
 
-    Anywhere from a little more than the longest wait of the attempt before up to
-    the longest of this one: callers spread out, and each waits longer than the
-    last time, whatever the random numbers are.
+    The longest wait doubles from attempt to attempt: `policy.base` after the first, twice that after the
+    second, and so on, up to `policy.cap`. After the first attempt the wait is anywhere from 0 to the longest.
+    After a later one it is anywhere from 0.6 times the longest to the longest: callers spread out, and until
+    the cap each waits longer than the last time, whatever the random numbers are. `random()` gives a number
+    from 0 up to 1.
     """
     longest = min(policy.cap, policy.base * 2.0 ** (attempt - 1))
     shortest = 0.6 * longest if attempt > 1 else 0.0

@@ -22,6 +22,8 @@ from pathlib import Path
 from odev.course.cells import TaskId, read_notebook
 from odev.course.course import Course, find_course
 from odev.instructor.grade import Graded, grade
+from odev.instructor.handed_in import find_submissions
+from odev.instructor.submission import read_submission
 
 STUDENTS = 60
 LONGEST = 300  # seconds
@@ -67,7 +69,8 @@ def main() -> int:
 def graded(course: Course, inbox: Path, out: Path) -> tuple[dict[str, dict[str, int]], float]:
     """The points by student and task, and the seconds that it took."""
     started = time.monotonic()
-    results: list[Graded] = grade(course, [inbox], out)
+    submissions = [read_submission(one) for one in find_submissions([inbox], out).values()]
+    results: list[Graded] = grade(course, submissions, out)
     seconds = time.monotonic() - started
     states = {one.name: " ".join(result.state for result in one.results) for one in results}
     print("\n".join(f"  {name}: {states[name]}" for name in states if name in HOSTILE))

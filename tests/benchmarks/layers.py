@@ -19,6 +19,7 @@ from rich.table import Table
 from safechat import ChatReply, ChatRequest, RateLimits, Usage
 from safechat.fallback import Fallback
 from safechat.limits.layer import Limited
+from safechat.limits.quota import Quotas
 from safechat.messages import Handler
 from safechat.retry import Retried
 from safechat.telemetry import Telemetry
@@ -40,10 +41,10 @@ async def stub(_: ChatRequest) -> ChatReply:
 
 STACKS: dict[str, Callable[[], Handler]] = {
     "the stub alone": lambda: stub,
-    "Limited": lambda: Limited(stub, LIMITS),
+    "Limited": lambda: Limited(stub, Quotas(LIMITS)),
     "Retried": lambda: Retried(stub),
     "Fallback": lambda: Fallback(stub),
-    "Fallback(Retried(Limited))": lambda: Fallback(Retried(Limited(stub, LIMITS))),
+    "Fallback(Retried(Limited))": lambda: Fallback(Retried(Limited(stub, Quotas(LIMITS)))),
     "telemetry, and no SDK of it set up": lambda: telemetry.traced(telemetry.measured(stub, None)),
 }
 

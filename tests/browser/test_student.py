@@ -158,7 +158,7 @@ def test_a_student_fails_the_check_reads_the_hint_and_passes(page: Page, address
 
     for id in ids[: ids.index(check) + 1]:  # open and run, with nothing written
         notebook.run(id)
-    expect(notebook.output(trial)).to_contain_text("NotImplementedError")
+    expect(notebook.output(trial)).to_contain_text("henüz yazılmadı")
     expect(notebook.output(check)).to_contain_text("henüz yazılmadı")
     expect(notebook.output(check)).to_contain_text("0/6")
 

@@ -149,9 +149,7 @@ def test_tagged_code_cells_are_read_in_their_order() -> None:
         b"[]",
         b"{}",
         b'{"cells": 3}',
-        b'{"cells": [3]}',
-        notebook(code(3)),
-        notebook({"cell_type": "code"}),
+        b'{"cells": {"a": 1}}',
         b"\xff\xfe\x00",
         b"[" * 100_000,
     ],
@@ -161,6 +159,15 @@ def test_a_file_that_is_no_notebook_has_a_problem_and_no_cells(content: bytes) -
     read = read_notebook("01.ipynb", content)
     assert read.cells == ()
     assert "01.ipynb okunamadı" in read.problem
+
+
+@pytest.mark.parametrize(
+    "malformed", [3, None, code(3), code(["a", 3]), {"cell_type": "code"}, code({"a": 1})], ids=repr
+)
+def test_a_malformed_cell_costs_itself_alone(malformed: object) -> None:
+    read = read_notebook("01.ipynb", notebook(malformed, code("#| odev 1.1 a.f\ndef f(): ...")))
+    assert [str(cell.id) for cell in read.cells] == ["1.1"]
+    assert read.problem == "01.ipynb içinde 1. hücre bozuk, o okunmadı"
 
 
 def test_a_notebook_beyond_all_measure_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:

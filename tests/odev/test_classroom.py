@@ -21,6 +21,7 @@ from nbclient import NotebookClient
 from odev.classroom import room as room_module
 from odev.classroom.api import ClassroomAPI
 from odev.classroom.faults import Fault
+from odev.classroom.rate import Rate
 from odev.classroom.room import Classroom, start
 from odev.classroom.vault import KEY_FIELD, KEY_PATH, POLICY, VaultServer
 from real_service import real_service
@@ -129,6 +130,43 @@ def test_a_fault_is_met_once_and_counted(
 def test_llmocks_own_behaviours_can_be_scripted(api: ClassroomAPI, chat: ChatClientWrapper) -> None:
     api.behave("reply", text="Selam!")
     assert chat.generate("Merhaba").text == "Selam!"
+
+
+def test_what_is_over_the_limit_of_a_second_is_a_429_that_says_how_long_to_wait(api: ClassroomAPI) -> None:
+    api.settings(requests_per_second=0.5)  # never a whole request, however slow this machine is
+    with pytest.raises(openai.RateLimitError) as caught:
+        create(api, model="gpt-5-mini")
+    assert caught.value.code == "rate_limit_exceeded"
+    assert caught.value.response.headers["retry-after"] == "1"
+    assert [request["status"] for request in api.requests()] == [429]
+    api.settings(requests_per_second=None)
+    assert create(api, model="gpt-5-mini")
+
+
+def test_a_reset_takes_the_limit_of_a_second_away(api: ClassroomAPI) -> None:
+    api.settings(requests_per_second=0.5)
+    api.reset()
+    assert create(api, model="gpt-5-mini")
+
+
+def test_a_limit_of_a_second_begins_full_and_fills_evenly() -> None:
+    now = 100.0
+    rate = Rate(10, lambda: now)
+    assert [rate.take() for _ in range(10)] == [0.0] * 10
+    assert rate.take() == pytest.approx(0.1)
+    now += 0.35
+    assert [rate.take() > 0 for _ in range(4)] == [False, False, False, True]
+    now += 60
+    assert [rate.take() > 0 for _ in range(11)] == [False] * 10 + [True]
+    rate.refill()
+    assert rate.take() == 0.0
+
+
+def test_a_block_begins_with_all_room_under_the_limit(room: Classroom, api: ClassroomAPI) -> None:
+    api.settings(requests_per_second=1)
+    for _ in range(3):
+        with room.broken():
+            assert create(api, model="gpt-5-mini")
 
 
 def test_the_role_reads_the_key_and_nothing_else(room: Classroom) -> None:
@@ -291,6 +329,14 @@ def test_a_fault_ends_with_its_block(room: Classroom, chat: ChatClientWrapper) -
         ask_twice()
     assert chat.generate("Merhaba").text
     assert len(room.api.requests()) == 3
+
+
+def test_a_fault_of_one_model_leaves_the_others_alone(room: Classroom, chat: ChatClientWrapper) -> None:
+    with room.broken("answer", model="gpt-5-mini", times=1):
+        assert chat.generate("Merhaba", model="gpt-6-luna").text
+        with pytest.raises(MalformedReply):
+            chat.generate("Merhaba", model="gpt-5-mini")
+        assert chat.generate("Merhaba", model="gpt-5-mini").text
 
 
 def test_a_block_begins_without_earlier_faults_and_requests(room: Classroom, chat: ChatClientWrapper) -> None:

@@ -81,15 +81,23 @@ def test_grade_writes_every_file(course: Course) -> None:
     mini.submission(
         course.root / "in" / "veli", "#| odev 1.1 words.greet\ndef greet(name):\n    import os; os._exit(0)"
     )
-    done = odev(course, "grade", "in", "--out", "out", "--gradescope", "--classroom50", "--lesson", "1")
+    mini.write(course.root / "names.csv", "Ayşe\nVeli\nZeynep Ak\n")
+    mini.write(course.root / "moodle.csv", "Identifier,Full name,Grade\nParticipant 7,Ayşe,\n")
+    options = ["--gradescope", "--feedback", "--same-answers", "--partial", "--late", "10%/gün", "--excel-tr"]
+    options += ["--roster", "names.csv", "--moodle", "moodle.csv", "--deadline", "2099-01-01"]
+    done = odev(course, "grade", "in", "--out", "out", "--lesson", "1", *options)
     assert done.returncode == 0, done.stderr
     assert "4/10" in done.stdout
-    assert "veli, 1.1: testler bitmeden process kapandı" in done.stdout
+    assert "1.1: testler bitmeden process kapandı" in done.stdout
+    assert "Zeynep Ak: teslim yok" in done.stdout
     out = course.root / "out"
-    assert [graded["score"] for graded in json.loads((out / "grades.json").read_text("utf-8"))] == [4, 0]
+    assert [graded["score"] for graded in json.loads((out / "grades.json").read_text("utf-8"))] == [4, 0, 0]
     assert (out / "grades.csv").is_file()
-    assert (out / "gradescope" / "ayşe" / "results.json").is_file()
-    assert (out / "classroom50" / "veli" / "result.json").is_file()
+    assert (out / "gradescope" / "Ayşe" / "results.json").is_file()
+    assert (out / "feedback" / "Zeynep Ak.html").is_file()
+    assert "Participant 7,Ayşe,4" in (out / "moodle.csv").read_text("utf-8")
+    assert (out / "same_answers.md").is_file()
+    assert "name;score;points;task 1.1;" in (out / "grades.csv").read_text("utf-8-sig")
 
 
 def test_check_and_grade_stay_on_this_machine_whatever_their_user_has_set(
@@ -136,9 +144,56 @@ def test_release_and_package_say_what_they_made(course: Course) -> None:
     assert "Henüz yazılmayanlar (src'deki hâliyle kaldı): 1.1, 1.2, 2.1" in done.stdout, done.stderr
 
 
-def test_an_error_of_the_courses_is_one_line(course: Course) -> None:
-    done = odev(course, "grade", "yok")
-    assert (done.returncode, done.stderr.strip()) == (2, "there is no yok")
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("grade yok", "yok diye bir dosya ya da klasör yok"),
+        ("grade in --lesson 9", "9 numaralı ders yok; olanlar: 1, 2"),
+        ("grade in --timeout 0", "--timeout sıfırdan büyük bir saniye sayısı olmalı, 0 değil"),
+        ("grade in --timeout -1", "--timeout sıfırdan büyük bir saniye sayısı olmalı, -1 değil"),
+        ("grade in --timeout nan", "--timeout sıfırdan büyük bir saniye sayısı olmalı, nan değil"),
+        ("grade in --timeout inf", "--timeout sıfırdan büyük bir saniye sayısı olmalı, inf değil"),
+        ("grade in --jobs 0", "--jobs en az 1 olmalı, 0 değil"),
+        ("grade in --late 10", "--late '10' olmaz; örnek: --late 10%/gün"),
+        ("grade in --roster yok.csv", "yok.csv diye bir dosya yok"),
+        ("grade in --moodle names.csv", "names.csv: Moodle'ın not çizelgesi değil"),
+        ("grade in --out names.csv", "names.csv bir klasör değil"),
+        ("grade in --classroom50", "--classroom50 için eksik ortam değişkeni: CLASSROOM"),
+        ("verify --lesson 9", "9 numaralı ders yok; olanlar: 1, 2"),
+        ("verify --jobs 0", "--jobs en az 1 olmalı, 0 değil"),
+        ("build 09_yok", "09_yok diye bir ders yok; olanlar: 01_words, 02_queue"),
+        ("release --lesson 9", "9 numaralı ders yok; olanlar: 1, 2"),
+        ("release --out names.csv/a.zip", "names.csv"),
+        ("gradescope --lesson 9", "9 numaralı ders yok; olanlar: 1, 2"),
+        ("package in", "in boş değil ve bir paket de değil"),
+        ("package names.csv/a", "names.csv"),
+    ],
+)
+def test_what_is_not_there_is_one_line_and_exit_code_2(course: Course, command: str, reason: str) -> None:
+    mini.submission(course.root / "in" / "ayşe", mini.GOOD_GREET)
+    mini.write(course.root / "names.csv", "Ayşe\n")
+    done = odev(course, *command.split())
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stdout + done.stderr
+    assert reason in done.stderr
+
+
+@pytest.mark.parametrize("command", ["grade in", "verify", "build", "release", "status", "package mine"])
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("lessons/01_words.ipynb", "{ not json"),
+        ("src/safechat/words.py", "def greet(:\n"),
+        ("tests/steps/test_01_words.py", "def test(:\n"),
+        (".odev-student", "{ not json"),
+    ],
+)
+def test_a_broken_course_gives_no_traceback(course: Course, command: str, path: str, text: str) -> None:
+    mini.submission(course.root / "in" / "ayşe", mini.GOOD_GREET)
+    mini.write(course.root / path, text)
+    done = odev(course, *command.split())
+    assert "Traceback (most recent call last)" not in done.stdout + done.stderr
+    assert "╭" not in done.stderr  # a traceback as rich draws it
+    assert "Beklenmeyen bir hata" not in done.stderr
 
 
 def test_pytest_shows_a_submission_test_by_test(course: Course) -> None:

@@ -125,4 +125,5 @@ def test_the_table_is_one_screen(
     lines = screen.getvalue().splitlines()
     assert len(lines) <= 33
     for scene in demo.SCENES:
-        assert any(getattr(scene, language) in line for line in lines)
+        row = next(row for row, line in enumerate(lines) if getattr(scene, language) in line)
+        assert f" {scene.lesson:02} " in lines[row + 1]

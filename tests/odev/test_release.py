@@ -83,6 +83,27 @@ def test_a_package_that_needs_a_task_at_import_is_not_released(course: Course, t
         release(course, tmp_path / "release.zip")
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "reason"),
+    [
+        ("lessons/01_words.ipynb", mini.notebook(mini.GREET_STUB), r"task 1\.2: .* no lesson has its stub"),
+        (
+            "lessons/01_words.ipynb",
+            mini.notebook(mini.GREET_STUB.replace("ÖDEV 1.1", "ÖDEV 1.2"), mini.COUNT_STUB),
+            r"task 1\.1: .* is no stub",
+        ),
+        ("solutions/ask_question.py", "import yok_boyle\n", "ask_question.py is broken"),
+    ],
+)
+def test_a_course_that_would_give_a_solution_away_is_not_released(
+    course: Course, tmp_path: Path, path: str, text: str, reason: str
+) -> None:
+    mini.write(course.root / path, text)
+    with pytest.raises(CourseError, match=reason):
+        release(Course(course.root), tmp_path / "release.zip")
+    assert not (tmp_path / "release.zip").exists()
+
+
 def test_a_students_copy_is_not_released_again(course: Course, tmp_path: Path) -> None:
     with pytest.raises(CourseError, match="student's copy"):
         release(unpacked(course, tmp_path), tmp_path / "again.zip")

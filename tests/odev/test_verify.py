@@ -63,7 +63,7 @@ PROBLEMS: dict[str, tuple[Callable[[Course], object], str]] = {
     "a stub passes": (lambda c: lesson(c, PASSING_STUB, mini.COUNT_STUB), "task 1.1: the stub passes"),
     "a solution fails": (
         lambda c: source(c, "herkes", "millet"),
-        "task 1.1: the solution fails tests/steps/test_01_words.py::test_greets_all: assert",
+        "task 1.1: the solution fails tests/steps/test_01_words.py::test_greets_all: greet",
     ),
     "a test of something else": (
         lambda c: add_a_test(c, '"1.2", points=6, hint="x"', "import safechat"),
@@ -146,6 +146,35 @@ PROBLEMS: dict[str, tuple[Callable[[Course], object], str]] = {
     ),
     "a definition that src does not have": (
         lambda c: source(c, "def count", "def count_words"), "task 1.2: words.py has no count",
+    ),
+    "a task of the tests without a stub": (
+        lambda c: lesson(c, STUB), "task 1.2: its tests are there, but no lesson has its stub",
+    ),
+    "a stub that names another task": (
+        lambda c: lesson(c, STUB.replace("ÖDEV 1.1", "ÖDEV 1.2"), mini.COUNT_STUB),
+        "task 1.1: its cell in 01_words.ipynb is no stub",
+    ),
+    "a stub with another task's tag": (
+        lambda c: lesson(c, STUB, STUB.replace("1.1", "1.2")),
+        "task 1.2: its cell in 01_words.ipynb names words.greet, which is another task's",
+    ),
+    "a stub that the solution names otherwise": (
+        lambda c: mini.write(
+            c.solutions / "01_words.ipynb", mini.notebook(STUB.replace("words.greet", "words.count"))
+        ),
+        "task 1.1: its cell in 01_words.ipynb names words.greet, which is another task's",
+    ),
+    "a wrong answer that is the stub": (
+        lambda c: wrong(c, "1.1_no_name", STUB.replace("\n", "\n# hint: f-string\n", 1)),
+        "1.1_no_name.py: is the stub, not an answer",
+    ),
+    "a safe script that Python cannot read": (
+        lambda c: mini.write(c.solutions / "ask_question.py", "def f(:\n"),
+        "solutions/ask_question.py is broken: SyntaxError",
+    ),
+    "a safe script that names what is not there": (
+        lambda c: mini.write(c.solutions / "ask_question.py", "from safechat import gret\n"),
+        "solutions/ask_question.py is broken: ImportError",
     ),
     "a task twice": (lambda c: lesson(c, STUB, STUB, mini.COUNT_STUB), "task 1.1 is there twice"),
 }  # fmt: skip

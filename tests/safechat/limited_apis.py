@@ -8,6 +8,7 @@ from typing import Any
 
 from safechat import ChatReply, ChatRequest, RateLimits, Usage, errors
 from safechat.limits.layer import Limited
+from safechat.limits.quota import Quotas
 from virtual_time import now
 
 
@@ -21,7 +22,7 @@ def of_tokens(tokens: int, **fields: Any) -> ChatRequest:
 
 
 def limited(server: Callable[[ChatRequest], Any], **limits: Any) -> Limited:
-    return Limited(server, RateLimits(**limits), random=lambda: 0.0)
+    return Limited(server, Quotas(RateLimits(**limits), random=lambda: 0.0))
 
 
 async def gathered(layer: Limited, *requests: ChatRequest) -> list[object]:

@@ -13,7 +13,7 @@ import pytest
 
 import safechat
 from clients import KEY, KINDS, make_client, once
-from safechat import ChatError, ConnectionFailed, KeyUnavailable, TruncatedReply
+from safechat import ChatError, ChatReply, ConnectionFailed, KeyUnavailable, RefusedReply, TruncatedReply
 from safechat.usage import Usage
 from wire import http, wire
 
@@ -40,6 +40,13 @@ def test_every_error_survives_pickling_and_copying(cls: type[ChatError]) -> None
 def test_a_truncated_reply_keeps_its_text_through_pickling() -> None:
     error = TruncatedReply("kesildi", partial_text="Mer", model="m")
     assert pickle.loads(pickle.dumps(error)).partial_text == "Mer"
+
+
+def test_the_reply_that_an_error_is_about_is_left_out_of_its_copies() -> None:
+    error = RefusedReply("no")
+    error.reply = ChatReply(text="", model="m", raw={"a": 1})
+    assert pickle.loads(pickle.dumps(error)).reply is None
+    assert "reply" not in vars(copy.copy(error))
 
 
 def test_every_error_is_exported_documented_and_has_a_kind_of_its_own() -> None:

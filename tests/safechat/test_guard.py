@@ -38,6 +38,7 @@ from safechat.keys.layer import Keyed
 from safechat.keys.source import Key
 from safechat.layers import Layers, Policies
 from safechat.limits.layer import Limited
+from safechat.limits.quota import Quotas
 from safechat.messages import Handler
 from safechat.retry import Retried
 from safechat.testing import ScriptedHandler
@@ -87,7 +88,7 @@ def test_time_spent_without_a_request_does_not_open_the_circuit(handler: Handler
 
 def test_time_spent_waiting_for_room_under_the_limits_does_not_open_the_circuit() -> None:
     async def main() -> None:
-        limited = Limited(after(50), RateLimits(concurrency=1))
+        limited = Limited(after(50), Quotas(RateLimits(concurrency=1)))
         call = Deadline(layer(limited, breaker=BreakerPolicy(failures=1)))
         first = asyncio.ensure_future(call(request()))
         await asyncio.sleep(1)

@@ -33,6 +33,7 @@ NOW = 1_800_000_000.0
         ({"retry-after-ms": f"{1000 * (NOW + 20):.0f}"}, 20.0),
         ({"retry-after": f"{NOW - 20:.0f}"}, 0.0),
         ({"retry-after": "86400"}, 86400.0),
+        ({"retry-after": "Thu, 01 Jan 99999999999999999999 00:00:00 GMT"}, None),
     ],
 )
 def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:

@@ -44,6 +44,7 @@ from safechat.fallback import Fallback, Target
 from safechat.guard import Guarded
 from safechat.headers import RateLimit
 from safechat.limits.layer import Limited
+from safechat.limits.quota import Quotas
 from safechat.log.call_record import call_record
 from safechat.log.events import UNLOGGED, event
 from safechat.log.layer import Logged
@@ -72,7 +73,7 @@ class Seen:
 
         def reached(handler: Handler) -> Handler:
             measured = self.telemetry.measured(handler, None)
-            return Retried(Limited(measured, RateLimits(concurrency=1)), RetryPolicy(attempts=2))
+            return Retried(Limited(measured, Quotas(RateLimits(concurrency=1))), RetryPolicy(attempts=2))
 
         first = reached(ScriptedHandler(*outcomes))
         others = [Target(reached(ScriptedHandler(fallback)), "b")] if fallback is not None else []

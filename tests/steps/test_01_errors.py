@@ -39,6 +39,8 @@ def classified(status: int, *, as_: type[ChatError], **words: Any) -> None:
     points=6,
     hint="En kolay adım: durum kodunu BY_STATUS tablosunda ara ve bulduğunu döndür. İstenen, sınıfın "
     "kendisi (RateLimited); nesnesi (RateLimited()) değil.",
+    more="BY_STATUS bir sözlük, değerleri de sınıf. Bulduğun değeri parantez açmadan döndür; parantez, "
+    "sınıftan bir nesne yapar.",
 )
 @pytest.mark.parametrize(
     ("status", "name"),
@@ -59,8 +61,10 @@ def test_a_status_has_its_class(status: int, name: str) -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="500 ve üstünün hepsi ServerError: 529 gibi tabloda olmayan bir kod da gelebilir. Tabloya tek tek"
-    " yazma, sayıyı karşılaştır.",
+    hint="500 ve üstünün hepsi ServerError: 529 gibi tabloda olmayan bir kod da gelebilir. Tabloya tek "
+    "tek yazma, sayıyı karşılaştır.",
+    more="BY_STATUS'ta bulamadığın durum için son adımda bir karşılaştırma yeter: sunucunun suçu olan "
+    "durumlar hangi sayıdan başlar?",
 )
 @pytest.mark.parametrize("status", [500, 502, 503, 529, 599])
 def test_every_5xx_is_a_server_error(status: int) -> None:
@@ -72,6 +76,8 @@ def test_every_5xx_is_a_server_error(status: int) -> None:
     points=6,
     hint="Tanımadığın bir 4xx, RequestRejected olmalı: istek yanlış, tekrar göndermek düzeltmez. "
     "ServerError dersen retry katmanı onu boşuna dener.",
+    more="Bütün adımlar boşa çıktığında, yani fonksiyonun sonunda, 500'den küçük durumlar için döneceğin "
+    "sınıf bu.",
 )
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_an_unknown_4xx_is_a_rejected_request(status: int) -> None:
@@ -83,6 +89,8 @@ def test_an_unknown_4xx_is_a_rejected_request(status: int) -> None:
     points=6,
     hint="Tabloda olmayan bir code gelebilir (invalid_api_key gibi). Kodun o zaman KeyError vermesin "
     "(.get kullan ya da in ile bak), code'a hiç bakmamış gibi devam et.",
+    more="BY_CODE[code] olmayan kelimede KeyError verir. Kelime tabloda yoksa bir şey döndürmeden "
+    "sonraki adıma geç; 401 için cevap BY_STATUS'ta.",
 )
 def test_a_code_that_no_table_knows_changes_nothing() -> None:
     classified(401, code="invalid_api_key", type="invalid_request_error", as_=errors.AuthenticationFailed)
@@ -93,6 +101,8 @@ def test_a_code_that_no_table_knows_changes_nothing() -> None:
     points=6,
     hint="insufficient_quota da 429 ile gelir ama beklemekle hesaba para gelmez. code, durum kodundan "
     "fazlasını söyler: önce BY_CODE'a, sonra BY_STATUS'a bak.",
+    more="Fonksiyonunda BY_STATUS'a bakan satır, BY_CODE'a bakandan önce duruyor olabilir. İlk bulunan "
+    "sonuç kazanır, o yüzden sırayı değiştir.",
 )
 def test_a_code_says_more_than_a_status() -> None:
     classified(429, code="insufficient_quota", as_=errors.QuotaExhausted)
@@ -101,8 +111,10 @@ def test_a_code_says_more_than_a_status() -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="Bazı sunucular code'u boş bırakır, aynı kelimeyi type alanına yazar. İkisine de bak: önce code, "
-    "sonra type.",
+    hint="Bazı sunucular code'u boş bırakır, aynı kelimeyi type alanına yazar. İkisine de bak: önce "
+    "code, sonra type.",
+    more="code dolu ama tabloda yok ('quota' gibi) olabilir; o zaman da type'a bakılmalı. `code or type` "
+    "yalnızca code boşken type'a geçer. İki kelimeyi bir döngüyle sırayla ara.",
 )
 @pytest.mark.parametrize("code", [None, "quota"])
 def test_the_type_is_looked_at_too(code: str | None) -> None:
@@ -113,6 +125,8 @@ def test_the_type_is_looked_at_too(code: str | None) -> None:
     "1.1",
     points=6,
     hint="code ve type ayrı ayrı tablodaysa code kazanır: önce code'a bak, orada bulamazsan type'a.",
+    more="Örnekte ikisi de tabloda: code'un sınıfı ModelUnavailable, type'ınki QuotaExhausted. Döngüde "
+    "hangi kelime önce geliyor?",
 )
 def test_the_code_counts_before_the_type() -> None:
     words = {"code": "model_not_found", "type": "insufficient_quota"}
@@ -122,8 +136,10 @@ def test_the_code_counts_before_the_type() -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="BY_CODE'daki her kelime, her 4xx ile gelebilir (400 de bir 4xx). Kelimeleri ve durumları tek tek "
-    "yazma: kelimeyi tabloda ara.",
+    hint="BY_CODE'daki her kelime, her 4xx ile gelebilir (400 de bir 4xx). Kelimeleri ve durumları tek "
+    "tek yazma: kelimeyi tabloda ara.",
+    more="Koşulun belirli durumları (429, 404…) ya da belirli kelimeleri sayıyorsa yenileri kaçırır. "
+    "Durum için bir aralık yaz: 400'den başlar, 500'e varmaz.",
 )
 @pytest.mark.parametrize("status", [400, 422, 499])
 def test_every_word_of_the_table_counts_with_every_4xx(status: int) -> None:
@@ -135,8 +151,10 @@ def test_every_word_of_the_table_counts_with_every_4xx(status: int) -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="Kelime, tablodaki adın tamamı olmalı: içinde geçmesi (`in` ile metin araması) ya da ona benzemesi "
-    "yetmez. Sözlükte ara: BY_CODE.get(kelime).",
+    hint="Kelime, tablodaki adın tamamı olmalı: içinde geçmesi (`in` ile metin araması) ya da ona "
+    "benzemesi yetmez. Sözlükte ara: BY_CODE.get(kelime).",
+    more="`'quota' in word` gibi metin araması, startswith ya da boşlukları çizgiye çevirmek yanlış "
+    "eşleşme verir. Sözlüğün kendisi zaten tam kelime arar.",
 )
 @pytest.mark.parametrize("code", ["not_insufficient_quota_yet", "quota", "model not found"])
 def test_a_word_that_is_only_alike_changes_nothing(code: str) -> None:
@@ -148,6 +166,8 @@ def test_a_word_that_is_only_alike_changes_nothing(code: str) -> None:
     points=6,
     hint="Azure aynı kodu büyük harflerle yazar (DeploymentNotFound), tablodaki adlar ise küçük harf. "
     "Aramadan önce kelimeyi küçük harfe çevir; code None da olabilir.",
+    more="str.lower() küçük harfe çevirir, ama None'ın lower'ı yoktur. Önce kelimenin dolu olduğuna bak, "
+    "sonra çevir.",
 )
 @pytest.mark.parametrize("code", ["DeploymentNotFound", "MODEL_NOT_FOUND"])
 def test_capital_letters_change_nothing(code: str) -> None:
@@ -159,6 +179,7 @@ def test_capital_letters_change_nothing(code: str) -> None:
     points=6,
     hint="5xx'te suç sunucuda: gövdede hangi code yazarsa yazsın sonuç ServerError. BY_CODE yalnızca 4xx "
     "için geçerli.",
+    more="BY_CODE aramasını bir koşulun içine al: durum 4xx ise ara, değilse o adımı atla.",
 )
 def test_a_code_with_a_5xx_is_not_believed() -> None:
     classified(500, code="insufficient_quota", as_=errors.ServerError)
@@ -169,6 +190,8 @@ def test_a_code_with_a_5xx_is_not_believed() -> None:
     points=6,
     hint="Her sunucu code vermez; bazısı yalnızca bir cümle yazar. BY_TEXT'teki üçlülere bak: durum kodu "
     "tutuyorsa ve sınama(mesaj) doğruysa o sınıf.",
+    more="BY_TEXT bir sözlük değil, üçlülerden oluşan bir dizi: `for … in BY_TEXT`. Ortadaki değer bir "
+    "fonksiyondur, onu mesajla çağır.",
 )
 @pytest.mark.parametrize(
     ("status", "message", "name"),
@@ -186,6 +209,8 @@ def test_a_server_without_codes_is_known_by_what_it_writes(status: int, message:
     points=6,
     hint="code, mesajdan da fazlasını söyler: mesaj bir cümledir, code ise sunucunun kendi kararı. Önce "
     "BY_CODE'a, sonra BY_TEXT'e bak.",
+    more="BY_TEXT döngün BY_CODE aramasından önce duruyor olabilir. code tabloda varsa mesaja hiç "
+    "bakılmamalı.",
 )
 def test_a_code_says_more_than_a_message() -> None:
     message = "Blocked by the content policy; the context window is 8192 tokens."
@@ -195,8 +220,10 @@ def test_a_code_says_more_than_a_message() -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="Her 404 model yok demek değil: adres yanlışsa da 404 gelir. Mesajı yalnızca satırın kendi durum "
-    "kodunda sına; tutmuyorsa sonuç RequestRejected.",
+    hint="Her 404 model yok demek değil: adres yanlışsa da 404 gelir. Mesajı yalnızca satırın kendi "
+    "durum kodunda sına; tutmuyorsa sonuç RequestRejected.",
+    more="Döngüde iki koşul birlikte gerekiyor: satırın durum kodu, gelen durumla aynı olacak ve "
+    "fonksiyon mesaja doğru diyecek.",
 )
 @pytest.mark.parametrize(("status", "message"), [(404, "Not Found"), (400, "The model is a required field.")])
 def test_a_text_counts_only_with_its_status(status: int, message: str) -> None:
@@ -206,8 +233,10 @@ def test_a_text_counts_only_with_its_status(status: int, message: str) -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="Mesaj, durum kodundan fazlasını söyler: 429 çoğu zaman RateLimited ama isteğin kendisi sınırdan "
-    "büyükse beklemek işe yaramaz. Önce BY_TEXT'e, sonra BY_STATUS'a bak.",
+    hint="Mesaj, durum kodundan fazlasını söyler: 429 çoğu zaman RateLimited ama isteğin kendisi "
+    "sınırdan büyükse beklemek işe yaramaz. Önce BY_TEXT'e, sonra BY_STATUS'a bak.",
+    more="429 BY_STATUS'ta da var; ona önce bakarsan mesaja sıra gelmez. Buradaki 'rate_limit_exceeded' "
+    "ve 'tokens' kelimeleri ise BY_CODE'da yok.",
 )
 def test_a_message_says_more_than_a_status() -> None:
     message = "Request too large for gpt-5-mini on tokens per min (TPM): Limit 30000, Requested 61234."
@@ -220,8 +249,10 @@ def test_a_message_says_more_than_a_status() -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="Kendi cümlelerini yazma: BY_TEXT'te her sunucunun sözü var, yenileri de oraya eklenecek. "
+    hint="Kendi cümlelerini yazma: BY_TEXT'te her sunucunun söylediği var, yenileri de oraya eklenecek. "
     "Satırların hepsini sırayla sına.",
+    more="Döngü ilk tutan satırda döndürmeli, tutmayanlarda devam etmeli. Döngünün içinde tutmayan satır "
+    "için return ya da break varsa sonraki satırlara sıra gelmez.",
 )
 @pytest.mark.parametrize(
     ("status", "message", "name"),
@@ -275,7 +306,10 @@ def body(answer: object) -> bytes:
     "1.2",
     points=8,
     hint="Önce her şeyin yolunda gittiği hâli yaz: decode gövdeyi açar, first_choice ilk cevabı bulur, "
-    "content_text mesajın metnini verir; metin ve finish_reason bir ChatReply olur. headers None gelebilir.",
+    "content_text mesajın metnini verir; metin ve finish_reason bir ChatReply olur. headers None "
+    "gelebilir.",
+    more="Görevden önceki hücre tam da bu hâli okuyor; oradaki satırlarla başla. headers için ilk "
+    "satırda `headers or {}` gibi bir varsayılan koy.",
 )
 @pytest.mark.parametrize("answer", [body(completion()), body(completion()).decode()], ids=["bytes", "str"])
 def test_an_answer_is_read(answer: bytes | str) -> None:
@@ -292,6 +326,8 @@ def test_an_answer_is_read(answer: bytes | str) -> None:
     points=8,
     hint='Cevap her zaman sözlük değil: istemci onu bir nesneye çevirmiş olabilir, o zaman ["message"] '
     "TypeError verir. field(değer, 'ad') ikisini de okur.",
+    more="Kodunda köşeli parantezli (['choices'], ['message']) ya da .get(…) ile okunan bir alan kalmış. "
+    "decode'un verdiği değeri yalnızca field ve hazır yardımcılarla oku.",
 )
 def test_a_client_may_have_made_an_object_of_it() -> None:
     from safechat.call.reply import read_reply
@@ -303,8 +339,10 @@ def test_a_client_may_have_made_an_object_of_it() -> None:
 @pytest.mark.task(
     "1.2",
     points=8,
-    hint="Metin olduğu gibi döner: başındaki boşluk da sonundaki satır sonu da cevabın parçası. strip() ile "
-    "yalnızca boş mu diye bak, text'e sonucunu koyma.",
+    hint="Metin olduğu gibi döner: başındaki boşluk da sonundaki satır sonu da cevabın parçası. strip() "
+    "ile yalnızca boş mu diye bak, text'e sonucunu koyma.",
+    more="strip()'in sonucu yalnızca koşulda dursun. ChatReply'ın text'i, content_text'in verdiği "
+    "değerin kendisi olsun.",
 )
 def test_the_text_keeps_its_white_space() -> None:
     from safechat.call.reply import read_reply
@@ -317,6 +355,8 @@ def test_the_text_keeps_its_white_space() -> None:
     points=8,
     hint="Bazı sunucular content'i parça parça, bir liste olarak verir: content_text(content) parçaları "
     "birleştirir.",
+    more="content bir liste olabilir: [{'type': 'text', 'text': 'Se'}, …]. str(content) ya da "
+    "text_of(content) bunu birleştirmez, hazır yardımcı birleştirir.",
 )
 def test_a_text_in_parts_is_one_text() -> None:
     from safechat.call.reply import read_reply
@@ -330,6 +370,8 @@ def test_a_text_in_parts_is_one_text() -> None:
     points=8,
     hint="usage boş kaldı. Token sayıları (önbellekten gelenler, cached_tokens de) maliyetin ta kendisi: "
     "read_usage(field(completion, 'usage')) hepsini okur, ChatReply'a ver.",
+    more="usage, completion'ın bir alanıdır; message'ın ya da choice'un değil. read_usage'ın verdiğini "
+    "ChatReply'ın usage'ına koy.",
 )
 def test_the_tokens_are_counted() -> None:
     from safechat.call.reply import read_reply
@@ -346,6 +388,7 @@ def test_the_tokens_are_counted() -> None:
     points=8,
     hint="reply.model, cevabı veren modelin adı olmalı. Sen gpt-5-mini istersin, gpt-5-mini-2025-08-07 "
     "cevaplar: adı cevaptan oku; cevapta yoksa request.model.",
+    more="model alanı completion'ın kendisinde. Metin olarak oku; boş çıkarsa `or` ile istekteki adı al.",
 )
 def test_the_model_is_the_one_that_answered() -> None:
     from safechat.call.reply import read_reply
@@ -360,6 +403,8 @@ def test_the_model_is_the_one_that_answered() -> None:
     points=8,
     hint="Gövde JSON değilse (proxy'nin HTML sayfası, yarım kalmış bir cevap) MalformedReply olmalı. "
     "json.loads'ı kendin çağırma: decode bunu bilir.",
+    more="İlk satırlarından biri decode(response, request) olsun ve fırlattığı hatayı yakalama. Kendi "
+    "try/except'in varsa kaldır.",
 )
 @pytest.mark.parametrize(
     "answer", [b"<html><h1>Proxy</h1></html>", body(completion())[:60], b""], ids=["html", "half", "nothing"]
@@ -376,6 +421,8 @@ def test_what_is_not_json_is_malformed(answer: bytes) -> None:
     points=8,
     hint="200 ile {'error': …} ya da boş bir choices listesi de gelebilir; choices[0] orada TypeError, "
     "IndexError verir. first_choice bunları MalformedReply'a çevirir.",
+    more="choices alanını kendin açma. first_choice(completion, model, request_id) hem ilk cevabı bulur "
+    "hem de bulamazsa doğru hatayı fırlatır.",
 )
 @pytest.mark.parametrize(
     "answer",
@@ -392,8 +439,10 @@ def test_a_200_without_a_choice_is_malformed(answer: object) -> None:
 @pytest.mark.task(
     "1.2",
     points=8,
-    hint="Metni olmayan cevap, cevap değil: EmptyReply. Yalnızca boşluk ve satır sonundan oluşan metin de "
-    "boştur (strip ile bak).",
+    hint="Metni olmayan cevap, cevap değil: EmptyReply. Yalnızca boşluk ve satır sonundan oluşan metin "
+    "de boştur (strip ile bak).",
+    more="Son koşulun iki parçası var: metin boş ve araç çağrısı da yok. ' \\n' gibi bir metin doludur "
+    "ama strip()'ten sonra boştur.",
 )
 @pytest.mark.parametrize("content", ["", None, " \n"], ids=["empty", "none", "white space"])
 def test_an_answer_without_text_is_empty(content: str | None) -> None:
@@ -408,6 +457,8 @@ def test_an_answer_without_text_is_empty(content: str | None) -> None:
     points=8,
     hint="Metinsiz ama tool_calls içeren bir cevap boş değildir: model bir araç çağırmak istiyor. "
     "read_tool_calls(message) ile oku; EmptyReply'dan önce ona da bak.",
+    more="EmptyReply koşuluna reply.tool_calls'u da kat: boş olmayan bir demet, cevap var demektir. "
+    "read_tool_calls'a choice'u değil, mesajı ver.",
 )
 def test_a_tool_call_needs_no_text() -> None:
     from safechat.call.reply import read_reply
@@ -420,8 +471,10 @@ def test_a_tool_call_needs_no_text() -> None:
 @pytest.mark.task(
     "1.2",
     points=8,
-    hint="Araç çağrıları da nesne olarak gelebilir; ChatReply'da ise hep sözlüktürler. message'tan kendin "
-    "alma: read_tool_calls(message) onları sözlüğe çevirir.",
+    hint="Araç çağrıları da nesne olarak gelebilir; ChatReply'da ise hep sözlüktürler. message'tan "
+    "kendin alma: read_tool_calls(message) onları sözlüğe çevirir.",
+    more="field(message, 'tool_calls') onları geldikleri gibi verir. Hazır yardımcı hem sözlüğü hem "
+    "nesneyi okur, sonucu bir demettir (tuple).",
 )
 def test_tool_calls_that_are_objects_become_dicts() -> None:
     from safechat.call.reply import read_reply
@@ -435,8 +488,9 @@ def test_tool_calls_that_are_objects_become_dicts() -> None:
 @pytest.mark.task(
     "1.2",
     points=8,
-    hint="finish_reason 'length' ise cevap token sınırında kesilmiştir; kesik metni tam cevap gibi verme, "
-    "TruncatedReply at.",
+    hint="finish_reason 'length' ise cevap token sınırında kesilmiştir; kesik metni tam cevap gibi "
+    "verme, TruncatedReply fırlat.",
+    more="reply.finish_reason'ı 'length' ile karşılaştıran bir adım eksik ya da cevap ondan önce dönüyor.",
 )
 def test_an_answer_cut_at_the_limit_is_truncated() -> None:
     from safechat.call.reply import read_reply
@@ -448,8 +502,10 @@ def test_an_answer_cut_at_the_limit_is_truncated() -> None:
 @pytest.mark.task(
     "1.2",
     points=8,
-    hint="Kesilen cevabın eldeki kısmı kayboldu: hatayı error_from ile kur ya da partial_text olarak metni "
-    "de ver.",
+    hint="Kesilen cevabın eldeki kısmı kayboldu: hatayı error_from ile kur ya da partial_text olarak "
+    "metni de ver.",
+    more="TruncatedReply('…') diye kendin kurarsan metin kaybolur. error_from'un ilk argümanı reply'dır "
+    "ve metni oradan alır.",
 )
 def test_what_there_is_of_a_cut_answer_is_kept() -> None:
     from safechat.call.reply import read_reply
@@ -462,8 +518,10 @@ def test_what_there_is_of_a_cut_answer_is_kept() -> None:
 @pytest.mark.task(
     "1.2",
     points=8,
-    hint="request.allow_truncated doğruysa çağıran kesik cevaba razıdır: hata atma, metni normal cevap "
-    "olarak döndür.",
+    hint="request.allow_truncated doğruysa çağıran kesik cevaba razıdır: hata fırlatma, metni normal "
+    "cevap olarak döndür.",
+    more="'length' adımının koşuluna ikinci bir parça ekle: request.allow_truncated doğruysa hata yok, "
+    "akış devam eder.",
 )
 def test_a_cut_answer_may_be_asked_for() -> None:
     from safechat.call.reply import read_reply
@@ -477,6 +535,8 @@ def test_a_cut_answer_may_be_asked_for() -> None:
     points=8,
     hint="Sıra önemli: 'length' kontrolü boş metin kontrolünden önce gelmeli. Akıl yürüten model bütün "
     "token'ı düşünmeye harcarsa metin boş kalır; çare beklemek değil, sınırı yükseltmektir.",
+    more="Boş metne bakan koşulun 'length' koşulundan yukarıda duruyor olabilir. Görevin tablosundaki "
+    "sırayı yukarıdan aşağı izle.",
 )
 def test_an_answer_cut_before_its_first_word_is_truncated_too() -> None:
     from safechat.call.reply import read_reply
@@ -489,7 +549,8 @@ def test_an_answer_cut_before_its_first_word_is_truncated_too() -> None:
     "1.2",
     points=8,
     hint="finish_reason 'content_filter' ise içerik filtresi cevabı durdurmuştur, metin yarım olsa da: "
-    "ContentFiltered at.",
+    "ContentFiltered fırlat.",
+    more="Bu koşul tablonun ilk satırı: metin olsa da olmasa da, her şeyden önce finish_reason'a bak.",
 )
 @pytest.mark.parametrize("content", ["Sel", None])
 def test_a_filtered_answer_is_none(content: str | None) -> None:
@@ -504,6 +565,8 @@ def test_a_filtered_answer_is_none(content: str | None) -> None:
     points=8,
     hint="Her sunucu 'length' demez: kesilen cevaba max_tokens diyen de var. finish_reason'ı "
     "known_finish_reason(kelime, model) ile oku, sonra karşılaştır.",
+    more="finish_reason'ı choice'tan okuduğun gibi bırakma. Karşılaştırdığın da ChatReply'a koyduğun da "
+    "known_finish_reason'ın verdiği kelime olsun.",
 )
 def test_other_servers_words_are_known() -> None:
     from safechat.call.reply import read_reply
@@ -515,8 +578,10 @@ def test_other_servers_words_are_known() -> None:
 @pytest.mark.task(
     "1.2",
     points=8,
-    hint="Sunucu cevabı kendisi yarıda kesmiş (BROKEN_OFF'taki kelimelerden biri); elindeki metin tam cevap "
-    "değil: BadReply at.",
+    hint="Sunucu cevabı kendisi yarıda kesmiş (BROKEN_OFF'taki kelimelerden biri); elindeki metin tam "
+    "cevap değil: BadReply fırlat.",
+    more="BROKEN_OFF bir küme: `in` ile sor. Fırlattığın tam olarak BadReply olsun; MalformedReply, "
+    "EmptyReply ve TruncatedReply onun alt sınıflarıdır.",
 )
 def test_an_answer_that_the_server_broke_off_is_none() -> None:
     from safechat.call.reply import read_reply
@@ -530,7 +595,9 @@ def test_an_answer_that_the_server_broke_off_is_none() -> None:
     "1.2",
     points=8,
     hint="Metin yok ama refusal alanı doluysa model cevap vermeyi reddetmiştir: EmptyReply değil "
-    "RefusedReply. Modelin sözünü hatanın mesajına koy.",
+    "RefusedReply. Modelin gerekçesini hatanın mesajına koy.",
+    more="refusal, mesajın bir alanıdır ve bir metindir. EmptyReply'dan hemen önce ona bak; "
+    "error_from'un üçüncü argümanı hatanın mesajıdır, gerekçe onun içinde geçsin.",
 )
 def test_a_refusal_is_no_empty_answer() -> None:
     from safechat.call.reply import read_reply
@@ -543,8 +610,10 @@ def test_a_refusal_is_no_empty_answer() -> None:
 @pytest.mark.task(
     "1.2",
     points=8,
-    hint="refusal ancak ne metin ne de araç çağrısı varsa RefusedReply demektir. Metin varsa o bir cevaptır: "
-    "önce metne ve araç çağrısına bak, refusal'a ondan sonra.",
+    hint="refusal ancak ne metin ne de araç çağrısı varsa RefusedReply demektir. Metin varsa o bir "
+    "cevaptır: önce metne ve araç çağrısına bak, refusal'a ondan sonra.",
+    more="refusal sorusunu, 'ne metin ne araç çağrısı var' koşulunun içine al. Dışında kalırsa metinli "
+    "cevapları da reddeder.",
 )
 def test_a_text_beside_a_refusal_is_an_answer() -> None:
     from safechat.call.reply import read_reply
@@ -557,7 +626,8 @@ def test_a_text_beside_a_refusal_is_an_answer() -> None:
     "1.2",
     points=8,
     hint="x-request-id kayboldu. Bir şey ters gidince destek ekibi önce onu sorar: başlıklardan oku; hem "
-    "cevaba hem attığın hatalara koy.",
+    "cevaba hem fırlattığın hatalara koy.",
+    more="headers bir sözlük: 'x-request-id' anahtarını .get ile oku, ChatReply'ın request_id'sine koy.",
 )
 def test_the_request_id_is_kept() -> None:
     from safechat.call.reply import read_reply
@@ -569,8 +639,10 @@ def test_the_request_id_is_kept() -> None:
 @pytest.mark.task(
     "1.2",
     points=8,
-    hint="Hatanın bir alanı boş kaldı: request_id, cevabı veren model ve durum kodu (status: 200) her hatada "
-    "olmalı. error_from(reply, …) hepsini taşır; first_choice'a da model ile request_id'yi ver.",
+    hint="Hatanın bir alanı boş kaldı: request_id, cevabı veren model ve durum kodu (status: 200) her "
+    "hatada olmalı. error_from(reply, …) hepsini taşır; first_choice'a da model ile request_id'yi ver.",
+    more="Hangi alanın boş kaldığı yukarıdaki satırda yazıyor. Hatayı kendin kurduysan error_from'a geç; "
+    "choices'ı boş cevapta ise first_choice'un ikinci ve üçüncü argümanına bak (None verme).",
 )
 @pytest.mark.parametrize(
     "answer",
@@ -597,8 +669,10 @@ def test_every_error_says_which_answer_it_was(answer: dict[str, Any]) -> None:
 @pytest.mark.task(
     "1.2",
     points=8,
-    hint="Başlıklar cevapla birlikte saklanmalı: ChatReply'a headers'ı da ver. headers None da gelebilir, o "
-    "zaman boş bir sözlük say.",
+    hint="Başlıklar cevapla birlikte saklanmalı: ChatReply'a headers'ı da ver. headers None da "
+    "gelebilir, o zaman boş bir sözlük say.",
+    more="ChatReply'ın headers alanı, sana gelen headers'tır. None gelirse yerine boş sözlük koy, "
+    "yalnızca ChatReply'da değil, okurken de.",
 )
 def test_the_headers_are_kept() -> None:
     from safechat.call.reply import read_reply
@@ -613,6 +687,8 @@ def test_the_headers_are_kept() -> None:
     points=8,
     hint="Cevap sayılmayan cevabın da parası ödenir: token sayıları hatada kayboldu. Hatayı error_from "
     "ile kur ya da usage'ı kendin ver.",
+    more="ChatReply'ı usage ile birlikte en başta kur. error_from token sayılarını reply'dan alır; "
+    "reply'da yoksa hatada da olmaz.",
 )
 @pytest.mark.parametrize(
     "answer",
@@ -716,8 +792,10 @@ def outcome(send: Send, timeout: float = 5.0, read: Callable[..., ChatReply] = r
 @pytest.mark.task(
     "1.3",
     points=8,
-    hint="Önce her şeyin yolunda gittiği hâl: answer, headers = await send(request), ardından read(answer,"
-    " request, headers) ve onun verdiğini döndür. Argümanların sırasına dikkat.",
+    hint="Önce her şeyin yolunda gittiği hâl: answer, headers = await send(request), ardından "
+    "read(answer, request, headers) ve onun verdiğini döndür. Argümanların sırasına dikkat.",
+    more="send bir `async def`, önüne await ister ve iki değer verir. read ise düz bir fonksiyon, await "
+    "istemez.",
 )
 def test_an_answer_comes_through() -> None:
     reply, _ = outcome(answers(1))
@@ -728,8 +806,10 @@ def test_an_answer_comes_through() -> None:
 @pytest.mark.task(
     "1.3",
     points=8,
-    hint="attempt tek bir denemedir: send bir kez çağrılır. Yeniden denemek ders 04'ün işi; burada denersen "
-    "istek iki kez gider, süre de iki kez sayılır.",
+    hint="attempt tek bir denemedir: send bir kez çağrılır. Yeniden denemek ders 04'ün işi; burada "
+    "denersen istek iki kez gider, süre de iki kez sayılır.",
+    more="Hata yakaladığın yerde send'i yeniden çağırma, bir döngü de kurma. send'e verdiğin, sana gelen "
+    "request'in kendisi olsun.",
 )
 def test_one_attempt_sends_once() -> None:
     calls: list[ChatRequest] = []
@@ -749,6 +829,8 @@ def test_one_attempt_sends_once() -> None:
     hint="Damla damla gelen cevap süreyi aştı. Sınır, send'in tamamını saran gerçek bir üst sınır olmalı "
     "ve süre dolunca beklemeyi kesmeli. Cevap geldikten sonra saate bakmak için artık çok geç; SDK'nın "
     "timeout'u ise aşama başınadır. anyio.fail_after'a bak.",
+    more="`with anyio.fail_after(…):` bloğunun içinde `await send(request)` olmalı. Blok, süre dolunca "
+    "beklemeyi kendisi keser.",
 )
 def test_a_body_that_drips_is_not_waited_for() -> None:
     _, took = outcome(answers(60), timeout=5.0)
@@ -760,6 +842,8 @@ def test_a_body_that_drips_is_not_waited_for() -> None:
     points=8,
     hint="Süre sınırı sabit yazılmış gibi duruyor. Sınır her istekte request.timeout saniyedir: "
     "varsayılandan kısa da olabilir, uzun da.",
+    more="fail_after'ın (ya da kullandığın sınırın) argümanında bir sayı mı yazıyor? İstek nesnesinde "
+    "timeout adlı bir alan var.",
 )
 @pytest.mark.parametrize("timeout", [2.0, 40.0])
 def test_the_limit_is_the_requests_own(timeout: float) -> None:
@@ -773,9 +857,11 @@ def test_the_limit_is_the_requests_own(timeout: float) -> None:
 @pytest.mark.task(
     "1.3",
     points=8,
-    hint="send bir hata attığında translate(exception, request) ne verdiyse onu raise et: döndürme, yutma,"
-    " asıl hatayı da olduğu gibi bırakma. UnboundLocalError görüyorsan: `except … as e`'deki e, blok bitince"
-    " silinir; hatayı başka bir değişkende tut.",
+    hint="send bir hata fırlattığında translate(exception, request) ne verdiyse onu raise et: döndürme, "
+    "yutma, asıl hatayı da olduğu gibi bırakma. UnboundLocalError görüyorsan: `except … as e`'deki e, "
+    "blok bitince silinir; hatayı başka bir değişkende tut.",
+    more="except bloğunda translate'in sonucunu bir değişkene koy. Blok bitince, yani bir girinti "
+    "geride, o değişkeni raise et.",
 )
 def test_an_error_of_the_sdk_is_raised_translated() -> None:
     failure, _ = outcome(fails(sdk_error()))
@@ -788,6 +874,8 @@ def test_an_error_of_the_sdk_is_raised_translated() -> None:
     points=8,
     hint="SDK'nın hata ağacının dışında da hata var: JSONDecodeError, RuntimeError('Event loop is "
     "closed'), hiç duymadıkların… Tek tek sayma: her Exception'ı yakala.",
+    more="`except openai.…` ya da bir demet yazdıysan adını bilmediğin hatalar kaçar. Bütün olağan "
+    "hataların ortak bir üst sınıfı var.",
 )
 @pytest.mark.parametrize(
     "exception",
@@ -809,8 +897,10 @@ def test_errors_outside_the_sdks_tree_are_translated(exception: Exception) -> No
     "1.3",
     points=8,
     hint="Süre dolunca translate'e bir TimeoutError gitmeli. Süre sınırı try bloğunun dışındaysa "
-    "TimeoutError çevrilmeden kaçar; move_on_after ise hata atmadan bırakır. fail_after, try bloğunun"
-    " içinde dursun.",
+    "TimeoutError çevrilmeden kaçar; move_on_after ise hata fırlatmadan bırakır. fail_after, try "
+    "bloğunun içinde dursun.",
+    more="Sıra dıştan içe şöyle olmalı: try, onun içinde süre sınırı, onun içinde await send(…). "
+    "TimeoutError'ı sınırın kendisi fırlatır, except de onu görür.",
 )
 def test_the_end_of_the_time_is_translated_too() -> None:
     late, _ = outcome(answers(60), timeout=5.0)
@@ -821,8 +911,10 @@ def test_the_end_of_the_time_is_translated_too() -> None:
 @pytest.mark.task(
     "1.3",
     points=8,
-    hint="read de hata atabilir (MalformedReply, EmptyReply…) ve o hata da translate'ten geçmeli: read'i "
-    "try bloğunun içinde çağır.",
+    hint="read de hata fırlatabilir (MalformedReply, EmptyReply…) ve o hata da translate'ten geçmeli: "
+    "read'i try bloğunun içinde çağır.",
+    more="read çağrısı try bloğundan sonra ya da else'te duruyorsa hatası çevrilmez. Onu await send(…) "
+    "satırının hemen altına al.",
 )
 @pytest.mark.parametrize("exception", [MalformedReply("not JSON"), LookupError("choices")])
 def test_what_reading_raises_is_translated(exception: Exception) -> None:
@@ -838,8 +930,9 @@ def test_what_reading_raises_is_translated(exception: Exception) -> None:
     "1.3",
     points=8,
     hint="SDK'nın hatası, içindeki anahtarla birlikte hâlâ yeni hatanın üzerinde: __cause__ ya da "
-    "__context__. except bloğunun içinde raise edersen Python ikisini bağlar, `from None` da yalnızca"
-    " gizler. Hatayı bir değişkende tut, bloktan çıkınca raise et.",
+    "__context__. except bloğunun içinde raise edersen Python ikisini bağlar, `from None` da yalnızca "
+    "gizler. Hatayı bir değişkende tut, bloktan çıkınca raise et.",
+    more="raise satırın except'in girintisinde mi? Bir girinti geri al. O satırda `from` da olmasın.",
 )
 def test_nothing_that_hangs_on_the_error_holds_the_key() -> None:
     failure, _ = outcome(fails(sdk_error()))
@@ -858,8 +951,10 @@ def reachable(error: BaseException) -> list[BaseException]:
 @pytest.mark.task(
     "1.3",
     points=8,
-    hint="İptal bir hata değil, dur emridir: CancelledError geçip gitmeli. BaseException'ı (ya da çıplak "
-    "except ile her şeyi) değil, Exception'ı yakala.",
+    hint="İptal bir hata değil, dur emridir: onu yakalamazsın, CancelledError yoluna devam eder. "
+    "BaseException'ı (ya da çıplak except ile her şeyi) değil, Exception'ı yakala.",
+    more="`except BaseException`, çıplak `except:` ve `finally` içindeki return iptali yutar. "
+    "CancelledError, Exception'ın altında değildir.",
 )
 def test_a_cancellation_passes() -> None:
     async def main() -> bool:
@@ -878,6 +973,8 @@ def test_a_cancellation_passes() -> None:
     hint="Süre dolunca ya da iptal gelince send de durmalı; arkada çalışmaya devam ederse bağlantı açık "
     "kalır, para işler. asyncio.shield onu korur, create_task ile başlatılan iş de kendiliğinden durmaz: "
     "send'i doğrudan await et, sınırı fail_after koysun.",
+    more="create_task, ensure_future, shield ve thread'i bırak. `await send(request)` doğrudan süre "
+    "sınırının içinde dursun; sınır onu iptal eder, iptal de ona kendiliğinden ulaşır.",
 )
 @pytest.mark.parametrize("cancelled", [False, True], ids=["out of time", "cancelled"])
 def test_nothing_goes_on_behind_it(cancelled: bool) -> None:

@@ -2,6 +2,7 @@
 # hint: döndürmeli
 def text_of(value: object) -> str | None:
     """`value` as a text, if it is a text or a whole number; True and False are none."""
+
     class Text(str):
         def __eq__(self, other: object) -> bool:
             return isinstance(other, str)

@@ -1,5 +1,5 @@
 #| odev 1.2 call.reply.read_reply
-# hint: BadReply at
+# hint: BadReply fırlat
 def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str] | None = None) -> ChatReply:
     """The answer in `response`: bytes or str of JSON, a dict, or an object with the same attributes.
 

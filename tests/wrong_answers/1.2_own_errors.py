@@ -21,9 +21,19 @@ def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str
         headers=headers,
     )
     if reply.finish_reason == "content_filter":
-        raise ContentFiltered("a content filter stopped the answer", usage=reply.usage, partial_text=reply.text, request_id=request_id)
+        raise ContentFiltered(
+            "a content filter stopped the answer",
+            usage=reply.usage,
+            partial_text=reply.text,
+            request_id=request_id,
+        )
     if reply.finish_reason in BROKEN_OFF:
-        raise BadReply("the server broke the answer off", usage=reply.usage, partial_text=reply.text, request_id=request_id)
+        raise BadReply(
+            "the server broke the answer off",
+            usage=reply.usage,
+            partial_text=reply.text,
+            request_id=request_id,
+        )
     if reply.finish_reason == "length" and not request.allow_truncated:
         what = "cut at the token limit: raise max_completion_tokens, or pass allow_truncated=True"
         raise TruncatedReply(what, usage=reply.usage, partial_text=reply.text, request_id=request_id)
@@ -31,5 +41,10 @@ def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str
         if refusal := text_of(field(message, "refusal")):
             what = f"the model declined: {refusal}"
             raise RefusedReply(what, usage=reply.usage, partial_text=reply.text, request_id=request_id)
-        raise EmptyReply(f"no text (finish_reason {reply.finish_reason!r})", usage=reply.usage, partial_text=reply.text, request_id=request_id)
+        raise EmptyReply(
+            f"no text (finish_reason {reply.finish_reason!r})",
+            usage=reply.usage,
+            partial_text=reply.text,
+            request_id=request_id,
+        )
     return reply

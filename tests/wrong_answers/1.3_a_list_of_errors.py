@@ -17,6 +17,14 @@ async def attempt(
         with anyio.fail_after(request.timeout):
             answer, headers = await send(request)
         return read(answer, request, headers)
-    except (openai.OpenAIError, ChatError, OSError, RuntimeError, ValueError, LookupError, TypeError) as exception:
+    except (
+        openai.OpenAIError,
+        ChatError,
+        OSError,
+        RuntimeError,
+        ValueError,
+        LookupError,
+        TypeError,
+    ) as exception:
         failure = translate(exception, request)
     raise failure

@@ -59,6 +59,7 @@ def build(course: Course, names: Iterable[str] = (), jobs: int = 2) -> list[Buil
     CourseError for a lesson that is wrong, that fails, or whose solution is too large.
     """
     wanted = set(names)
+    _ = course.stubs  # raises for a lesson that cannot be read
     lessons = [path for path in course.notebooks() if not wanted or path.stem in wanted]
     with ThreadPoolExecutor(jobs) as pool:
         return list(pool.map(lambda lesson: _build_one(course, lesson), lessons))
@@ -106,6 +107,7 @@ def solved(course: Course, lesson: Path) -> Any:
         tagged = task_cell(cell.source)
         if tagged is not None:
             task = course.task(tagged.id)
+            course.definition_in_src(task)
             source = course.module(task).read_text(encoding="utf-8")
             try:
                 cell.source = splice(tagged.source, task.name, definition_source(source, task.name)).rstrip(

@@ -16,9 +16,11 @@ from odev.course.answer import Definition, SpliceError, parse_cell
 from odev.course.cells import TaskCell, TaskId, task_cell
 from odev.course.course import Course, CourseError, Task
 from odev.course.splice import definition_in, first_line
+from odev.grading.grader import is_stub
 from odev.grading.junit import StepTest
 from odev.grading.result import points_of
 from odev.grading.steps import collect
+from odev.grading.stubs import script_problems, stub_problems
 
 MOST_LINES = 40  # of a task's definition in src, from its first decorator to its end, docstrings included
 _NAMED_WRONGLY = "{name}: is of task {id}, so its name must begin with {id}_"
@@ -70,6 +72,7 @@ def inspect(
     rights, problems_of_rights = _read_right_answers(course)
     problems += problems_of_rights
     problems += _problems_of_tests(tasks, tests, known)
+    problems += [*stub_problems(course, tests, lessons), *script_problems(course)]
     for task in tasks:
         problems += _problems_of_source(course, task)
         count = sum(answer.task == task.id for answer in answers)
@@ -95,6 +98,8 @@ def _read_wrong_answers(course: Course) -> tuple[list[WrongAnswer], list[str]]:
             problems.append(f"{path.name}: needs a tag line, then a line `# hint: …`")
         elif not path.name.startswith(f"{cell.id}_"):
             problems.append(_NAMED_WRONGLY.format(name=path.name, id=cell.id))
+        elif is_stub(source, cell):
+            problems.append(f"{path.name}: is the stub, not an answer")
         else:
             answers.append(WrongAnswer(path.name, cell.id, hint[1].strip(), source))
     return answers, problems

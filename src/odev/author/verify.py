@@ -28,6 +28,7 @@ from odev.author.inspection import RightAnswer, WrongAnswer, inspect
 from odev.author.mutants import problems_of_mutants
 from odev.course.answer import SpliceError
 from odev.course.course import Course, Task
+from odev.course.turkish import fold
 from odev.grading.grader import Grader, default_jobs
 from odev.grading.junit import Run, StepTest
 from odev.grading.limited_process import Limits
@@ -114,7 +115,7 @@ class _Verifier:
         try:
             with self._copies.changed(task, source) as package:
                 run = run_tests(self._course, package, [task.id], LIMITS)
-        except (SpliceError, LookupError) as error:
+        except (SpliceError, LookupError, SyntaxError) as error:
             return [f"task {task.id}: the stub does not fit into src: {error}"]
         if tests and run.failure(tests) is None:
             return [f"task {task.id}: the stub passes"]
@@ -140,7 +141,7 @@ class _Verifier:
                     runs = {
                         one: run_tests(self._course, package, [one.id], LIMITS) for one in (task, *others)
                     }
-        except (SpliceError, LookupError) as error:
+        except (SpliceError, LookupError, SyntaxError) as error:
             return [f"{answer.name}: does not fit into src: {error}"]
         problems = self._problems_of_own_task(answer, task, runs[task])
         for other in others:
@@ -167,7 +168,7 @@ class _Verifier:
         if run.tampered:
             return [f"{answer.name}: is taken for tampering"]
         hint = failure.test.hint
-        if answer.hint.casefold() not in hint.casefold():
+        if fold(answer.hint) not in fold(hint):
             shows = f"{failure.test.nodeid} shows {hint!r}"
             return [f"{answer.name}: fails without its hint {answer.hint!r}: {shows}"]
         return []

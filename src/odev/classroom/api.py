@@ -39,12 +39,14 @@ class ClassroomAPI:
 
     def settings(self, **settings: object) -> None:
         """Change `refuses_temperature` (as reasoning models do), `keys` (those that are accepted),
-        `shutdown_dates` (by model, as "2026-12-11"), or `today`, the day that the API lives on: it refuses
-        and does not list the models that are shut down by then. Without `today` none is."""
+        `shutdown_dates` (by model, as "2026-12-11"), `today`, the day that the API lives on: it refuses
+        and does not list the models that are shut down by then (without `today` none is), or
+        `requests_per_second`: above it a request gets a 429 with Retry-After (None: no limit)."""
         self._post("/_odev/settings", settings)
 
     def mend(self, *, keep_requests: bool = False) -> None:
-        """Forget faults, behaviours and, unless they are kept, requests; settings stay."""
+        """Forget faults, behaviours and, unless they are kept, requests; settings stay. Without requests the
+        limit of requests a second has all its room again."""
         self._post("/_odev/mend", {"keep_requests": keep_requests})
 
     def reset(self) -> None:

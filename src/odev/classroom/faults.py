@@ -1,28 +1,33 @@
 """What the classroom's API does and LLMock does not, as a small ASGI layer around LLMock.
 
 It accepts only the classroom's keys; refuses a `temperature` for gpt-5*, gpt-6* and the
-o-series as the real API does, and a model that was shut down; gives every answer a
-request id; and records the requests. It can fail as proxies and networks do: with a page of HTML, a body that
-drips or breaks off, or no answer at all. It is controlled over HTTP, under /_odev, so
-that notebooks and scripts use the same way. Not here: the client for that (api.py).
+o-series as the real API does, a model that was shut down, and what is over its limit of
+requests a second; gives every answer a request id; and records the requests. It can fail
+as proxies and networks do: with a page of HTML, a body that drips or breaks off, or no
+answer at all. It is controlled over HTTP, under /_odev, so that notebooks and scripts use
+the same way. Not here: the client for that (api.py), the limit's arithmetic (rate.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
+
+from odev.classroom.rate import Rate
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
 
 Kind = Literal["answer", "cut", "drip", "hang"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -52,6 +57,7 @@ class Fault:
 
     `answer` sends `body` as it is; `cut` sends its first half and closes the
     connection; `drip` sends one byte every `seconds`; `hang` never sends anything.
+    With `model` it meets only the requests for that model.
     """
 
     kind: Kind
@@ -60,14 +66,17 @@ class Fault:
     body: str = PAGE
     content_type: str = "text/html"
     seconds: float = 0.05
+    model: str | None = None
 
 
 @dataclass(slots=True)
 class Request:
-    """One chat request, as the API saw it. Times are seconds since the epoch."""
+    """One chat request, as the API saw it. `prompt` is the text of its last message; times are seconds since
+    the epoch."""
 
     model: str
     started: float
+    prompt: str = ""
     status: int | None = None
     fault: str | None = None
     ended: float | None = None
@@ -86,6 +95,7 @@ class FaultLayer:
     refuses_temperature: bool = True
     shutdown_dates: dict[str, str | None] = field(default_factory=lambda: dict(MODELS))
     today: str | None = None
+    rate: Rate | None = None
     faults: list[tuple[Fault, int | None]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
 
@@ -112,7 +122,7 @@ class FaultLayer:
     async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw = await _body(receive)
         body = _json(raw)
-        request = Request(model=str(body.get("model", "")), started=time.time())
+        request = Request(str(body.get("model", "")), time.time(), _last_text(body.get("messages")))
         self.requests.append(request)
         request_id = f"req_{uuid.uuid4().hex}"
 
@@ -123,7 +133,7 @@ class FaultLayer:
             await send(message)
 
         try:
-            fault = self._next_fault()
+            fault = self._next_fault(request.model)
             refusal = self._refusal(scope, body)
             if fault is not None:
                 request.fault = fault.kind
@@ -131,6 +141,10 @@ class FaultLayer:
             elif refusal is not None:
                 status, error = refusal
                 await _respond_json(recorded, status, {"error": error})
+            elif (wait := self._wait()) > 0:
+                message = f"Rate limit reached for requests. Please try again in {math.ceil(wait)}s."
+                error = _error(message, param=None, code="rate_limit_exceeded", type="requests")
+                await _respond_json(recorded, 429, {"error": error}, retry_after=math.ceil(wait))
             else:
                 await self.app(scope, _replayed(raw, receive), recorded)
         finally:
@@ -151,15 +165,16 @@ class FaultLayer:
         day = self.shutdown_dates.get(model)
         return day is not None and self.today is not None and day <= self.today
 
-    def _next_fault(self) -> Fault | None:
-        if not self.faults:
-            return None
-        fault, left = self.faults[0]
-        if left is not None:
-            self.faults[0] = (fault, left - 1)
-            if left <= 1:
-                self.faults.pop(0)
-        return fault
+    def _next_fault(self, model: str) -> Fault | None:
+        for position, (fault, left) in enumerate(self.faults):
+            if fault.model not in (None, model):
+                continue
+            if left is not None:
+                self.faults[position] = (fault, left - 1)
+                if left <= 1:
+                    del self.faults[position]
+            return fault
+        return None
 
     def _refusal(self, scope: Scope, body: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
         """Status and error, worded as the real API's: a wrong key, a model that is gone, a parameter that
@@ -190,6 +205,10 @@ class FaultLayer:
             return 400, _error(message, param="max_tokens", code="unsupported_parameter")
         return None
 
+    def _wait(self) -> float:
+        """Seconds until the limit has room; 0 when it had, and the request has taken it."""
+        return self.rate.take() if self.rate is not None else 0.0
+
     def _wrong_key(self, scope: Scope) -> tuple[int, dict[str, Any]] | None:
         headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
         key = headers.get("authorization", "").removeprefix("Bearer ") or headers.get("api-key", "")
@@ -215,18 +234,24 @@ class FaultLayer:
                 self._mend()
                 if not content["keep_requests"]:
                     self.requests.clear()
+                    if self.rate is not None:
+                        self.rate.refill()
             case "reset":
                 self._mend()
                 self.requests.clear()
                 self.refuses_temperature = True
                 self.keys = set(self._first_keys)
                 self.shutdown_dates, self.today = dict(MODELS), None
+                self.rate = None
                 self.state.llmock.reset()
             case "settings":
                 self.refuses_temperature = bool(content.get("refuses_temperature", self.refuses_temperature))
                 self.keys = set(content.get("keys", self.keys))
                 self.shutdown_dates |= content.get("shutdown_dates", {})
                 self.today = content.get("today", self.today)
+                if "requests_per_second" in content:
+                    per_second = content["requests_per_second"]
+                    self.rate = Rate(per_second, time.monotonic) if per_second is not None else None
             case "requests":
                 pass
             case unknown:
@@ -254,12 +279,16 @@ async def _misbehave(fault: Fault, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.body", "body": body[position : position + 1], "more_body": more})
 
 
-async def _respond_json(send: Send, status: int, content: dict[str, Any]) -> None:
-    await _respond(send, status, json.dumps(content).encode(), "application/json")
+async def _respond_json(
+    send: Send, status: int, content: dict[str, Any], *, retry_after: int | None = None
+) -> None:
+    headers = [] if retry_after is None else [(b"retry-after", str(retry_after).encode())]
+    await _respond(send, status, json.dumps(content).encode(), "application/json", headers)
 
 
-async def _respond(send: Send, status: int, body: bytes, content_type: str) -> None:
-    await send(_response_start(status, len(body), content_type))
+async def _respond(send: Send, status: int, body: bytes, content_type: str, headers: Headers = ()) -> None:
+    start = _response_start(status, len(body), content_type)
+    await send({**start, "headers": [*start["headers"], *headers]})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -268,8 +297,10 @@ def _response_start(status: int, length: int, content_type: str) -> Message:
     return {"type": "http.response.start", "status": status, "headers": headers}
 
 
-def _error(message: str, *, param: str | None, code: str) -> dict[str, Any]:
-    return {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+def _error(
+    message: str, *, param: str | None, code: str, type: str = "invalid_request_error"
+) -> dict[str, Any]:
+    return {"message": message, "type": type, "param": param, "code": code}
 
 
 async def _body(receive: Receive) -> bytes:
@@ -292,6 +323,12 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay
+
+
+def _last_text(messages: object) -> str:
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    content = last.get("content") if isinstance(last, dict) else None
+    return content if isinstance(content, str) else ""
 
 
 def _json(raw: bytes) -> dict[str, Any]:

@@ -124,21 +124,34 @@ def task_cells(sources: Iterable[str]) -> tuple[TaskCell, ...]:
 
 
 def read_notebook(name: str, content: bytes) -> Notebook:
-    """The notebook. Nothing is raised: one that cannot be read has a problem and no cells."""
+    """The notebook. Nothing is raised: one that cannot be read has a problem and no cells, and a cell that
+    cannot be read costs itself alone."""
     if len(content) > LARGEST_NOTEBOOK:
         return too_large(name, len(content))
     if sum(map(content.count, (b"[", b"{", b","))) > _MOST_VALUES:
         return Notebook(name, problem=f"{name} çok fazla parçadan oluşuyor, okunmadı")
     try:
         cells = json.loads(content.decode("utf-8-sig"))["cells"]
-        sources = [_source(cell) for cell in cells if cell.get("cell_type") == "code"]
-        prose = [_source(cell) for cell in cells if cell.get("cell_type") == "markdown"]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        if not isinstance(cells, list):
+            raise TypeError(f"cells are a list, not {type(cells).__name__}")
+    except (ValueError, LookupError, TypeError, RecursionError):
         return Notebook(name, problem=f"{name} okunamadı: geçerli bir notebook (JSON) değil")
-    short = [source for source in sources if len(source) <= _LONGEST_CELL]
-    problem = f"{name} içinde çok uzun bir hücre var, o okunmadı" if len(short) < len(sources) else ""
-    headings = (line[2:].strip() for text in prose for line in text.split("\n") if line.startswith("# "))
-    return Notebook(name, task_cells(short), problem, next(headings, ""))
+    sources: list[str] = []
+    headings: list[str] = []
+    problem = ""
+    for number, cell in enumerate(cells, 1):
+        try:
+            kind, source = cell.get("cell_type"), _source(cell)
+        except (LookupError, TypeError, AttributeError):
+            problem = problem or f"{name} içinde {number}. hücre bozuk, o okunmadı"
+            continue
+        if kind == "markdown":
+            headings += [line[2:].strip() for line in source.split("\n") if line.startswith("# ")]
+        elif kind == "code" and len(source) > _LONGEST_CELL:
+            problem = problem or f"{name} içinde çok uzun bir hücre var, o okunmadı"
+        elif kind == "code":
+            sources.append(source)
+    return Notebook(name, task_cells(sources), problem, next(iter(headings), ""))
 
 
 def too_large(name: str, size: int) -> Notebook:

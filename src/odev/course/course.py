@@ -146,12 +146,15 @@ class Course:
     def definition_in_src(self, task: Task) -> Definition:
         """The task's definition as src has it: in a student's copy the stub, until an answer lands.
 
-        CourseError when it is not there.
+        CourseError when it is not there, or when Python cannot read the module.
         """
         path = self.module(task)
         if not path.is_file():
             raise CourseError(f"task {task.id}: there is no {path}")
-        node = definition(path.read_text(encoding="utf-8"), task.name)
+        try:
+            node = definition(path.read_text(encoding="utf-8"), task.name)
+        except SyntaxError as error:
+            raise CourseError(f"task {task.id}: {path}, line {error.lineno}: {error.msg}") from None
         if node is None:
             raise CourseError(f"task {task.id}: {path.name} has no {task.name}")
         return node

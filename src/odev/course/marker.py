@@ -24,8 +24,16 @@ class Marker:
     landed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
+class BrokenMarker(Exception):
+    """The file is not as `release` wrote it; the message is Turkish."""
+
+
 def read_marker(root: Path) -> Marker:
-    return Marker(**json.loads((root / STUDENT_MARKER).read_text(encoding="utf-8")))
+    """Raises BrokenMarker."""
+    try:
+        return Marker(**json.loads((root / STUDENT_MARKER).read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise BrokenMarker(f"{STUDENT_MARKER} bozulmuş: kursun zip'indeki hâlini geri koy") from None
 
 
 def write_marker(root: Path, marker: Marker) -> None:

@@ -32,4 +32,6 @@ def check_import(src: Path, package: str) -> None:
         check=False,
     )
     if process.returncode:
-        raise CourseError(f"the package cannot be imported:\n{process.stderr.strip()}")
+        lines = process.stderr.strip().splitlines() or [""]
+        place = next((line.strip() for line in reversed(lines) if line.lstrip().startswith('File "')), "")
+        raise CourseError(f"the package cannot be imported: {lines[-1]} ({place})")

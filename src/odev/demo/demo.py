@@ -49,7 +49,7 @@ Prepare = Callable[[ClassroomAPI, dict[str, str]], None]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A fault with its name in both languages.
+    """A fault with its name in both languages, and the lesson that mends it.
 
     `prepare` sets up the API and the script's environment, `scripts` are the unsafe and the safe one,
     `rotates` says whether the key changes after their first answer, and `hangs` whether the unsafe
@@ -58,6 +58,7 @@ class Scene:
 
     tr: str
     en: str
+    lesson: int
     prepare: Prepare
     scripts: tuple[Path, ...] = ASK
     rotates: bool = False
@@ -130,21 +131,21 @@ def _truncated(api: ClassroomAPI, environment: dict[str, str]) -> None:
 
 
 SCENES = (
-    Scene("iyi bir cevap", "a good answer", _nothing_fails),
-    Scene("400: temperature", "400: temperature", _temperature_refused),
-    Scene("yanlış anahtar", "a wrong key", _key_refused),
-    Scene("anahtar değişti", "the key is rotated", _nothing_fails, ROTATION, rotates=True),
-    Scene("kredi bitti", "no credit left", _fails(status=429, code="insufficient_quota", times=None)),
-    Scene("503, iki kez", "503, twice", _fails(status=503, retry_after=0.2, times=2)),
-    Scene("429, 1 sn bekle", "429, wait 1 s", _fails(status=429, retry_after=1, times=1)),
+    Scene("iyi bir cevap", "a good answer", 1, _nothing_fails),
+    Scene("400: temperature", "400: temperature", 1, _temperature_refused),
+    Scene("yanlış anahtar", "a wrong key", 1, _key_refused),
+    Scene("anahtar değişti", "the key is rotated", 6, _nothing_fails, ROTATION, rotates=True),
+    Scene("kredi bitti", "no credit left", 1, _fails(status=429, code="insufficient_quota", times=None)),
+    Scene("503, iki kez", "503, twice", 4, _fails(status=503, retry_after=0.2, times=2)),
+    Scene("429, 1 sn bekle", "429, wait 1 s", 4, _fails(status=429, retry_after=1, times=1)),
     Scene(
-        "200 soru, API çökük", "200 calls, API down", _fails(status=503, retry_after=0.2, times=None), LOAD
+        "200 soru, API çökük", "200 calls, API down", 4, _fails(status=503, retry_after=0.2, times=None), LOAD
     ),
-    Scene("model kapatıldı", "the model is gone", _shut_down),
-    Scene("cevap gelmiyor", "no answer comes", _fault(Fault("hang", times=None)), hangs=True),
-    Scene("proxy'den HTML", "HTML from a proxy", _fault(Fault("answer", times=None))),
-    Scene("kopan bağlantı", "a cut connection", _fault(Fault("cut", times=None))),
-    Scene("yarım kalan stream", "a stream that ends", _truncated, STREAM),
+    Scene("model kapatıldı", "the model is gone", 5, _shut_down),
+    Scene("cevap gelmiyor", "no answer comes", 1, _fault(Fault("hang", times=None)), hangs=True),
+    Scene("proxy'den HTML", "HTML from a proxy", 1, _fault(Fault("answer", times=None))),
+    Scene("kopan bağlantı", "a cut connection", 1, _fault(Fault("cut", times=None))),
+    Scene("yarım kalan stream", "a stream that ends", 1, _truncated, STREAM),
 )
 
 
@@ -227,6 +228,7 @@ _WORDS = {
     "tr": {
         "title": "Aynı hatalar, iki program: lessons/ask_question.py ve solutions/ask_question.py",
         "fault": "ne oldu",
+        "lesson": "  ders {:02}",
         "program": "program",
         "unsafe": "güvensiz",
         "safe": "güvenli",
@@ -240,6 +242,7 @@ _WORDS = {
     "en": {
         "title": "The same faults, two programs: lessons/ask_question.py and solutions/ask_question.py",
         "fault": "what happened",
+        "lesson": "  lesson {:02}",
         "program": "program",
         "unsafe": "unsafe",
         "safe": "safe",
@@ -267,7 +270,8 @@ def show(console: Console, language: str) -> None:
             name = getattr(scene, language)
             status.update(name)
             table.add_row(name, words["unsafe"], *_table_cells(unsafe, words))
-            table.add_row("", words["safe"], *_table_cells(safe, words))
+            lesson = Text(words["lesson"].format(scene.lesson), "dim")
+            table.add_row(lesson, words["safe"], *_table_cells(safe, words))
     console.print(table)
 
 

@@ -161,7 +161,8 @@ def reference_grader(
     if failure is not None or run.tampered:
         reason = f"{failure.test.nodeid}: {failure.message}" if failure else "a canary passes"
         reason += "" if run.ended is Ended.ITSELF else f" (ended by its limit: {run.ended})"
-        raise CourseError(f"the reference in {course.src} does not pass: {reason}\n{run.output[-2000:]}")
+        output = "" if run.reported else f"\n{run.output[-2000:]}"
+        raise CourseError(f"the reference in {course.src} does not pass: {reason}{output}")
     tasks = course.tasks_of(*lessons)
     for task in tasks:
         if all(test.task != task.id for test in tests):

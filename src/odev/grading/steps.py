@@ -106,7 +106,9 @@ def _collect_files(course: Course, files: tuple[Path, ...], written: object) -> 
             check=False,
         )
         if process.returncode or not target.is_file():
-            raise CourseError(f"the steps' tests cannot be collected:\n{process.stdout}{process.stderr}")
+            output = f"{process.stdout}{process.stderr}".strip()
+            errors = [line[1:].strip() for line in output.splitlines() if line.startswith("E  ")]
+            raise CourseError(f"the steps' tests cannot be collected: {'; '.join(errors) or output}")
         return _listed(target)
 
 

@@ -1,115 +1,59 @@
-"""Writes results for other programs: CSV, JSON, Gradescope's results.json, Classroom 50's result.json.
+"""Writes the marks of a class: a CSV for a spreadsheet, a JSON for programs.
 
-Not here: the table for a person (gradebook.py).
+Not here: platforms' own files (platforms.py, gradescope.py, classroom50.py), the table
+for a person (gradebook.py), what a student gets (feedback.py).
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-from odev.grading.result import TaskResult
-from odev.instructor.grade import Graded
+from odev.course.files import replace_text
+from odev.instructor.csv_files import write_for_spreadsheet
+from odev.instructor.marks import Mark
 
 
-def write_csv(path: Path, all_graded: Sequence[Graded]) -> None:
-    """Write a line for each submission, a column for each task. Excel needs the BOM to read Turkish."""
-    tasks = [result.task for result in all_graded[0].results] if all_graded else []
-    with path.open("w", encoding="utf-8-sig", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["name", "score", "points", *tasks, "problems", "warnings"])
-        for graded in all_graded:
-            problems = [f"{result.task}: {result.state}" for result in graded.results if not result.passed]
-            scores = [result.score for result in graded.results]
-            texts = ["; ".join(problems), "; ".join(graded.warnings)]
-            row = [graded.name, graded.score, graded.points, *scores, *texts]
-            writer.writerow([_no_formula(value) for value in row])
+def write_csv(path: Path, marks: Sequence[Mark], *, turkish: bool = False) -> None:
+    """Write a line for each submission, a column for each task (`task 1.1`: a bare 1.1 would become the first
+    of January). `turkish` is for Excel in Turkish."""
+    tasks = [f"task {result.task}" for result in marks[0].graded.results] if marks else []
+    header = ["name", "score", "points", *tasks, "days late", "handed in", "reasons", "warnings"]
+    rows: list[list[object]] = [[*header]]
+    for mark in marks:
+        texts = [_time(mark.graded.submission.time), "; ".join(mark.reasons), "; ".join(mark.graded.warnings)]
+        rows.append([mark.name, mark.score, mark.points, *mark.scores, mark.days, *texts])
+    write_for_spreadsheet(path, rows, turkish=turkish)
 
 
-def _no_formula(value: object) -> object:
-    """The value, with a quote before a text that a spreadsheet would calculate as a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
+def _time(seconds: float | None) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M") if seconds else ""
 
 
-def write_json(path: Path, all_graded: Sequence[Graded]) -> None:
+def write_json(path: Path, marks: Sequence[Mark]) -> None:
     """Write a list of the submissions, each with its tasks."""
     grades = [
         {
-            "name": graded.name,
-            "score": graded.score,
-            "points": graded.points,
-            "warnings": graded.warnings,
-            "tasks": [{**asdict(result), "score": result.score} for result in graded.results],
+            "name": mark.name,
+            "score": mark.score,
+            "points": mark.points,
+            "days_late": mark.days,
+            "lost": mark.lost,
+            "warnings": mark.graded.warnings,
+            "tasks": [
+                {**asdict(result), "score": score}
+                for result, score in zip(mark.graded.results, mark.scores, strict=True)
+            ],
         }
-        for graded in all_graded
+        for mark in marks
     ]
-    _dump(path, grades)
+    dump(path, grades)
 
 
-def write_gradescope(path: Path, graded: Graded) -> None:
-    """Write one submission as https://gradescope-autograders.readthedocs.io/en/latest/specs/ asks for it."""
-    tests = [
-        {
-            "score": result.score,
-            "max_score": result.points,
-            "status": "passed" if result.passed else "failed",
-            "name": result.name,
-            "number": result.task,
-            "output": _gradescope_output(result),
-        }
-        for result in graded.results
-    ]
-    _dump(path, {"output": "\n".join(graded.warnings), "tests": tests})
-
-
-def write_classroom50(
-    path: Path,
-    graded: Graded,
-    *,
-    environment: Mapping[str, str] = os.environ,
-    now: datetime | None = None,
-) -> None:
-    """Write one submission by the schema classroom50/result/v1.
-
-    The environment names the classroom and the assignment.
-    """
-    content = {
-        "schema": "classroom50/result/v1",
-        "classroom": environment.get("CLASSROOM", ""),
-        "assignment": environment.get("ASSIGNMENT", ""),
-        "assignment_type": "individual",
-        "owner": graded.name,
-        "submission": environment.get("SUBMISSION_TAG", ""),
-        "commit": environment.get("COMMIT_URL", ""),
-        "release": environment.get("RELEASE_URL", ""),
-        "review": environment.get("REVIEW_URL", ""),
-        "datetime": (now or datetime.now(UTC)).isoformat(timespec="seconds"),
-        "score": graded.score,
-        "max-score": graded.points,
-        "tests": [
-            {
-                "test-name": f"{result.task} {result.name}",
-                "passed": result.passed,
-                "score": result.score,
-                "max-score": result.points,
-            }
-            for result in graded.results
-        ],
-    }
-    _dump(path, content)
-
-
-def _gradescope_output(result: TaskResult) -> str:
-    if result.passed:
-        return "geçti"
-    return "\n".join([result.message, *([f"İpucu: {result.hint}"] if result.hint else [])])
-
-
-def _dump(path: Path, content: object) -> None:
+def dump(path: Path, content: object) -> None:
+    """Write it as JSON, into a folder that is made for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    replace_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")

@@ -1,8 +1,8 @@
 """Grades many submissions in parallel, with a result file for each.
 
-When it is started again, only what has changed is graded again. Not here: reading
-what was handed in (handed_in.py), judging a cell (grading/grader.py), files for
-other programs (exports.py).
+When it is started again, only what has changed is graded again. Not here: what was
+handed in (submission.py), judging a cell (grading/grader.py), the marks that come out
+of the results (marks.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from odev.course.course import Course, CourseError, Task
-from odev.course.files import file_name, replace_text
+from odev.course.files import replace_text
 from odev.course.package_files import package_files
 from odev.grading.course_files import digests
 from odev.grading.grader import Grader, default_jobs, judging_pool, reference_grader
@@ -26,7 +26,8 @@ from odev.grading.junit import Crash
 from odev.grading.limited_process import Limits
 from odev.grading.result import Scored, State, TaskResult
 from odev.grading.steps import copies
-from odev.instructor.handed_in import Submission, find_submissions, read_submission
+from odev.instructor.plain_text import safe_file_name
+from odev.instructor.submission import Submission
 
 _NO_VERDICT = {State.BUSY, State.UNJUDGED}  # for another reason than the answer: judged again the next time
 
@@ -35,15 +36,24 @@ _NO_VERDICT = {State.BUSY, State.UNJUDGED}  # for another reason than the answer
 class Graded(Scored):
     """A submission's results. `key` changes when its cells or the course change."""
 
-    name: str
+    submission: Submission
     key: str
     results: tuple[TaskResult, ...]
-    warnings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.submission.name
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What an instructor should look at (Turkish)."""
+        notes = (f"{result.task}: {note}" for result in self.results for note in result.notes)
+        return (*self.submission.warnings, *notes)
 
 
 def grade(
     course: Course,
-    paths: Iterable[Path],
+    submissions: Sequence[Submission],
     out: Path,
     *,
     lessons: Sequence[int] = (),
@@ -52,7 +62,7 @@ def grade(
     progress: Callable[[int], None] = lambda total: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Graded]:
-    """Grade every submission; the results are in the order of the names, and as files in out/results.
+    """Grade every submission; the results are in the same order, and as files in out/results.
 
     A file there is used again while its submission and the course are unchanged. `progress` is called
     after each task with the number of all tasks that are to be judged, `say` with what the instructor should
@@ -62,13 +72,12 @@ def grade(
     under_way = _UnderWay(out / "under_way.json")
     for line in under_way.left_by_an_earlier_run():
         say(line)
-    submissions = [read_submission(name, path) for name, path in sorted(find_submissions(paths, out).items())]
     folder = out / "results"
     folder.mkdir(parents=True, exist_ok=True)
     state = _digest_of_course(course, lessons, limits)
     finished: dict[str, Graded] = {}
     for submission in submissions:
-        earlier = _load(folder / file_name(f"{submission.name}.json"))
+        earlier = _load(_file_of(folder, submission), submission)
         if earlier is not None and earlier.key == _key(submission, state):
             finished[submission.name] = earlier
     left = [submission for submission in submissions if submission.name not in finished]
@@ -78,7 +87,7 @@ def grade(
             grader = reference_grader(course, package_copies, lessons, limits)
             for graded in _grade_all(grader, left, state, jobs or default_jobs(), guard, progress):
                 if all(result.state not in _NO_VERDICT for result in graded.results):
-                    _save(folder / file_name(f"{graded.name}.json"), graded)
+                    _save(_file_of(folder, graded.submission), graded)
                 finished[graded.name] = graded
     return [finished[submission.name] for submission in submissions]
 
@@ -176,14 +185,12 @@ def _grade_all(
             progress(total)
             if len(judged) == len(grader.tasks):
                 in_order = tuple(judged[task] for task in grader.tasks)
-                notes = (f"{result.task}: {note}" for result in in_order for note in result.notes)
-                warnings = (*submission.warnings, *notes)
-                yield Graded(submission.name, _key(submission, state), in_order, warnings)
+                yield Graded(submission, _key(submission, state), in_order)
 
 
 def _key(submission: Submission, state: str) -> str:
     cells = [(str(id), submission.cells[id].source) for id in sorted(submission.cells)]
-    return _digest([state, json.dumps([cells, submission.warnings])])
+    return _digest([state, submission.name, json.dumps(cells)])
 
 
 def _digest_of_course(course: Course, lessons: Sequence[int], limits: Limits) -> str:
@@ -206,16 +213,20 @@ def _digest(texts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+def _file_of(folder: Path, submission: Submission) -> Path:
+    return folder / f"{safe_file_name(submission.name)}.json"
+
+
 def _save(path: Path, graded: Graded) -> None:
-    replace_text(path, json.dumps(asdict(graded), ensure_ascii=False, indent=1))
+    results = [asdict(result) for result in graded.results]
+    replace_text(path, json.dumps({"key": graded.key, "results": results}, ensure_ascii=False, indent=1))
 
 
-def _load(path: Path) -> Graded | None:
+def _load(path: Path, submission: Submission) -> Graded | None:
     """None for a file that is not there or not right: that submission is graded again."""
     try:
         saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        results = tuple(map(_loaded_result, saved["results"]))
-        return Graded(saved["name"], saved["key"], results, tuple(saved["warnings"]))
+        return Graded(submission, saved["key"], tuple(map(_loaded_result, saved["results"])))
     except (OSError, ValueError, LookupError, TypeError):
         return None
 

@@ -14,26 +14,41 @@ from rich.text import Text
 
 from odev.grading.result import State
 from odev.grading.signs import sign
-from odev.instructor.grade import Graded
+from odev.instructor.csv_files import number
+from odev.instructor.marks import Mark
+from odev.instructor.plain_text import plain
 
-_ORDINARY = {State.PASSED, State.FAILED, State.UNWRITTEN, State.MISSING}
+_LONGEST_REASON = 100  # characters in the table; the CSV has it whole
 
 
-def gradebook(all_graded: Sequence[Graded]) -> RenderableType:
-    """A line for each submission, and below the lines what an instructor should look at."""
+def gradebook(marks: Sequence[Mark]) -> RenderableType:
+    """A line for each submission with the first reason of missing points, and below the lines what an
+    instructor should look at."""
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("teslim")
-    for result in all_graded[0].results if all_graded else ():
+    for result in marks[0].graded.results if marks else ():
         table.add_column(result.task, justify="center")
     table.add_column("puan", justify="right", no_wrap=True)
+    table.add_column("neden", overflow="fold")
     remarks: list[Text] = []
-    for graded in all_graded:
-        signs = [sign(result.state).text() for result in graded.results]
-        table.add_row(Text(graded.name), *signs, f"{graded.score}/{graded.points}")
-        remarks += [Text(f"{graded.name}: {warning}") for warning in graded.warnings]
-        remarks += [
-            Text(f"{graded.name}, {result.task}: {result.message}")
-            for result in graded.results
-            if result.state not in _ORDINARY
-        ]
+    for mark in marks:
+        signs = [sign(result.state).text() for result in mark.graded.results]
+        score = f"{number(mark.score)}/{mark.points}"
+        table.add_row(Text(plain(mark.name)), *signs, score, Text(_reason(mark)))
+        remarks += [Text(plain(f"{mark.name}: {warning}")) for warning in mark.graded.warnings]
     return Group(table, *remarks)
+
+
+def _reason(mark: Mark) -> str:
+    """The first reason of something written, and how many there are."""
+    late = f"{mark.days} gün geç; " if mark.days else ""
+    results = [result for result in mark.graded.results if not result.passed]
+    first = next((one for one in results if one.state not in (State.UNWRITTEN, State.MISSING)), None)
+    if results and all(one.state is State.MISSING for one in results) and mark.graded.warnings:
+        return plain(mark.graded.warnings[0])  # nothing could be read
+    if first is None:
+        missing = ", ".join(result.task for result in results)
+        return plain(f"{late}{'yazılmamış: ' + missing if missing else ''}").rstrip("; ")
+    more = f" (+{len(results) - 1})" if len(results) > 1 else ""
+    text = plain(f"{late}{first.task}: {first.message}")
+    return (text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 1]}…") + more

@@ -1,179 +1,198 @@
-"""Reads what students handed in: folders, zips and notebooks, in the layouts of different platforms.
+"""Finds who handed in what: folders, zips and notebooks, in the layouts of different platforms.
 
-Only the tagged cells of the notebooks are taken, as text: never a test, a conftest, a
-plugin or a module of a submission. Not here: the grading (grade.py).
+Not here: what platforms' names mean (uploads.py), the cells in the files (submission.py).
 """
 
 from __future__ import annotations
 
-import io
-import os
-import zipfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import IO
 
-from odev.course.cells import LARGEST_NOTEBOOK, Notebook, TaskCell, TaskId, read_notebook, too_large
+from odev.course.cells import TaskId
 from odev.course.course import CourseError
-from odev.grading.grader import is_stub
-
-_NOT_THE_STUDENTS = {"solutions", "__MACOSX", "site-packages", "node_modules"}
-_MOST_NOTEBOOKS = 200
-_MOST_BYTES = 300_000_000  # of one submission's notebooks, unpacked
+from odev.course.turkish import sort_key
+from odev.instructor.files import HandedInFile, TooManyFiles, files_in, files_in_zip
+from odev.instructor.plain_text import plain
+from odev.instructor.reader import Reader, why_not
+from odev.instructor.uploads import Upload, is_archive, is_notebook, is_of_a_lesson, is_zip, owner, upload
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
-    """`cells` holds the last cell of each task; `warnings` are Turkish."""
+class HandedIn:
+    """All files of one student. `label` tells two students of one name apart; `problem` (Turkish) says why
+    there are no files."""
 
     name: str
-    cells: dict[TaskId, TaskCell]
-    warnings: tuple[str, ...] = ()
+    files: tuple[HandedInFile, ...]
+    upload: Upload | None = None
+    label: str = ""
+    problem: str = ""
 
 
-def find_submissions(paths: Iterable[Path], out: Path | None = None) -> dict[str, Path]:
-    """The submissions by name.
+def find_submissions(
+    paths: Iterable[Path], out: Path | None = None, *, single: bool = False
+) -> dict[str, HandedIn]:
+    """What was handed in, by the student's name, in Turkish order.
 
-    A zip, a notebook and a folder with one student's notebooks are a submission. In any other folder each
-    folder, zip and notebook is one, except `out`. CourseError when a path does not exist, or when two
-    submissions have the same name.
+    A notebook, a zip and a folder with one student's notebooks are a submission, and with `single` every path
+    is one. In any other folder, and in a zip that holds several students', each folder, zip and notebook is
+    one, except `out`; what a platform or a browser has named after the same student is one. CourseError when
+    a path does not exist.
     """
-    submissions: list[Path] = []
+    found: list[HandedIn] = []
     for path in paths:
-        if not path.exists():
-            raise CourseError(f"there is no {path}")
-        submissions += [path] if _is_submission(path) else sorted(filter(_may_be_submission, path.iterdir()))
-    submissions = [path for path in submissions if out is None or path.resolve() != out.resolve()]
-    stems = [_stem(path) for path in submissions]
-    by_name = {
-        _readable(path.name if stems.count(_stem(path)) > 1 else _stem(path)): path for path in submissions
-    }
-    if len(by_name) < len(submissions):
-        raise CourseError("two submissions have the same name")
-    return by_name
+        if not path.is_file() and not path.is_dir():
+            raise CourseError(f"{plain(str(path))} diye bir dosya ya da klasör yok")
+        found += [handed_in(path)] if single else _found_at(path, out)
+    return _by_name(_joined(found))
 
 
-def _is_submission(path: Path) -> bool:
-    if not path.is_dir() or (path / "lessons").is_dir():
-        return True
-    inside = [child for child in path.iterdir() if _may_be_submission(child)]
-    notebooks = [child for child in inside if child.suffix.lower() == ".ipynb"]
-    others = [child for child in inside if child not in notebooks]
-    if any(child.is_file() or any(_notebook_files(child)) for child in others):
-        return False
-    tasks = [cell.id for file in notebooks for cell in _Reader().notebook(file, file.name).cells]
-    return len(tasks) == len(set(tasks)) or len(notebooks) < 2  # the same task twice: two students
+def handed_in(path: Path) -> HandedIn:
+    """All that this path holds, as one student's."""
+    name = plain(path.resolve().name)
+    of = upload(name)
+    student = of[0].name if of else name if path.is_dir() else owner(name)
+    try:
+        files = files_in(path)
+    except (OSError, TooManyFiles) as error:
+        return HandedIn(student, (), of[0] if of else None, name, why_not(name, error))
+    if of is not None and not path.is_dir():
+        files = tuple(replace(file, path=PurePosixPath(of[1] or name)) for file in files)
+    return HandedIn(student, files, of[0] if of else None, name)
+
+
+def _found_at(path: Path, out: Path | None) -> Sequence[HandedIn]:
+    if path.is_file():
+        return _students_in_zip(path, least=2) if is_zip(path.name) else [handed_in(path)]
+    children = [child for child in path.iterdir() if _may_be_submission(child)]
+    children = [child for child in children if out is None or child.resolve() != out.resolve()]
+    if _is_submission(path, children):
+        return [handed_in(path)]
+    found: list[HandedIn] = []
+    for child in sorted(children):
+        if child.is_file() and is_zip(child.name) and upload(child.name) is None:
+            found += _students_in_zip(child, least=2 if len(children) == 1 else 3)
+        else:
+            found.append(handed_in(child))
+    return found
 
 
 def _may_be_submission(path: Path) -> bool:
-    if path.name.startswith((".", "__")) or path.is_symlink():
+    name = path.name
+    if name.startswith((".", "__")) or path.is_symlink():
         return False
-    return path.is_dir() or (path.is_file() and path.suffix.lower() in (".zip", ".ipynb"))
+    known = is_notebook(name) or is_zip(name) or is_archive(name) or upload(name) is not None
+    return path.is_dir() or (path.is_file() and known)
 
 
-def _readable(text: str) -> str:
-    """The text as UTF-8: a file name from another system may be in another encoding."""
-    return os.fsencode(text).decode("utf-8", "replace")
+def _is_submission(path: Path, children: Sequence[Path]) -> bool:
+    if (path / "lessons").is_dir() or upload(path.name) is not None:
+        return True
+    if any(upload(child.name) is not None for child in children):
+        return False
+    loose = [child for child in children if child.is_file() and is_notebook(child.name)]
+    others = [child for child in children if child not in loose]
+    if any(child.is_file() or any(map(_is_read, handed_in(child).files)) for child in others):
+        return False
+    tasks = [task for child in loose for task in _tasks(handed_in(child).files)]
+    return len(tasks) == len(set(tasks)) or len(loose) < 2  # the same task twice: two students
 
 
-def _stem(path: Path) -> str:
-    path = path.resolve()
-    return path.name if path.is_dir() else path.stem
+def _is_read(file: HandedInFile) -> bool:
+    return is_notebook(file.path.name) or is_zip(file.path.name)
 
 
-def read_submission(name: str, path: Path) -> Submission:
-    """The submission at this path. Nothing is raised: what cannot be read is a warning."""
-    cells: dict[TaskId, TaskCell] = {}
-    warnings: list[str] = []
+def _students_in_zip(path: Path, *, least: int) -> Sequence[HandedIn]:
+    """The zip's students, if it is one of a class: a platform has named its files, or as many folders, zips
+    or notebooks as `least` have the same task. Else it is one student's."""
+    whole = handed_in(path)
+    groups: dict[str, list[HandedInFile]] = {}
     try:
-        notebooks = list(_Reader().notebooks(path))
-    except Exception as error:  # a broken zip can raise almost anything in zipfile
-        return Submission(name, {}, (_readable(f"{path.name} açılamadı: {error}"),))
-    if not notebooks:
-        warnings.append("içinde hiç notebook yok")
-    for notebook in notebooks:
-        if notebook.problem:
-            warnings.append(notebook.problem)
-        for cell in notebook.cells:
-            earlier = cells.get(cell.id)
-            if earlier is None or is_stub(earlier.source, earlier):
-                cells[cell.id] = cell
-            elif not is_stub(cell.source, cell):  # the untouched lesson does not replace an answer
-                warnings.append(
-                    f"{cell.id} numaralı görev birden çok kez var, sonuncusu sayıldı ({notebook.name})"
-                )
-                cells[cell.id] = cell
-    return Submission(name, cells, tuple(dict.fromkeys(warnings)))
+        inside = files_in_zip(whole.files[0].open_bytes)
+    except Exception:  # a broken zip can raise almost anything in zipfile; reading it says so
+        return [whole]
+    for file in _without_common_folder(inside):
+        groups.setdefault(file.path.parts[0], []).append(file)
+    if "lessons" in groups:
+        return [whole]
+    if any(upload(name) is not None for name in groups):
+        read = [name for name in groups if upload(name) is not None or any(map(_is_read, groups[name]))]
+    else:
+        read = [
+            name for name in groups if any(map(_is_read, groups[name])) and not _is_loose_lesson(groups, name)
+        ]
+        by_owner: dict[str, set[TaskId]] = {}
+        for name in read:
+            by_owner.setdefault(owner(name), set()).update(_tasks(groups[name]))
+        tasks = [task for own in by_owner.values() for task in own]
+        if max(map(tasks.count, tasks), default=0) < least:
+            return [whole]
+    return [_in_zip(name, groups[name]) for name in sorted(read)]
 
 
-class _Reader:
-    """Reads the notebooks of one submission, as many bytes as there is room for.
-
-    Nothing is unpacked, and no link is followed. One notebook at a time is in memory.
-    """
-
-    def __init__(self) -> None:
-        self._room = _MOST_BYTES
-
-    def notebooks(self, path: Path) -> Iterator[Notebook]:
-        """The notebooks, also those in a zip within, in the order of their paths."""
-        if path.is_file() and path.suffix.lower() == ".ipynb":
-            yield self.notebook(path, path.name)
-        elif path.is_file():
-            yield from self._zipped(path, "")
-        else:
-            for file in sorted(_notebook_files(path))[:_MOST_NOTEBOOKS]:
-                where = file.relative_to(path).as_posix()
-                if file.suffix.lower() == ".zip":
-                    yield from self._zipped(file, f"{_readable(where)}/")
-                else:
-                    yield self.notebook(file, where)
-
-    def notebook(self, file: Path, name: str) -> Notebook:
-        """The notebook in this file; one that is too large is not even opened."""
-        size = file.stat().st_size
-        if size > self._most:
-            return too_large(_readable(name), size)
-        with file.open("rb") as stream:
-            return read_notebook(_readable(name), self._content(stream, size))
-
-    def _zipped(self, file: Path | IO[bytes], before: str, depth: int = 1) -> Iterator[Notebook]:
-        with zipfile.ZipFile(file) as archive:
-            infos = [info for info in archive.infolist() if _is_from_student(PurePosixPath(info.filename))]
-            for info in sorted(infos, key=lambda info: info.filename)[:_MOST_NOTEBOOKS]:
-                name, kind = before + info.filename, PurePosixPath(info.filename).suffix.lower()
-                if kind not in (".ipynb", ".zip") or info.is_dir():
-                    continue
-                if info.file_size > self._most:
-                    yield too_large(name, info.file_size)
-                    continue
-                with archive.open(info) as packed:
-                    content = self._content(packed, info.file_size)
-                if kind == ".ipynb":
-                    yield read_notebook(name, content)
-                elif depth:
-                    yield from self._zipped(io.BytesIO(content), f"{name}/", depth - 1)
-
-    @property
-    def _most(self) -> int:
-        return min(LARGEST_NOTEBOOK, self._room)
-
-    def _content(self, stream: IO[bytes], size: int) -> bytes:
-        """As many bytes as it says to have: a zip that says too little gives no notebook."""
-        self._room -= size
-        return stream.read(size)
+def _without_common_folder(files: Sequence[HandedInFile]) -> Sequence[HandedInFile]:
+    while files:
+        first = files[0].path.parts[0]
+        if first == "lessons" or upload(first) is not None:
+            break
+        if any(len(file.path.parts) < 2 or file.path.parts[0] != first for file in files):
+            break
+        files = [replace(file, path=PurePosixPath(*file.path.parts[1:])) for file in files]
+    return files
 
 
-def _notebook_files(folder: Path) -> Iterator[Path]:
-    """The student's notebooks and zips in this folder and in the folders below."""
-    for file in folder.rglob("*"):
-        if file.suffix.lower() in (".ipynb", ".zip") and file.is_file() and not file.is_symlink():
-            where = PurePosixPath(file.relative_to(folder).as_posix())
-            if file.resolve().is_relative_to(folder.resolve()) and _is_from_student(where):
-                yield file
+def _is_loose_lesson(groups: Mapping[str, Sequence[HandedInFile]], name: str) -> bool:
+    return is_of_a_lesson(name) and len(groups[name][0].path.parts) == 1
 
 
-def _is_from_student(path: PurePosixPath) -> bool:
-    """Whether the student may have written this file: it is not the course's, a tool's or hidden."""
-    return not any(part in _NOT_THE_STUDENTS or part.startswith(".") for part in path.parts)
+def _in_zip(name: str, files: Sequence[HandedInFile]) -> HandedIn:
+    of = upload(name)
+    is_folder = len(files[0].path.parts) > 1
+    student = of[0].name if of else name if is_folder else owner(name)
+    if is_folder:
+        own = tuple(replace(file, path=PurePosixPath(*file.path.parts[1:])) for file in files)
+    else:
+        own = tuple(replace(file, path=PurePosixPath(of[1] if of else name)) for file in files)
+    return HandedIn(student, own, of[0] if of else None, name)
+
+
+def _tasks(files: Iterable[HandedInFile]) -> set[TaskId]:
+    notebooks, _ = Reader().read(files)
+    return {cell.id for notebook in notebooks for cell in notebook.cells}
+
+
+def _joined(found: Sequence[HandedIn]) -> Iterator[HandedIn]:
+    """One for each student: what has the same platform's id, and copies that a browser has named."""
+    students: dict[object, HandedIn] = {}
+    for one in found:
+        of = one.upload
+        loose = len(one.files) == 1 and is_notebook(one.label)
+        key: object = (of.platform, of.id) if of else ("loose", one.name) if loose else object()
+        earlier = students.get(key)
+        if earlier is None:
+            students[key] = one
+            continue
+        late = earlier.upload and replace(earlier.upload, late=earlier.upload.late or bool(of and of.late))
+        problem = ", ".join(filter(None, (earlier.problem, one.problem)))
+        students[key] = replace(earlier, files=earlier.files + one.files, upload=late, problem=problem)
+    return iter(students.values())
+
+
+def _by_name(found: Iterable[HandedIn]) -> dict[str, HandedIn]:
+    """By names of which no two differ in capitals only: they become names of files."""
+    in_order = sorted(found, key=lambda one: (sort_key(one.name), one.label))
+    folded = [one.name.casefold() for one in in_order]
+    by_name: dict[str, HandedIn] = {}
+    taken: set[str] = set()
+    for one in in_order:
+        name = one.name
+        if folded.count(name.casefold()) > 1:
+            name = f"{name} ({one.upload.id})" if one.upload else one.label
+        number, base = 1, name
+        while name.casefold() in taken:
+            number += 1
+            name = f"{base} ({number})"
+        taken.add(name.casefold())
+        by_name[name] = replace(one, name=name)
+    return {name: by_name[name] for name in sorted(by_name, key=sort_key)}

@@ -21,7 +21,7 @@ from odev.grading.grader import Grader
 from odev.grading.junit import Run, StepTest
 from odev.grading.result import TaskResult
 from odev.grading.steps import copies
-from odev.instructor.handed_in import read_submission
+from odev.instructor.submission import read_path
 
 
 class NotPassed(Exception):
@@ -37,7 +37,7 @@ class JudgedSubmission:
         tasks = [task for task in course.tasks if task.id in wanted]
         self._tasks = {task.id: task for task in tasks}
         self._grader = Grader(course, self._stack.enter_context(copies(course)), tasks, lambda: tests)
-        self._submission = read_submission(path.name, path)
+        self._submission = read_path(path)
         self._judged: dict[TaskId, tuple[TaskResult, Run | None]] = {}
         self.warnings = self._submission.warnings
 

@@ -7,13 +7,14 @@ the student's code into its src. Not here: how it gets there (course/students_co
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
 
 from odev.course.course import Course, CourseError
 from odev.course.files import temporary_folder
 from odev.course.package_files import check_import
 from odev.course.students_copy import mark_students
+from odev.grading.stubs import check_course
 
 FOLDER = "safechat-odev"  # the folder in the zip
 _README = """# ÖDEV: production'a hazır bir LLM istemcisi
@@ -46,10 +47,12 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # a fixed date, so that the same course makes the
 def release(course: Course, target: Path, lesson: int = 0) -> list[str]:
     """Write the zip, with stubs for the tasks of this lesson and of later ones. Returns their ids.
 
-    CourseError in a student's copy, and when the package with the stubs cannot be imported.
+    CourseError in a student's copy, for a course whose stubs are not right, and when the package with the
+    stubs cannot be imported.
     """
     if course.is_students:
         raise CourseError("this is already a student's copy")
+    check_course(course)
     stubs = course.stubs
     stubbed = [task for task in course.tasks if task.lesson >= lesson and task.id in stubs]
     texts: dict[Path, str] = {}
@@ -66,7 +69,7 @@ def release(course: Course, target: Path, lesson: int = 0) -> list[str]:
         (root / "README.md").write_text(_README, encoding="utf-8", newline="\n")
         mark_students(root, course.tasks)
         check_import(root / "src", course.package)
-        _zip(root, target)
+        write_zip(root, target, FOLDER)
     return [str(task.id) for task in stubbed]
 
 
@@ -93,13 +96,14 @@ def _below(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _zip(root: Path, target: Path) -> None:
+def write_zip(root: Path, target: Path, folder: str = "", executable: Collection[str] = ()) -> None:
+    """Write the files of `root` into a zip, below this folder; those named in `executable` can be run."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(root.rglob("*")):
             if path.is_file():
-                name = f"{FOLDER}/{path.relative_to(root).as_posix()}"
-                info = zipfile.ZipInfo(name, _DATE)
+                name = PurePosixPath(folder, path.relative_to(root).as_posix())
+                info = zipfile.ZipInfo(str(name), _DATE)
                 info.compress_type = zipfile.ZIP_DEFLATED
-                info.external_attr = 0o644 << 16
+                info.external_attr = (0o755 if path.name in executable else 0o644) << 16
                 archive.writestr(info, path.read_bytes())

@@ -35,7 +35,7 @@ class InThread(Protocol):
     def __call__(self, function: Callable[[], T]) -> Awaitable[T]: ...
 
 
-_PARAMETERS = frozenset(inspect.signature(openai.resources.chat.Completions.create).parameters) - {
+PARAMETERS = frozenset(inspect.signature(openai.resources.chat.Completions.create).parameters) - {
     "self", "model", "messages", "stream", "stream_options", "timeout",
 }  # fmt: skip
 _OPENAI = "https://api.openai.com/v1"
@@ -82,8 +82,8 @@ def check_parameters(client: object, params: Mapping[str, object]) -> None:
     if not isinstance(client, SDKClient):
         return
     for name in params:
-        if name not in _PARAMETERS:
-            near = difflib.get_close_matches(name, _PARAMETERS, n=1)
+        if name not in PARAMETERS:
+            near = difflib.get_close_matches(name, PARAMETERS, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ";"
             raise TypeError(
                 f"unknown parameter {name!r}{hint} "

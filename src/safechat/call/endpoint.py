@@ -16,6 +16,7 @@ import math
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any, Literal, Protocol, cast
 
 import httpx2
@@ -112,6 +113,23 @@ class Endpoint:
             close = getattr(answer, "close", None)
             return _ThreadChunks(iter(answer), close, self._threads, seconds), headers
         raise TypeError(f"a {type(answer).__name__} in place of a stream")
+
+    async def pass_on(self, endpoint: str, arguments: Arguments, seconds: float) -> Answer:
+        """One request to any endpoint of an SDK client's API, and its answer."""
+        if not isinstance(self._client, SDKClient):
+            raise TypeError(f"{endpoint} needs a client of the openai SDK, not {type(self._client).__name__}")
+        client: Any = self._copy()
+        method, path = endpoint.split(" ", 1)
+        body, options = _request(arguments)
+        given = {} if method == "GET" else {"body": body or None}
+        send = partial(
+            getattr(client, method.lower()), path, cast_to=httpx2.Response, options=options, **given
+        )
+        if isinstance(client, openai.AsyncOpenAI):
+            response = await send()
+        else:
+            response = await self._threads.run(send, seconds=seconds)
+        return response.content, _lowered(response.headers)
 
     async def models(self) -> bytes:
         """The body in which an SDK client's API lists its models."""

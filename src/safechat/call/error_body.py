@@ -148,7 +148,6 @@ def api_error(body: object, status: int, model: str, headers: Mapping[str, str])
     is_deployment = read.code == "DeploymentNotFound"  # Azure: the name of a deployment is not OpenAI's
     if error is ModelUnavailable and not is_deployment and (end := notice(model, clock.today())):
         text += f" ({end})"
-    wait = retry_after(headers)
     remedy = next((f"; {remedy}" for refused, remedy in _REMEDIES if refused.search(read.message)), "")
     return error(
         f"{text}{remedy}",
@@ -156,11 +155,24 @@ def api_error(body: object, status: int, model: str, headers: Mapping[str, str])
         code=read.code,
         param=read.param,
         request_id=headers.get("x-request-id"),
-        retry_after=retry_after_in_body(body) if wait is None else wait,
+        retry_after=asked_wait(body, headers),
         model=model,
         retryable=should_retry(headers),
         sent=True,
     )
+
+
+def asked_wait(body: object, headers: Mapping[str, str]) -> float | None:
+    """The wait that the API asks for, in its headers or else in the body; None if it asks for none.
+
+    The wait is only a hint. Where reading one fails in any way, that must not hide the API's own error.
+    """
+    with suppress(Exception):
+        if (wait := retry_after(headers)) is not None:
+            return wait
+    with suppress(Exception):
+        return retry_after_in_body(body)
+    return None
 
 
 def _message(body: object) -> str:

@@ -21,12 +21,12 @@ import openai
 from safechat.call.chunks import Chunked
 from safechat.call.endpoint import Answer, Endpoint
 from safechat.call.parameters import ParameterMemory
-from safechat.call.reply import decode, read_models, read_reply, with_whole_body
+from safechat.call.reply import decode, read_body, read_models, read_reply, with_whole_body
 from safechat.call.schema import parse_reply, response_format
 from safechat.call.time_limit import TimeLimit
 from safechat.call.translate import translate
 from safechat.errors import ChatError, ConnectionFailed, RequestTimedOut
-from safechat.messages import ChatReply, ChatRequest
+from safechat.messages import CHAT, ChatReply, ChatRequest
 from safechat.redact import remember_named
 
 T = TypeVar("T")
@@ -52,6 +52,8 @@ class OpenAICall:
         holds the key."""
         if request.on_piece is not None:
             return await self._streamed(request)
+        if request.endpoint != CHAT:
+            return await attempt(request, self._passed_on, self._read_body, self._translated)
         return await attempt(request, self._exchanged, self._read, self._translated)
 
     @property
@@ -81,10 +83,22 @@ class OpenAICall:
 
     def _read(self, answer: object, request: ChatRequest, headers: Mapping[str, str]) -> ChatReply:
         completion = decode(answer, request)
-        reply = read_reply(completion, request, headers)
-        reply = with_whole_body(reply, completion, decoded=completion is not answer)
-        reply = replace(reply, base_url=self.base_url)
+        decoded = completion is not answer
+        try:
+            reply = read_reply(completion, request, headers)
+        except ChatError as error:
+            if isinstance(error.reply, ChatReply):
+                error.reply = with_whole_body(error.reply, completion, decoded=decoded)
+            raise
+        reply = replace(with_whole_body(reply, completion, decoded=decoded), base_url=self.base_url)
         return reply if request.parse is None else parse_reply(reply, request.parse)
+
+    async def _passed_on(self, request: ChatRequest) -> Answer:
+        arguments = {**request.params, "timeout": _seconds(request)}
+        return await self._endpoint.pass_on(request.endpoint, arguments, request.timeout)
+
+    def _read_body(self, answer: object, request: ChatRequest, headers: Mapping[str, str]) -> ChatReply:
+        return replace(read_body(answer, request, headers), base_url=self.base_url)
 
     async def _streamed(self, request: ChatRequest) -> ChatReply:
         chunked = Chunked(request)
@@ -174,10 +188,14 @@ def _arguments(request: ChatRequest, params: Mapping[str, object]) -> dict[str, 
         **params,
         "model": request.model,
         "messages": list(request.messages),
-        "timeout": request.timeout if request.timeout != float("inf") else None,
+        "timeout": _seconds(request),
     }
     if request.parse is not None:
         arguments["response_format"] = response_format(request.parse)
     if request.on_piece is not None:
         arguments["stream"] = True
     return arguments
+
+
+def _seconds(request: ChatRequest) -> float | None:
+    return request.timeout if request.timeout != float("inf") else None

@@ -69,6 +69,24 @@ def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str
     return reply
 
 
+def read_body(answer: object, request: ChatRequest, headers: Mapping[str, str]) -> ChatReply:
+    """The answer of any endpoint but that of chats. Raises MalformedReply where it is no JSON object."""
+    body = decode(answer, request)
+    request_id = headers.get("x-request-id")
+    if not isinstance(body, dict):
+        what = f"{request.model}: a 200 that is no JSON object: {_outline(body)}"
+        raise MalformedReply(what, status=200, request_id=request_id, model=request.model)
+    return ChatReply(
+        text="",
+        model=text_of(body.get("model")) or request.model,
+        usage=read_usage(body.get("usage")),
+        request_id=request_id,
+        headers=headers,
+        id=text_of(body.get("id")),
+        raw=body,
+    )
+
+
 def read_models(answer: object) -> dict[str, date | None]:
     """The models in a list of models, with the day of their shutdown. Raises MalformedReply."""
     models = field(answer, "data")
@@ -90,7 +108,7 @@ def error_from(
 
     `quoted` are the parts of `what` that quote the answer.
     """
-    return error(
+    failure = error(
         f"{reply.model}: {what}; {len(reply.text)} characters came",
         status=200,
         code=code,
@@ -100,6 +118,8 @@ def error_from(
         partial_text=reply.text,
         quoted=quoted,
     )
+    failure.reply = reply
+    return failure
 
 
 def decode(response: object, request: ChatRequest) -> object:
@@ -234,16 +254,20 @@ def with_whole_body(reply: ChatReply, completion: object, *, decoded: bool) -> C
 
 
 def read_usage(usage: object) -> Usage | None:
-    """The tokens that the answer counts; None where it counts none."""
+    """The tokens that the answer counts; None where it counts none. The Responses API has other names for
+    them."""
     if usage is None:
         return None
-    prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    prompt = _count(usage, "prompt_tokens") or _count(usage, "input_tokens")
+    completion = _count(usage, "completion_tokens") or _count(usage, "output_tokens")
+    of_prompt = field(usage, "prompt_tokens_details") or field(usage, "input_tokens_details")
+    of_completion = field(usage, "completion_tokens_details") or field(usage, "output_tokens_details")
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
         total_tokens=_count(usage, "total_tokens") or prompt + completion,
-        cached_tokens=_count(field(usage, "prompt_tokens_details"), "cached_tokens"),
-        reasoning_tokens=_count(field(usage, "completion_tokens_details"), "reasoning_tokens"),
+        cached_tokens=_count(of_prompt, "cached_tokens"),
+        reasoning_tokens=_count(of_completion, "reasoning_tokens"),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,12 +37,22 @@ class Percentiles:
 
     def percentile(self, percent: float) -> float | None:
         """The number that `percent` of them do not exceed; None without numbers."""
-        left = math.ceil(self.count * percent / 100)
-        for bucket in sorted(self._buckets):
-            left -= self._buckets[bucket]
-            if left <= 0:
-                return math.exp((bucket + 0.5) * _STEP)
-        return None
+        bucket = nearest_rank(self._buckets, percent)
+        return math.exp((bucket + 0.5) * _STEP) if bucket is not None else None
+
+
+def nearest_rank(counts: Mapping[int, int], percent: float) -> int | None:
+    """The percentile: the smallest of the numbers that `percent` of all of them do not exceed.
+
+    `counts` holds how often each number came, in any order: {120: 9, 900: 1} are nine times 120 and once 900.
+    The result is one of the numbers, never one between two. None without numbers.
+    """
+    left = math.ceil(sum(counts.values()) * percent / 100)
+    for number in sorted(counts):
+        left -= counts[number]
+        if left <= 0:
+            return number
+    return None
 
 
 @dataclass

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,7 @@ _LONGEST_NAME, _MOST_NAMES = 200, 1000
 OTHERS = "(others)"
 # Sums of costs: one for each group, host and model. What comes after those has no price.
 _MOST_PRICED = 10_000
-_LONGEST_TIMELINE = 10_000  # records of one call
+LONGEST_TIMELINE = 10_000  # records of one call that are shown
 _MOST = 1e12  # a larger number in a log is not believed
 
 
@@ -236,20 +236,22 @@ def parse_line(text: str) -> LogLine | None:
     return line if isinstance(line, dict) and isinstance(line.get("event"), str) else None
 
 
-def call_timeline(lines: Iterable[str], call_id: str) -> list[tuple[float, LogLine]]:
-    """The first records of one call, with the seconds since the first of them."""
-    timeline: list[tuple[float, LogLine]] = []
+def call_timeline(lines: Iterable[str], call_id: str) -> Iterator[tuple[float, LogLine]]:
+    """The story of one call: its records in the order of the lines, each after the seconds since the first.
+
+    A record of the call has exactly this `call_id`. A line that is torn, or of another program, is skipped.
+    A record whose time cannot be read has 0.0; so has each before the first whose time can be.
+    """
     first: datetime | None = None
     for text in lines:
-        if call_id not in text or len(timeline) == _LONGEST_TIMELINE:
+        if call_id not in text:  # to look is quicker than to parse, and most lines are of other calls
             continue
         line = parse_line(text)
         if line is None or line.get("call_id") != call_id:
             continue
         at = moment(line.get("time"))
         first = first or at
-        timeline.append(((at - first).total_seconds() if at and first else 0.0, line))
-    return timeline
+        yield (at - first).total_seconds() if at and first else 0.0, line
 
 
 def _together(parts: Iterable[Percentiles]) -> Percentiles:

@@ -15,13 +15,14 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from io import TextIOWrapper
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, cast
 
 from safechat.cli.doctor import examine
 from safechat.cli.filters import Filter, read_moment, read_where
 from safechat.cli.lines import follow_lines, oldest_first, read_lines, rotated_files
-from safechat.cli.logs import LogSummary, call_timeline
+from safechat.cli.logs import LONGEST_TIMELINE, LogSummary, call_timeline
 from safechat.cli.models import examine_models
 from safechat.cli.terminal import for_stream, is_utf_8, read_and_write_any_text, visible
 from safechat.client.wrapper import ChatClientWrapper
@@ -107,7 +108,7 @@ def logs(
     )
     console = _console()
     if call is not None:
-        timeline = call_timeline(read_lines(files), call)
+        timeline = list(islice(call_timeline(read_lines(files), call), LONGEST_TIMELINE))
         if not timeline:
             raise ValueError(f"no call {call} in {', '.join(map(str, files))}")
         if as_json:

@@ -132,7 +132,7 @@ def _calls(title: str, what: str, rows: Iterable[tuple[str, str, str]]) -> Table
     return table
 
 
-def timeline_screen(timeline: Sequence[tuple[float, LogLine]]) -> RenderableType:
+def timeline_screen(timeline: Iterable[tuple[float, LogLine]]) -> RenderableType:
     """The records of one call, with the seconds since its first."""
     table = Table("s", "event", "what", box=None, header_style="bold")
     for seconds, line in timeline:

@@ -37,8 +37,8 @@ _MOST_AT_ONCE = 200  # jobs to cancel before the loop gets to its other work
 class BoundedQueue(Generic[T]):
     """At most `maxsize` items wait. The lowest priority number is next; within one number, the first come.
 
-    For one event loop; an item is put in once. `remove` frees the item's room and does not search for it:
-    the item leaves the heap later (lazy deletion).
+    For one event loop. An item is hashable, and is put in once. `remove` frees its room and does not search
+    for it: the item leaves the heap later (lazy deletion).
     """
 
     def __init__(self, maxsize: int) -> None:

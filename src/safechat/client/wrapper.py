@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 from pydantic import BaseModel
@@ -29,6 +29,9 @@ from safechat.limits.quota import RateLimits
 from safechat.messages import ChatReply, Messages
 from safechat.retry import RetryPolicy
 from safechat.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from safechat.adapters.openai import AsyncOpenAI, OpenAI
 
 DEFAULT_MODEL = "gpt-6.1-terra"
 
@@ -305,6 +308,24 @@ class ChatClientWrapper:
         return Map(
             self.dispatcher, call, prompts, workers=workers, progress=progress, raise_on_error=raise_on_error
         ).run_async()
+
+    def openai(self) -> OpenAI:
+        """An `openai.OpenAI` whose requests this wrapper answers: for what was written for the SDK.
+
+        It raises the SDK's errors, with ours as `__cause__`, and does not retry. A refusal and a cut answer
+        are answers there, as with the SDK. Embeddings, responses and other endpoints go to the API of the
+        wrapper's own client, with the same limits and retries, and without fallbacks; streams of them are a
+        400. A `timeout` that is given counts where it is shorter than the wrapper's.
+        """
+        from safechat.adapters.openai import openai_client
+
+        return openai_client(self)
+
+    def async_openai(self) -> AsyncOpenAI:
+        """`openai` for an event loop: an `openai.AsyncOpenAI`."""
+        from safechat.adapters.openai import async_openai_client
+
+        return async_openai_client(self)
 
     def close(self) -> None:
         """Cancel what is under way, close the wrapper's connections, end its loop; `client` stays open."""

@@ -6,11 +6,9 @@ Not here: what a model may use and whose turn it is (quota.py), trying again (re
 from __future__ import annotations
 
 import logging
-import random as _random
 from dataclasses import replace
 
 from safechat.errors import ChatError, RateLimited
-from safechat.headers import Random
 from safechat.limits.quota import Quota, Quotas, RateLimits, Reservation
 from safechat.limits.tokens import TokenEstimator, billed_tokens, used_tokens
 from safechat.log.call_record import call_record
@@ -25,41 +23,48 @@ class Limited:
     """The layer. For one event loop."""
 
     def __init__(
-        self,
-        next: Handler,
-        limits: RateLimits | None = None,
-        *,
-        estimator: TokenEstimator | None = None,
-        random: Random = _random.random,
+        self, next: Handler, quotas: Quotas | None = None, estimator: TokenEstimator | None = None
     ) -> None:
         self._next = next
-        self._quotas = Quotas(limits or RateLimits(), random)
+        self._quotas = quotas or Quotas(RateLimits())
         self._estimator = estimator or TokenEstimator()
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The next handler's reply, in its turn.
 
-        Raises RequestTooLarge for more tokens than a minute allows, and at once DeadlineExceeded, or
-        RateLimited while the API has everyone wait, when the wait would outlast the call's deadline.
+        At the end, however it comes, the reservation is given back. An answer is settled by its usage, an
+        error by what it may have cost; a 429 is made known to the quota, and each answer to the estimator
+        and the quota.
+
+        Raises what `reserved` raises, and the next handler's errors.
         """
         quota = self._quotas.of(request.model)
-        came = clock.now()
-        with call_record() as record, record.wait():
-            reservation = await quota.reserve(request, self._estimator.estimate(request), record.began)
+        reservation = await reserved(quota, request, self._estimator.estimate(request))
         with reservation:
-            log_wait(request.model, clock.now() - came)
             try:
                 reply = await self._next(watched(request, quota, reservation))
             except ChatError as error:
                 reservation.settle(billed_tokens(error, reservation.tokens, begun=reservation.landed))
                 if isinstance(error, RateLimited):
-                    quota.refused(reservation, error)
-                    error.place_kept = quota.keeps_place(request, error)
+                    quota.refused(request, reservation, error)
                 raise
             reservation.settle(used_tokens(reply.usage, reservation.tokens))
             self._estimator.learn(request, reply)
             quota.answered(reservation, reply.headers)
             return reply
+
+
+async def reserved(quota: Quota, request: ChatRequest, tokens: int) -> Reservation:
+    """Wait for the call's turn, and for room for so many tokens.
+
+    Raises RequestTooLarge for more tokens than a minute allows, and at once DeadlineExceeded, or
+    RateLimited while the API has everyone wait, when the wait would outlast the call's deadline.
+    """
+    came = clock.now()
+    with call_record() as record, record.wait():
+        reservation = await quota.reserve(request, tokens, record.began)
+    log_wait(request.model, clock.now() - came)
+    return reservation
 
 
 def watched(request: ChatRequest, quota: Quota, reservation: Reservation) -> ChatRequest:

@@ -8,6 +8,7 @@ the first calls (window.py), the pause after a 429 (pause.py), what the headers 
 from __future__ import annotations
 
 import math
+import random as _random
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -50,9 +51,9 @@ class RateLimits:
 class Reservation:
     """What a call holds while it is under way: `tokens` of the bucket, its place in the window, and a slot.
 
-    A context manager. At its end the place and the slot are given back, whatever happened. The tokens stay
-    taken, for what was sent may be billed, until `settle` says how many were used. `bucket` is None where no
-    limit of tokens is known.
+    A context manager. Within its block the call is in the window. At its end the place and the slot are given
+    back, whatever happened. The tokens stay taken, for what was sent may be billed, until `settle` says how
+    many were used. `bucket` is None where no limit of tokens is known.
     """
 
     def __init__(self, tokens: float, bucket: Bucket | None, window: Window, slots: Slots) -> None:
@@ -77,7 +78,8 @@ class Reservation:
         self.tokens = used
 
     def land(self) -> None:
-        """The answer has come, or a stream has begun: another call may have the place in the window."""
+        """The answer has come, or a stream has begun: another call may have the place in the window. Only
+        the first time does anything."""
         if not self.landed:
             self.landed = True
             self._window.leave(self)
@@ -86,7 +88,7 @@ class Reservation:
 class Quotas:
     """The quota of each model, and the slots of all of them together."""
 
-    def __init__(self, limits: RateLimits, random: Random) -> None:
+    def __init__(self, limits: RateLimits, random: Random = _random.random) -> None:
         self._limits = limits
         self._random = random
         self._slots = Slots(limits.concurrency)
@@ -148,8 +150,9 @@ class Quota:
             self._window.answered(call)
         call.land()
 
-    def refused(self, call: Reservation, error: RateLimited) -> None:
-        """A 429: nobody goes before the API's own moment, and then not all at once."""
+    def refused(self, request: ChatRequest, call: Reservation, error: RateLimited) -> None:
+        """A 429: nobody goes before the API's own moment, and then not all at once. A call that has time for
+        the pause keeps its place: its retry waits here, before others."""
         if self._requests.bucket is not None:
             self._window.open(call)
         else:
@@ -157,10 +160,7 @@ class Quota:
         self._pause.refused(error.retry_after)
         if self._requests.bucket is not None:
             self._requests.bucket.hold_until(clock.now() + self._pause.left())
-
-    def keeps_place(self, request: ChatRequest, error: RateLimited) -> bool:
-        """Whether the refused call has time for the pause: then its retry waits here, before others."""
-        return self._pause.fits(request, error.retry_after)
+        error.place_kept = self._pause.fits(request, error.retry_after)
 
     async def _take(self, request: ChatRequest, tokens: int) -> Reservation | None:
         """All that the call needs, in order; None, and nothing, where it has to give way to those that

@@ -16,19 +16,24 @@ from safechat.log.call_record import CallRecord, answer_fields, call_record, tok
 from safechat.log.content import logged_prompt, logged_text, wants_content
 from safechat.log.events import event, log_context
 from safechat.log.quotes import error_text
-from safechat.messages import ChatReply, ChatRequest, Handler
+from safechat.messages import CHAT, ChatReply, ChatRequest, Handler
 from safechat.usage import Usage
 
 
 class Logged:
-    """The layer. Within it, every record has the call's `call_id`."""
+    """The layer. It logs one `chat.call` for each call, whatever its end, when that has come.
+
+    Its `outcome` is "ok" with the reply's fields; "cancelled", as a warning; a ChatError's `kind` with the
+    error's fields; or, for any other Exception, "unexpected" with the `error` text. The last two are errors.
+    Within the call, every record has the same `call_id`, and the layers below share one `call_record()`.
+    """
 
     def __init__(self, next: Handler) -> None:
         self._next = next
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The next handler's reply or error, unchanged."""
-        with log_context(call_id=secrets.token_hex(8)), call_record() as record:
+        with log_context(call_id=new_call_id()), call_record() as record:
             started = time.perf_counter()
             try:
                 reply = await self._next(request)
@@ -43,16 +48,19 @@ class Logged:
                 text = error_text(error, request)
                 log_call(logging.ERROR, request, record, started, outcome="unexpected", error=text)
                 raise
-            speed = record.tokens_per_second(reply.usage)
-            fields = reply_fields(reply) | ({"tokens_per_s": round(speed, 1)} if speed is not None else {})
-            log_call(logging.INFO, request, record, started, outcome="ok", **fields)
+            log_call(logging.INFO, request, record, started, outcome="ok", **reply_fields(reply, record))
             return reply
+
+
+def new_call_id() -> str:
+    """An id that no other call has: 16 random letters and digits."""
+    return secrets.token_hex(8)
 
 
 def log_cancelled(request: ChatRequest, seconds: float) -> None:
     """Log the `chat.call` of a call that was cancelled after `seconds`, before it came to any layer."""
     started = time.perf_counter() - seconds
-    with log_context(call_id=secrets.token_hex(8)), call_record(new=True) as record:
+    with log_context(call_id=new_call_id()), call_record(new=True) as record:
         log_call(logging.WARNING, request=request, record=record, started=started, outcome="cancelled")
 
 
@@ -72,6 +80,7 @@ def log_call(
         latency_ms=_milliseconds(started, time.perf_counter()),
         stream=request.on_piece is not None,
         outcome=outcome,
+        **({"endpoint": request.endpoint} if request.endpoint != CHAT else {}),
         **({"first_piece_ms": _milliseconds(started, record.first_piece)} if record.first_piece else {}),
         **fields,
         **(token_fields(record.usage, "failed_") if record.usage != Usage() else {}),
@@ -83,7 +92,7 @@ def _milliseconds(started: float, ended: float) -> float:
     return round((ended - started) * 1000, 1)
 
 
-def reply_fields(reply: ChatReply) -> dict[str, object]:
+def reply_fields(reply: ChatReply, record: CallRecord) -> dict[str, object]:
     """What is logged of a reply."""
     fields: dict[str, object] = {
         **answer_fields(reply.model, reply.base_url, reply.usage),
@@ -92,6 +101,8 @@ def reply_fields(reply: ChatReply) -> dict[str, object]:
         "request_id": reply.request_id,
         "completion_id": reply.id,
     }
+    if (speed := record.tokens_per_second(reply.usage)) is not None:
+        fields["tokens_per_s"] = round(speed, 1)
     if wants_content():
         fields["answer"] = logged_text(reply.text)
     return fields

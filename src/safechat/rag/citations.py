@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_CITATION = re.compile(r"[\[【]\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*(?:†[^\]】\n]{0,80})?[\]】]")
+# One bracket with its numbers as the group 1: `1` or `1, 2`.
+CITATION = re.compile(r"[\[【]\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*(?:†[^\]】\n]{0,80})?[\]】]")
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 
 
@@ -21,7 +22,7 @@ class Citations:
 def citations(text: str, sources: int) -> Citations:
     """The citations in an answer to a prompt with this number of sources. Code is not looked at."""
     numbers: dict[int, None] = {}
-    for match in _CITATION.finditer(_CODE.sub(" ", text)):
+    for match in CITATION.finditer(without_code(text)):
         numbers |= dict.fromkeys(int(number) for number in re.findall(r"\d+", match[1]))
     return Citations(
         tuple(number for number in numbers if 1 <= number <= sources),
@@ -29,6 +30,11 @@ def citations(text: str, sources: int) -> Citations:
     )
 
 
+def without_code(text: str) -> str:
+    """The text without its code, fenced or in backticks: there `a[1]` is no citation."""
+    return _CODE.sub(" ", text)
+
+
 def without_citations(text: str) -> str:
     """A source's own footnotes in round brackets, so that they cannot pass for citations: `[7]` → `(7)`."""
-    return _CITATION.sub(lambda match: f"({match[1]})", text)
+    return CITATION.sub(lambda match: f"({match[1]})", text)

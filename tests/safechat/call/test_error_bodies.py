@@ -20,7 +20,8 @@ from safechat import (
     RequestTooLarge,
     ServerError,
 )
-from safechat.call.error_body import ErrorBody, implied_status, read_error_body
+from safechat.call import error_body
+from safechat.call.error_body import ErrorBody, api_error, implied_status, read_error_body
 from sse import DONE, ROLE, chunk, event, sends
 from wire import http, wire
 
@@ -205,3 +206,14 @@ def test_a_request_that_is_too_large_is_no_smaller_in_a_200() -> None:
     error = failure("async", http(json.dumps({"error": {"code": 429, "message": message}}).encode()))
     assert type(error) is RequestTooLarge
     assert error.sent
+
+
+def test_a_wait_that_cannot_be_read_does_not_hide_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows such a date, without a zone and from before 1970, is an OSError."""
+
+    def broken(*_: object) -> float:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(error_body, "retry_after", broken)
+    error = api_error({"error": {"message": "Try again in 20s."}}, 429, "m", {"retry-after": "…"})
+    assert (type(error), error.retry_after) == (RateLimited, 20.0)

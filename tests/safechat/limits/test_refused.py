@@ -9,8 +9,9 @@ from itertools import pairwise
 import pytest
 
 from limited_apis import Refusing, Server, gathered, limited, request
-from safechat import ChatReply, ChatRequest, errors
+from safechat import ChatReply, ChatRequest, RateLimits, errors
 from safechat.limits.layer import Limited
+from safechat.limits.quota import Quotas
 from safechat.retry import Retried
 from virtual_time import now, run
 
@@ -200,7 +201,7 @@ def test_a_pause_has_jitter() -> None:
     server = Refusing({0: 5.0})
 
     async def main() -> float:
-        layer = Limited(server, random=lambda: 0.5)
+        layer = Limited(server, Quotas(RateLimits(), random=lambda: 0.5))
         await gathered(layer, request())
         started = now()
         await layer(request())

@@ -1,0 +1,26 @@
+#| odev 2.2 log.layer.Logged
+# hint: tek bir chat.call kaydıdır: log_call(logging.INFO
+class Logged:
+    def __init__(self, next: Handler) -> None:
+        self._next = next
+
+    async def __call__(self, request: ChatRequest) -> ChatReply:
+        """The next handler's reply or error, unchanged."""
+        with log_context(call_id=new_call_id()), call_record() as record:
+            started = time.perf_counter()
+            log_call(logging.INFO, request, record, started, outcome="started")
+            try:
+                reply = await self._next(request)
+            except asyncio.CancelledError:
+                log_call(logging.WARNING, request, record, started, outcome="cancelled")
+                raise
+            except ChatError as error:
+                fields = error_fields(error, request)
+                log_call(logging.ERROR, request, record, started, outcome=error.kind, **fields)
+                raise
+            except Exception as error:  # a mistake of the program, such as an unknown parameter
+                text = error_text(error, request)
+                log_call(logging.ERROR, request, record, started, outcome="unexpected", error=text)
+                raise
+            log_call(logging.INFO, request, record, started, outcome="ok", **reply_fields(reply, record))
+            return reply

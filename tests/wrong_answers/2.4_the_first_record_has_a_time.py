@@ -1,0 +1,13 @@
+#| odev 2.4 cli.logs.call_timeline
+# hint: Zamanı okunamayan kayıt da
+def call_timeline(lines: Iterable[str], call_id: str) -> Iterator[tuple[float, LogLine]]:
+    first: datetime | None = None
+    for text in lines:
+        if call_id not in text:  # to look is quicker than to parse, and most lines are of other calls
+            continue
+        line = parse_line(text)
+        if line is None or line.get("call_id") != call_id:
+            continue
+        at = moment(line.get("time"))
+        first = first if first is not None else at
+        yield (at - first).total_seconds(), line

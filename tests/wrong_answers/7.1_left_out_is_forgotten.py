@@ -1,0 +1,10 @@
+#| odev 7.1 rag.packing.pack
+# hint: Sığmayan left_out'a
+def pack(sources: Iterable[Source], budget: int, tokens: Callable[[str], int]) -> Packed:
+    chosen, left_out, left = [], [], budget
+    for source in sources:
+        cost = tokens(block(len(chosen) + 1, source))
+        if cost <= left:
+            chosen.append(source)
+            left -= cost
+    return Packed(tuple(chosen), tuple(left_out), budget - left)

@@ -1,0 +1,12 @@
+#| odev 7.2 rag.citations.citations
+# hint: Alıntı yoksa
+def citations(text: str, sources: int) -> Citations:
+    numbers = {}
+    for match in CITATION.finditer(without_code(text)):
+        numbers |= dict.fromkeys(int(number) for number in re.findall(r"\d+", match[1]))
+    if not numbers:
+        return None
+    return Citations(
+        tuple(number for number in numbers if 1 <= number <= sources),
+        tuple(number for number in numbers if not 1 <= number <= sources),
+    )

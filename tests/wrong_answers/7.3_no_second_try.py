@@ -1,0 +1,9 @@
+#| odev 7.3 rag.pipeline.ask_with_room
+# hint: bir kez daha
+async def ask_with_room(
+    pack: Callable[[int], Awaitable[Packed]], budget: int, ask: Callable[[Packed], Awaitable[T]]
+) -> tuple[Packed, T | None]:
+    packed = await pack(budget)
+    if not packed.sources:
+        return packed, None
+    return packed, await ask(packed)
