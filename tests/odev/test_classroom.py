@@ -23,7 +23,7 @@ from odev.classroom.api import ClassroomAPI
 from odev.classroom.faults import Fault
 from odev.classroom.rate import Rate
 from odev.classroom.room import Classroom, start
-from odev.classroom.vault import KEY_FIELD, KEY_PATH, POLICY
+from odev.classroom.vault import KEY_FIELD, KEY_PATH, POLICY, VaultServer
 from real_service import real_service
 from safechat import ChatClientWrapper, ConnectionFailed, MalformedReply, RequestTimedOut, RetryPolicy
 
@@ -178,6 +178,27 @@ def test_the_role_reads_the_key_and_nothing_else(room: Classroom) -> None:
         client.secrets.kv.v2.read_secret_version("başka/yer", raise_on_deleted_version=True)
     with pytest.raises(hvac.exceptions.Forbidden):
         client.secrets.kv.v2.create_or_update_secret(KEY_PATH, {KEY_FIELD: "x"})
+
+
+def test_the_vaults_audit_names_who_asked_for_what_and_holds_no_secret() -> None:
+    server = VaultServer()
+    try:
+        vault = server.start("sk-classroom-of-the-audit")
+        client = hvac.Client(vault.address, token="")
+        client.auth.approle.login(vault.role_id, vault.secret_id)
+        client.secrets.kv.v2.read_secret_version(KEY_PATH, raise_on_deleted_version=True)
+        with pytest.raises(hvac.exceptions.Forbidden):
+            client.secrets.kv.v2.read_secret_version("payroll", raise_on_deleted_version=True)
+        allowed, denied = server.audit()[-2:]
+    finally:
+        server.stop()
+    for entry, path in ((allowed, KEY_PATH), (denied, "payroll")):
+        asked = entry["auth"]["display_name"], entry["request"]["operation"], entry["request"]["path"]
+        assert asked == ("approle", "read", f"secret/data/{path}")
+    assert "error" not in allowed
+    assert "permission denied" in denied["error"]
+    for secret in ("sk-classroom-of-the-audit", vault.secret_id, client.token):
+        assert secret not in str([allowed, denied])
 
 
 def test_the_policy_is_the_one_that_the_containers_vault_has() -> None:

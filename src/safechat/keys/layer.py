@@ -23,28 +23,44 @@ class Keyed:
         self._keys = keys
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
-        """The next handler's reply. Raises KeyUnavailable where there is no key; AuthenticationFailed
-        when the API refuses it and the source has no other."""
+        """The next handler's reply, to a request with the key of `keys`.
+
+        When the API refuses the key (AuthenticationFailed), `keys` is asked once for another, and the request
+        is made again with that. Raises KeyUnavailable where there is no key; the API's AuthenticationFailed
+        where the other key has the same value, or is refused too; any other error as it comes.
+        """
         key = await get_key(self._keys, request)
         try:
-            return await self._answer_with(key, request)
+            return await answer_with(key, self._next, request)
         except AuthenticationFailed as error:
             refused = error
         fresh = await get_key(self._keys, request, key.version)
         # Values are compared, not versions: those of a secret that was created again begin at 1.
         if fresh.value == key.value:
             raise refused
-        with call_record() as record:
-            record.attempt_failed(refused, request, key_version=key.version, next_key_version=fresh.version)
-            try:
-                return record.counted(await self._answer_with(fresh, request))
-            except ChatError as error:
-                record.add(error)
-                raise
+        return await answer_again(key, fresh, refused, self._next, request)
 
-    async def _answer_with(self, key: Key, request: ChatRequest) -> ChatReply:
-        with using_key(key.value.get_secret_value()):
-            return await self._next(request)
+
+async def answer_with(key: Key, next: Handler, request: ChatRequest) -> ChatReply:
+    """The next handler's reply, to a request with `key`."""
+    with using_key(key.value.get_secret_value()):
+        return await next(request)
+
+
+async def answer_again(
+    key: Key, fresh: Key, refused: AuthenticationFailed, next: Handler, request: ChatRequest
+) -> ChatReply:
+    """The next handler's reply, to a request with `fresh`, after the API has `refused` one with `key`.
+
+    Both are noted in the call's record, so `attempts` of the reply, or of the error, counts both.
+    """
+    with call_record() as record:
+        record.attempt_failed(refused, request, key_version=key.version, next_key_version=fresh.version)
+        try:
+            return record.counted(await answer_with(fresh, next, request))
+        except ChatError as error:
+            record.add(error)
+            raise
 
 
 async def get_key(keys: KeySource, request: ChatRequest, not_version: int | None = None) -> Key:

@@ -1,7 +1,7 @@
 """Vault's API, as VaultKeys needs it, through hvac.
 
 Every method blocks, and raises KeyUnavailable of some kind, whose text holds no
-secret. Not here: when to log in (login.py), what an exception of hvac means (errors.py).
+secret. Not here: the login (login.py), what an exception of hvac means (errors.py).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _INDEX_WAITS = (0.05, 0.2, 0.5)
 
 
 class Vault:
-    """A Vault server. `timeout` is (to connect, between two bytes), in seconds."""
+    """A Vault server; `client` is hvac's for it. `timeout` is (to connect, between two bytes), in seconds."""
 
     def __init__(
         self, url: str, namespace: str | None, ca: str | Path | None, timeout: tuple[float, float]
@@ -47,13 +47,41 @@ class Vault:
         self._session.hooks["response"].append(refuse_unserved)
         self._session.trust_env = False  # no proxy and no .netrc between us and Vault
         self._session.verify = True if ca is None else str(ca)
-        self._client = self._new_client(namespace)
+        self.client = self._new_client(namespace)
+
+    def ask(
+        self,
+        what: str,
+        function: Callable[[], Any],
+        meanings: Meanings | None = None,
+    ) -> Mapping[str, Any]:
+        """The JSON of Vault's answer to `function`, which makes one request through `client`.
+
+        Raises KeyUnavailable of the kind that the exception of hvac means: VaultSealed, VaultUnreachable,
+        for a denial VaultAuthFailed, for a path that is not there SecretNotFound. `meanings` wins over that,
+        a table like {exceptions.InvalidPath: (VaultAuthFailed, "why, in words")}. `what` names the request
+        in the error's text.
+        """
+        where = f"Vault at {self._url}"
+        failure: KeyUnavailable
+        try:
+            answer = _when_up_to_date(function)
+        except Exception as exception:
+            failure = translated(exception, f"{where}: {what}", self._timeout, meanings or {})
+        else:
+            if isinstance(answer, Mapping):
+                return answer
+            if getattr(answer, "status_code", None) == 204:
+                return {}
+            failure = VaultUnreachable(f"{where}: {what}: {not_vault(answer)}")
+        # Outside the except block: the exception of requests holds the token, on __context__ too.
+        raise failure.with_traceback(None)
 
     def health(self) -> Mapping[str, Any]:
         """What Vault reports about itself: `sealed`, `initialized`, `version`. Needs no login."""
         codes = dict.fromkeys(("sealed_code", "uninit_code", "standby_code", "performance_standby_code"), 200)
         system = self._new_client(None).sys  # only the server has a health, not a namespace
-        return self._ask("health", lambda: system.read_health_status(method="GET", **codes))
+        return self.ask("health", lambda: system.read_health_status(method="GET", **codes))
 
     def check_seal(self) -> None:
         """Raises VaultSealed."""
@@ -63,50 +91,27 @@ class Vault:
         if health.get("sealed"):
             raise VaultSealed(f"Vault at {self._url} is sealed")
 
-    def log_in(self, mount: str, role_id: str, secret_id: str) -> float:
-        """Use a new token from now on. Returns its lease in seconds; infinity for a token without end."""
-        answer = self._ask(
-            f"login at auth/{mount}",
-            lambda: self._client.auth.approle.login(role_id, secret_id, use_token=False, mount_point=mount),
-            {
-                exceptions.InvalidPath: (VaultAuthFailed, "there is no auth method"),
-                exceptions.InvalidRequest: (
-                    VaultAuthFailed,
-                    "the role_id or the secret_id is wrong, or used up",
-                ),
-                exceptions.Forbidden: (
-                    VaultAuthFailed,
-                    "denied: wrong mount or address range, or locked out",
-                ),
-            },
-        )
-        auth = answer.get("auth")
-        if not isinstance(auth, Mapping) or not auth.get("client_token"):
-            raise VaultUnreachable(f"Vault at {self._url}: the answer to the login is not from Vault")
-        self.use(str(auth["client_token"]))
-        return float(auth.get("lease_duration") or "inf")
-
     def renew(self) -> float:
         """Renew the token in use. Returns its new lease in seconds."""
-        answer = self._ask("renewal", self._client.auth.token.renew_self)
+        answer = self.ask("renewal", self.client.auth.token.renew_self)
         return float((answer.get("auth") or {}).get("lease_duration") or 0)
 
     def unwrap_secret_id(self, wrapped: str, mount: str) -> str:
         """The secret_id in a wrapping token, which is used up by that. A token that was not created for a
         role of this auth method may be an attacker's: it is not unwrapped, and VaultAuthFailed is raised."""
         self.check_wrapped(wrapped, mount)
-        self._client.token = wrapped  # a wrapping token is its own login
+        self.client.token = wrapped  # a wrapping token is its own login
         try:
-            answer = self._ask("unwrap", self._client.sys.unwrap, _SPENT)
+            answer = self.ask("unwrap", self.client.sys.unwrap, _SPENT)
         finally:
-            self._client.token = ""
+            self.client.token = ""
         return str(answer["data"]["secret_id"])
 
     def check_wrapped(self, wrapped: str, mount: str) -> None:
         """Raises VaultAuthFailed for a wrapping token that is spent, or was created elsewhere."""
         token = {"token": wrapped}
-        answer = self._ask(
-            "unwrap", lambda: self._client.adapter.post("/v1/sys/wrapping/lookup", json=token), _SPENT
+        answer = self.ask(
+            "unwrap", lambda: self.client.adapter.post("/v1/sys/wrapping/lookup", json=token), _SPENT
         )
         creation_path = str((answer.get("data") or {}).get("creation_path"))
         if not (creation_path.startswith(f"auth/{mount}/role/") and creation_path.endswith("/secret-id")):
@@ -117,19 +122,19 @@ class Vault:
 
     @property
     def has_token(self) -> bool:
-        return bool(self._client.token)
+        return bool(self.client.token)
 
     def use(self, token: str) -> None:
         """From now on requests are made with `token`."""
         if not is_key_shaped(token):  # `redact` takes those out by their shape, and there are many of them
             remember(token)
-        self._client.token = token
+        self.client.token = token
 
     def read(self, mount: str, path: str) -> Secret:
         """The newest version of a secret, and its number."""
-        answer = self._ask(
+        answer = self.ask(
             f"read of {mount}/data/{path}",
-            lambda: self._client.secrets.kv.v2.read_secret_version(
+            lambda: self.client.secrets.kv.v2.read_secret_version(
                 path, mount_point=mount, raise_on_deleted_version=True
             ),
             {
@@ -153,9 +158,9 @@ class Vault:
 
     def revoke(self) -> None:
         """Give the token back."""
-        if self._client.token:
-            self._ask("revoke", self._client.auth.token.revoke_self)
-            self._client.token = ""
+        if self.client.token:
+            self.ask("revoke", self.client.auth.token.revoke_self)
+            self.client.token = ""
 
     def close(self) -> None:
         self._session.close()
@@ -173,28 +178,6 @@ class Vault:
             namespace=namespace,
             allow_redirects=False,
         )
-
-    def _ask(
-        self,
-        what: str,
-        function: Callable[[], Any],
-        meanings: Meanings | None = None,
-    ) -> Mapping[str, Any]:
-        """The JSON that Vault answers with. `meanings` says what an exception means here."""
-        where = f"Vault at {self._url}"
-        failure: KeyUnavailable
-        try:
-            answer = _when_up_to_date(function)
-        except Exception as exception:
-            failure = translated(exception, f"{where}: {what}", self._timeout, meanings or {})
-        else:
-            if isinstance(answer, Mapping):
-                return answer
-            if getattr(answer, "status_code", None) == 204:
-                return {}
-            failure = VaultUnreachable(f"{where}: {what}: {not_vault(answer)}")
-        # Outside the except block: the exception of requests holds the token, on __context__ too.
-        raise failure.with_traceback(None)
 
 
 def _when_up_to_date(function: Callable[[], Any]) -> Any:

@@ -1,15 +1,18 @@
 """The login at Vault: created when it is needed, replaced before its lease ends, given back at the end.
 
-`log_in` is one AppRole login. `VaultLogin` keeps a login alive between reads. Not here: the requests
-and what their answers mean (api.py), how a program may log in (auth.py), the key (keys.py).
+`log_in` is one AppRole login. `VaultLogin` keeps a login alive between reads. Not here: the other requests
+(api.py), what an exception of hvac means (errors.py), how a program may log in (auth.py), the key (keys.py).
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 
-from safechat.errors import KeyUnavailable, VaultAuthFailed
+from hvac import exceptions
+
+from safechat.errors import KeyUnavailable, VaultAuthFailed, VaultUnreachable
 from safechat.keys.vault.api import Secret, Vault
 from safechat.keys.vault.auth import AppRole, Token
 
@@ -22,22 +25,43 @@ TRY_AGAIN = 10.0
 FIRST_DENIAL, LONGEST_DENIAL = 120.0, 600.0
 
 
-def log_in(vault: Vault, auth: AppRole, denials: Denials, now: float) -> float:
-    """Log in with the role's secret_id: `vault` uses the new token from now on.
+def log_in(vault: Vault, role_id: str, secret_id: str, mount: str, now: float) -> float:
+    """Log in with the AppRole method at `mount`: from now on `vault` uses the new token.
 
-    Returns the time at which to log in again, on the clock of `now`: before the token's lease is over.
-    Raises VaultAuthFailed where Vault denies the login, or has denied this secret_id a short while ago;
-    another KeyUnavailable where there is no answer.
+    Returns the time at which to log in again, on the clock of `now`: when LEASE_SHARE of the token's
+    lease is over. A lease of 0 is a token without an end: infinity. Raises VaultAuthFailed where Vault denies
+    the login or has no AppRole there, VaultUnreachable where the answer holds no token, and what else
+    `vault.ask` raises; then `vault` keeps the token that it has.
     """
+    answer = vault.ask(
+        f"login at auth/{mount}",
+        lambda: vault.client.auth.approle.login(role_id, secret_id, use_token=False, mount_point=mount),
+        {
+            exceptions.InvalidPath: (VaultAuthFailed, "there is no auth method"),
+            exceptions.InvalidRequest: (VaultAuthFailed, "the role_id or the secret_id is wrong, or used up"),
+            exceptions.Forbidden: (VaultAuthFailed, "denied: wrong mount or address range, or locked out"),
+        },
+    )
+    auth = answer.get("auth")
+    if not isinstance(auth, Mapping) or not auth.get("client_token"):
+        raise VaultUnreachable(
+            f"the answer to the login at auth/{mount} holds no token: it is not from Vault"
+        )
+    vault.use(str(auth["client_token"]))
+    return now + LEASE_SHARE * float(auth.get("lease_duration") or "inf")
+
+
+def log_in_as(auth: AppRole, vault: Vault, denials: Denials, now: float) -> float:
+    """`log_in` with the role's secret_id of now, unless Vault has denied that a short while ago."""
     secret_id = auth.current_secret_id(vault.unwrap_secret_id)
     denials.check(secret_id, auth.mount, now)
     try:
-        lease = vault.log_in(auth.mount, auth.role_id, secret_id)
+        due = log_in(vault, auth.role_id, secret_id, auth.mount, now)
     except VaultAuthFailed:
         denials.add(secret_id, now)
         raise
     denials.clear()
-    return now + LEASE_SHARE * lease
+    return due
 
 
 class Denials:
@@ -93,7 +117,7 @@ class VaultLogin:
             self._vault.use(self._auth.token.get_secret_value())
             self._due = float("inf")
         else:
-            self._due = log_in(self._vault, self._auth, self._denials, time.monotonic())
+            self._due = log_in_as(self._auth, self._vault, self._denials, time.monotonic())
 
     def close(self) -> None:
         """Give the token back, if it comes from a login of ours and Vault answers."""

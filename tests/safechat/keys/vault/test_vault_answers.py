@@ -13,6 +13,7 @@ from hvac.v1 import Client
 from safechat import KeyUnavailable, Token, VaultKeys, VaultSealed, VaultUnreachable
 from safechat.keys.vault import api
 from safechat.keys.vault.api import Vault
+from safechat.keys.vault.login import log_in
 from wire import Peer, Wire, http, wire
 
 SECRET = json.dumps({"data": {"data": {"api_key": "sk-of-a-vault-000"}, "metadata": {"version": 3}}}).encode()
@@ -45,7 +46,7 @@ def test_a_server_that_stays_behind_is_reported() -> None:
 
 CALLS: dict[str, Callable[[Vault], object]] = {
     "health": lambda vault: vault.health(),
-    "login": lambda vault: vault.log_in("approle", "role", "a-secret-id-000"),
+    "login": lambda vault: log_in(vault, "role", "a-secret-id-000", "approle", 0.0),
     "read": lambda vault: vault.read("secret", "openai"),
     "renewal": lambda vault: vault.renew(),
 }
@@ -117,4 +118,4 @@ def test_a_client_certificate_of_the_environment_is_not_used(monkeypatch: pytest
     monkeypatch.setattr("hvac.v1.VAULT_CLIENT_KEY", "/nowhere.key")
     assert Client(token="").adapter._kwargs["cert"] == ("/nowhere.pem", "/nowhere.key"), "hvac would"
     with wire(lambda peer: peer.say(http(SECRET))) as server:
-        assert not vault(server)._client.adapter._kwargs["cert"]
+        assert not vault(server).client.adapter._kwargs["cert"]

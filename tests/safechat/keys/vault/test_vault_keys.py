@@ -37,7 +37,7 @@ async def got(keys: VaultKeys) -> Key:
 
 def token_of(keys: VaultKeys) -> str:
     assert keys._login is not None
-    return str(keys._login._vault._client.token)
+    return str(keys._login._vault.client.token)
 
 
 def value(key: Key) -> str:

@@ -1,0 +1,588 @@
+"""Lesson 06 is graded by these: the login at Vault, what the cache serves, the layer that changes the key."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import requests
+from pydantic import SecretStr
+
+from expect import expect
+from safechat import errors
+from safechat.call.clients import key_in_use
+from safechat.errors import AuthenticationFailed, ChatError, KeyUnavailable
+from safechat.keys.cache import CacheState
+from safechat.keys.source import Key
+from safechat.messages import ChatReply, ChatRequest
+from safechat.redact import redact
+
+# 6.1 keys.vault.login.log_in
+
+TOKEN = "classroom-token-Zk3x9Q7m"
+SECRET_ID = "4f1c7c1e-secret-id-of-the-tests"
+JSON, HTML = "application/json", "text/html"
+
+# As a server answers (tests/safechat/keys/vault/test_lesson_answers.py compares them with a real one's).
+ACCEPTED: dict[str, dict[str, Any]] = {
+    "auth": {"client_token": TOKEN, "lease_duration": 1200, "renewable": True}
+}
+WRONG_SECRET_ID = (400, {"errors": ["invalid role or secret ID"]})
+DENIED = (403, {"errors": ["permission denied"]})
+NO_METHOD = (404, {"errors": ['no handler for route "auth/approle/login". route entry not found.']})
+SEALED = (503, {"errors": ["Vault is sealed"]})
+
+
+@dataclass
+class Server(requests.adapters.BaseAdapter):
+    """In a Vault's place: answers all requests with the same, and keeps them."""
+
+    status: int = 200
+    answer: Any = field(default_factory=lambda: ACCEPTED)
+    content_type: str = JSON
+    is_up: bool = True
+    seen: list[tuple[str, Any]] = field(default_factory=list)
+
+    def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
+        self.seen.append((str(request.path_url), json.loads(request.body or b"null")))
+        if not self.is_up:
+            raise requests.ConnectionError("connection refused", request=request)
+        response = requests.Response()
+        response.status_code, response.request, response.url = self.status, request, str(request.url)
+        response.headers["content-type"] = self.content_type
+        text = self.answer if isinstance(self.answer, str) else json.dumps(self.answer)
+        response._content = text.encode()
+        return response
+
+    def close(self) -> None:
+        """It holds nothing."""
+
+
+def connected(server: Server, token: str = "") -> Any:
+    """The package's Vault, whose requests go to `server`; it has that token so far."""
+    from safechat.keys.vault.api import Vault
+
+    vault = Vault("http://127.0.0.1:8200", None, None, (2.0, 5.0))
+    vault.client.session.mount("http://", server)
+    vault.client.token = token
+    return vault
+
+
+def logged_in(vault: Any, mount: str = "approle", now: float = 1000.0) -> object:
+    from safechat.keys.vault.login import log_in
+
+    return log_in(vault, "role-7", SECRET_ID, mount, now)
+
+
+def refused(server: Server, token: str = "") -> ChatError:
+    """The error of a login that must fail."""
+    vault = connected(server, token)
+    with pytest.raises(ChatError) as caught:
+        logged_in(vault)
+    expect("başarısız girişten sonra vault.client.token", vault.client.token, token)
+    return caught.value
+
+
+@pytest.mark.task(
+    "6.1",
+    points=8,
+    hint="Önce her şeyin yolunda gittiği hâl: vault.client.auth.approle.login'i vault.ask'in içinde çağır, "
+    'cevaptaki ["auth"]["client_token"]\'ı vault.use ile kullanıma al.',
+    more="vault.ask bir metin ve argümansız bir fonksiyon ister; fonksiyonu lambda ile yaz, isteği o "
+    "çağrılınca yapsın. Cevap bir sözlüktür.",
+)
+def test_the_new_token_is_in_use() -> None:
+    vault = connected(Server())
+    logged_in(vault)
+    expect("log_in'den sonra vault.client.token", vault.client.token, TOKEN)
+
+
+@pytest.mark.task(
+    "6.1",
+    points=8,
+    hint="Vault'a giden istek yanlış: adresi auth/{mount}/login, gövdesinde role_id ile secret_id yerli "
+    "yerinde olmalı; ve istek bir tane olmalı.",
+    more="hvac'ta login(role_id, secret_id, mount_point=…): argümanların sırasına ve mount'a bak.",
+)
+@pytest.mark.parametrize("mount", ["approle", "takim/approle"])
+def test_the_login_is_sent_once_to_its_mount(mount: str) -> None:
+    server = Server()
+    logged_in(connected(server), mount)
+    body = {"role_id": "role-7", "secret_id": SECRET_ID}
+    expect("Vault'un gördüğü istekler", server.seen, [(f"/v1/auth/{mount}/login", body)])
+
+
+@pytest.mark.task(
+    "6.1",
+    points=8,
+    hint="Yeni token loglarda görünebilir: onu maskelenecekler arasına vault.use(token) alır. "
+    "vault.client.token'ı kendin yazarsan, ya da hvac'a use_token=True dersen, kimsenin haberi olmaz.",
+)
+def test_the_new_token_is_taken_out_of_every_text() -> None:
+    token = "classroom-token-Maskelenen-41"
+    answer = {"auth": {"client_token": token, "lease_duration": 60}}
+    logged_in(connected(Server(answer=answer)))
+    shown = redact(f"token: {token}")
+    assert token not in shown, f"redact(…) → {shown!r}; token görünmemeliydi"
+
+
+@pytest.mark.task(
+    "6.1",
+    points=8,
+    hint="Sonuç, yeniden giriş yapılacak an olmalı: now artı kira süresinin LEASE_SHARE katı. Kira bitene "
+    "kadar beklersen son istek süresi dolmuş token'la gider.",
+    more="lease_duration cevabın auth bölümündedir, saniyedir. time.time() çağırma: şimdi, now'dır.",
+)
+@pytest.mark.parametrize(("now", "lease", "due"), [(1000.0, 1200, 2080.0), (50.0, 60, 104.0)])
+def test_the_next_login_is_due_before_the_lease_is_over(now: float, lease: int, due: float) -> None:
+    answer = {"auth": {"client_token": TOKEN, "lease_duration": lease}}
+    came = logged_in(connected(Server(answer=answer)), now=now)
+    expect("type(log_in(…))", type(came), float)
+    assert came == pytest.approx(due), (
+        f"kira {lease} sn, now={now:g}: log_in(…) → {came:g}; beklenen: {due:g}"
+    )
+
+
+@pytest.mark.task(
+    "6.1",
+    points=8,
+    hint='lease_duration 0, "süresi doldu" değil "süresi hiç dolmaz" demektir: sonuç sonsuz, '
+    'float("inf"). now döndürürsen her okumada yeniden giriş yapılır.',
+)
+def test_a_token_without_an_end_needs_no_other_login() -> None:
+    answer = {"auth": {"client_token": TOKEN, "lease_duration": 0}}
+    expect("kira 0: log_in(…)", logged_in(connected(Server(answer=answer))), float("inf"))
+
+
+@pytest.mark.task(
+    "6.1",
+    points=8,
+    hint="Vault girişi reddetti, sonuç VaultAuthFailed olmalı. AppRole'ün o yolda hiç olmaması da (404, "
+    "hvac'ta InvalidPath) başarısız bir giriştir; ask ona kendiliğinden SecretNotFound der.",
+    more='vault.ask\'in üçüncü argümanı bir tablodur: {exceptions.InvalidPath: (VaultAuthFailed, "neden")}.',
+)
+@pytest.mark.parametrize("answer", [WRONG_SECRET_ID, DENIED, NO_METHOD], ids=["400", "403", "404"])
+def test_a_denied_login_is_named(answer: tuple[int, object]) -> None:
+    expect(f"{answer[0]} cevabında hata", type(refused(Server(*answer))), errors.VaultAuthFailed)
+
+
+@pytest.mark.task(
+    "6.1",
+    points=8,
+    hint="Mühürlü Vault VaultSealed, ulaşılamayan Vault VaultUnreachable'dır; bunlara 'giriş reddedildi' "
+    "deme. Elde anahtar varken hangisinin olduğu çok şey değiştirir. vault.ask bu hataları zaten ayırır: "
+    "olduğu gibi geçsinler.",
+    more="Bütün Exception'ları yakalayıp VaultAuthFailed'e çevirme; vault.ask'ten çıkan hatayı yakalama.",
+)
+@pytest.mark.parametrize(
+    ("server", "kind"),
+    [
+        (Server(*SEALED), errors.VaultSealed),
+        (Server(is_up=False), errors.VaultUnreachable),
+        (Server(answer="<html>log in</html>", content_type=HTML), errors.VaultUnreachable),
+        (Server(502, "<html>bad gateway</html>", HTML), errors.VaultUnreachable),
+    ],
+    ids=["sealed", "down", "a page", "a load balancer"],
+)
+def test_a_vault_that_cannot_answer_is_not_a_denial(server: Server, kind: type[ChatError]) -> None:
+    expect("log_in'in hatası", type(refused(server)), kind)
+
+
+@pytest.mark.task(
+    "6.1",
+    points=8,
+    hint="200 geldi ama içinde token yok: arada Vault olmayan biri var. KeyError ya da TypeError değil, "
+    "VaultUnreachable fırlat; auth hiç olmayabilir, null da olabilir, token'ı boş da.",
+    more='answer.get("auth") bir sözlük mü, içindeki client_token dolu mu diye bak, sonra kullan.',
+)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"auth": None},
+        {"auth": "giriş"},
+        {"auth": {"lease_duration": 60}},
+        {"auth": {"client_token": "", "lease_duration": 60}},
+    ],
+    ids=["nothing", "null", "a text", "no token", "an empty token"],
+)
+def test_an_answer_without_a_token_is_not_vaults(answer: Mapping[str, object]) -> None:
+    shown = json.dumps(answer, ensure_ascii=False)
+    expect(f"cevap {shown}: log_in'in hatası", type(refused(Server(answer=answer))), errors.VaultUnreachable)
+
+
+@pytest.mark.task(
+    "6.1",
+    points=8,
+    hint="Giriş başarısızsa eldeki token'a dokunma: süresi dolmamış olabilir. Yenisi gerçekten gelmeden "
+    "eskisini silme.",
+)
+@pytest.mark.parametrize(
+    "server",
+    [Server(*WRONG_SECRET_ID), Server(*SEALED), Server(answer={"auth": None})],
+    ids=["denied", "sealed", "no token"],
+)
+def test_a_login_that_failed_leaves_the_token(server: Server) -> None:
+    refused(server, token="eski-token-0123456789")
+
+
+@pytest.mark.task(
+    "6.1",
+    points=8,
+    hint="Hatanın üzerinde hvac'ın ya da requests'in hatası kaldı, ya da metninde secret_id geçiyor. "
+    "requests'in hatası isteği taşır, istekte de secret_id vardır (ders 01'deki __context__).",
+    more="İsteği vault.ask yapsın: hatayı except bloğunun dışında fırlatır.",
+)
+@pytest.mark.parametrize("server", [Server(*WRONG_SECRET_ID), Server(is_up=False)], ids=["denied", "down"])
+def test_nothing_on_the_error_holds_the_secret_id(server: Server) -> None:
+    error = refused(server)
+    chain = [error.__cause__, error.__context__]
+    assert chain == [None, None], f"__cause__ ve __context__ → {[type(link).__name__ for link in chain]}"
+    assert SECRET_ID not in str(error), f"hatanın metni → {error}"
+
+
+# 6.2 keys.cache.decide
+
+FIRST, SECOND, THIRD = (Key(SecretStr(f"sk-steps-{number}-0000000000"), number) for number in (1, 2, 3))
+IN_HAND = CacheState(key=SECOND, read_at=1000.0, fresh_until=1300.0, stale_until=4900.0)
+READ_AGAIN = replace(IN_HAND, refresh_from=1105.0)  # it was read at 1100, because the API had refused it
+# Vault denied the read at 2000, which took the key away.
+FAILED = replace(IN_HAND, key=None, failure=KeyUnavailable("denied"), failed_until=2001.0)
+
+
+def decided(state: CacheState, now: float, not_version: int | None = None, *, expected: str) -> None:
+    from safechat.keys.cache import decide
+
+    refused = "" if not_version is None else f", API {not_version} numaralı sürümü reddetti"
+    expect(f"now={now:g}{refused}: decide(…)", decide(state, now, not_version), expected)
+
+
+@pytest.mark.task(
+    "6.2",
+    points=6,
+    hint="Elde hiç anahtar yokken, okuma da denenmemişken karar 'none'dır: kaynak okunur, çağrı bekler. "
+    "Önce state.key None mı diye bak.",
+)
+@pytest.mark.parametrize("not_version", [None, 2])
+def test_without_a_key_the_source_is_read(not_version: int | None) -> None:
+    decided(CacheState(), 1000.0, not_version, expected="none")
+    decided(replace(IN_HAND, key=None), 1000.0, not_version, expected="none")
+
+
+@pytest.mark.task(
+    "6.2",
+    points=6,
+    hint="Anahtarın süresi dolmadıysa (now < fresh_until) karar 'fresh'tir: kaynak okunmaz.",
+)
+@pytest.mark.parametrize("now", [1000.0, 1299.9])
+def test_before_its_time_is_over_a_key_is_fresh(now: float) -> None:
+    decided(IN_HAND, now, expected="fresh")
+
+
+@pytest.mark.task(
+    "6.2",
+    points=6,
+    hint="Süresi dolmuş anahtar hemen çöpe gitmez: stale_until'e kadar karar 'stale'dir, kaynak okunurken "
+    "eldeki yedekte bekler. Tam fresh_until anında süre dolmuştur.",
+)
+@pytest.mark.parametrize("now", [1300.0, 4899.9])
+def test_after_its_time_a_key_is_stale(now: float) -> None:
+    decided(IN_HAND, now, expected="stale")
+
+
+@pytest.mark.task(
+    "6.2",
+    points=6,
+    hint="stale_until gelince anahtar artık yok sayılır: karar 'none', reddedilmiş olsa da. Bir saat boyunca "
+    "kimsenin doğrulamadığı bir anahtarı sunma.",
+)
+@pytest.mark.parametrize("not_version", [None, 2])
+def test_a_key_that_is_too_old_is_none(not_version: int | None) -> None:
+    decided(IN_HAND, 4900.0, not_version, expected="none")
+    decided(IN_HAND, 90_000.0, not_version, expected="none")
+
+
+@pytest.mark.task(
+    "6.2",
+    points=6,
+    hint="API eldeki anahtarı reddettiyse (not_version eldekinin sürümü) karar 'refused'dır, anahtarın "
+    "süresi dolmamış olsa da: API'nin cevabı bizim saatimizden fazlasını söyler.",
+)
+@pytest.mark.parametrize("now", [1100.0, 1300.0, 4899.9])
+def test_a_key_that_the_api_refused_is_refused(now: float) -> None:
+    decided(IN_HAND, now, 2, expected="refused")
+
+
+@pytest.mark.task(
+    "6.2",
+    points=6,
+    hint="Reddedilen sürüm eldeki değilse eldeki yenidir: başka bir çağrı onu bu arada okumuş. Yalnızca "
+    "sürümler eşitse 'refused' de; not_version verilmiş olması yetmez.",
+)
+@pytest.mark.parametrize("not_version", [1, 3])
+def test_another_version_that_was_refused_changes_nothing(not_version: int) -> None:
+    decided(IN_HAND, 1100.0, not_version, expected="fresh")
+    decided(IN_HAND, 1300.0, not_version, expected="stale")
+
+
+@pytest.mark.task(
+    "6.2",
+    points=6,
+    hint="Ret yüzünden az önce okunduysa (now < refresh_from) bir daha okuma: karar 'fresh', anahtarın "
+    "süresine bakmadan. Yoksa gerçekten geçersiz bir anahtar, her 401'de Vault'a bir istek olur.",
+)
+@pytest.mark.parametrize(("now", "expected"), [(1100.0, "fresh"), (1104.9, "fresh"), (1105.0, "refused")])
+def test_after_a_refusal_the_source_is_not_read_at_once_again(now: float, expected: str) -> None:
+    decided(READ_AGAIN, now, 2, expected=expected)
+    # The time to live does not matter here.
+    decided(replace(READ_AGAIN, fresh_until=1050.0), now, 2, expected=expected)
+
+
+@pytest.mark.task(
+    "6.2",
+    points=6,
+    hint="refresh_from yalnızca reddedilen anahtar içindir. Ret yoksa anahtarın süresi belirler: dolduysa "
+    "'stale'.",
+)
+def test_without_a_refusal_the_time_to_live_decides() -> None:
+    state = replace(READ_AGAIN, fresh_until=1050.0)
+    decided(state, 1100.0, expected="stale")
+    decided(state, 1100.0, 1, expected="stale")
+
+
+@pytest.mark.task(
+    "6.2",
+    points=6,
+    hint="Elde anahtar yok ve son okuma az önce başarısız oldu (failure dolu, now < failed_until): karar "
+    "'failed'. Her çağrı Vault'a koşmasın. failed_until gelince yine 'none'.",
+)
+@pytest.mark.parametrize("not_version", [None, 2])
+def test_a_read_that_failed_a_moment_ago_is_not_tried_again(not_version: int | None) -> None:
+    decided(FAILED, 2000.0, not_version, expected="failed")
+    decided(FAILED, 2001.0, not_version, expected="none")
+    too_old = replace(IN_HAND, failure=FAILED.failure, failed_until=5000.0)
+    decided(too_old, 4950.0, not_version, expected="failed")
+
+
+@pytest.mark.task(
+    "6.2",
+    points=6,
+    hint="'failed' yalnızca sunulacak anahtar yokken bir karardır. Elde süresi geçmemiş bir anahtar varken "
+    "failure'a bakma; failure hiç yoksa failed_until de bir şey demez.",
+)
+def test_a_failure_counts_only_without_a_key() -> None:
+    state = replace(IN_HAND, failure=FAILED.failure, failed_until=5000.0)
+    decided(state, 1100.0, expected="fresh")
+    decided(state, 1300.0, expected="stale")
+    decided(state, 1100.0, 2, expected="refused")
+    decided(CacheState(failed_until=5000.0), 1100.0, expected="none")
+
+
+# 6.3 keys.layer.Keyed
+
+REQUEST = ChatRequest(messages=({"role": "user", "content": "Merhaba"},), model="gpt-5-mini")
+SAME_AS_SECOND = Key(SECOND.value, 3)
+FIRST_MADE_ANEW = Key(SecretStr("sk-steps-anew-0000000000"), 1)
+
+
+def refuses(request: ChatRequest) -> ChatError:
+    return AuthenticationFailed("401: invalid_api_key", status=401, model=request.model)
+
+
+@dataclass
+class API:
+    """The next handler: answers requests with one of `good`, and fails any other with `error`."""
+
+    good: tuple[Key, ...] = ()
+    error: Callable[[ChatRequest], ChatError] = refuses
+    seen: list[str] = field(default_factory=list)
+    failures: list[ChatError] = field(default_factory=list)
+
+    async def __call__(self, request: ChatRequest) -> ChatReply:
+        expect("alttaki katmana giden istek", request, REQUEST)
+        self.seen.append(key_in_use())
+        if key_in_use() in [key.value.get_secret_value() for key in self.good]:
+            return ChatReply("Selam!", request.model)
+        self.failures.append(self.error(request))
+        raise self.failures[-1]
+
+    def expect_keys(self, *keys: Key) -> None:
+        names = {key.value.get_secret_value(): f"{key.version}. sürüm" for key in (FIRST, SECOND, THIRD)}
+        names |= {FIRST_MADE_ANEW.value.get_secret_value(): "baştan yazılan 1. sürüm", "": "anahtarsız"}
+        seen = [names.get(key, "başka bir anahtar") for key in self.seen]
+        expect("API'nin gördüğü anahtarlar", seen, [names[key.value.get_secret_value()] for key in keys])
+
+
+@dataclass
+class Keys:
+    """The source: `key` is the newest, `newer` is what it has for those whom the API refused `key`."""
+
+    key: Key | Exception
+    newer: Key | Exception | None = None
+    asked: list[int | None] = field(default_factory=list)
+
+    async def get(self, not_version: int | None = None) -> Key:
+        self.asked.append(not_version)
+        if not_version is not None and self.newer is not None:
+            self.key = self.newer
+        if isinstance(self.key, Exception):
+            raise self.key
+        return self.key
+
+
+def answered(api: API, keys: Keys) -> ChatReply:
+    from safechat.keys.layer import Keyed
+
+    reply = asyncio.run(Keyed(api, keys)(REQUEST))
+    expect("type(await keyed(istek))", type(reply), ChatReply)
+    return reply
+
+
+def failed(api: API, keys: Keys) -> ChatError:
+    from safechat.keys.layer import Keyed
+
+    keyed = Keyed(api, keys)
+    with pytest.raises(ChatError) as caught:
+        asyncio.run(keyed(REQUEST))
+    return caught.value
+
+
+@pytest.mark.task(
+    "6.3",
+    points=8,
+    hint="Önce her şeyin yolunda gittiği hâl: anahtarı get_key(self._keys, request) ile al, isteği "
+    "answer_with ile gönder, gelen cevabı döndür.",
+    more="answer_with(key, self._next, request) isteği o anahtarla alttaki katmana verir; await etmeyi "
+    "unutma.",
+)
+def test_a_request_has_the_key_of_the_source() -> None:
+    api, keys = API((FIRST,)), Keys(FIRST)
+    reply = answered(api, keys)
+    expect("(cevabın metni, attempts)", (reply.text, reply.attempts), ("Selam!", 1))
+    api.expect_keys(FIRST)
+    expect("kaynağa sorulan not_version'lar", keys.asked, [None])
+
+
+@pytest.mark.task(
+    "6.3",
+    points=8,
+    hint="Anahtarı her istekte kaynağa sor, saklama: yenilenen anahtar, kimse 401 almadan da kullanılmalı. "
+    "Sık sormanın bedeli yok, önbellek kaynağın içinde.",
+)
+def test_each_request_asks_for_the_key() -> None:
+    from safechat.keys.layer import Keyed
+
+    api, keys = API((FIRST, SECOND)), Keys(FIRST)
+
+    async def main() -> None:
+        keyed = Keyed(api, keys)
+        await keyed(REQUEST)
+        keys.key = SECOND
+        await keyed(REQUEST)
+
+    asyncio.run(main())
+    api.expect_keys(FIRST, SECOND)
+
+
+@pytest.mark.task(
+    "6.3",
+    points=8,
+    hint="API anahtarı reddetti (AuthenticationFailed) ve kaynakta yenisi vardı: istek yeni anahtarla bir "
+    "kez daha gönderilmeliydi. Yeni anahtarı isterken hangi sürümün reddedildiğini söyle.",
+    more="get_key'in üçüncü argümanı not_version'dır: reddedilen key.version. Vermezsen önbellek aynı "
+    "anahtarı bir daha uzatır.",
+)
+def test_a_refused_key_is_replaced() -> None:
+    api, keys = API((SECOND,)), Keys(FIRST, newer=SECOND)
+    expect("cevabın metni", answered(api, keys).text, "Selam!")
+    api.expect_keys(FIRST, SECOND)
+    expect("kaynağa sorulan not_version'lar", keys.asked, [None, 1])
+
+
+@pytest.mark.task(
+    "6.3",
+    points=8,
+    hint="Kaynakta başka anahtar yok: aynı anahtarla bir daha denemek boşuna, API'nin kendi hatasını (ilk "
+    "401'i) fırlat. Başka bir hata uydurma, None da döndürme.",
+)
+def test_without_another_key_the_401_is_the_answer() -> None:
+    api, keys = API(), Keys(FIRST)
+    error = failed(api, keys)
+    api.expect_keys(FIRST)
+    assert error is api.failures[0], f"fırlatılan → {error!r}; beklenen: API'nin 401 hatasının kendisi"
+
+
+@pytest.mark.task(
+    "6.3",
+    points=8,
+    hint="Sürümleri değil, değerleri (key.value) karşılaştır. Aynı değer yeni bir sürüm numarasıyla yazılmış "
+    "olabilir; silinip baştan yazılan bir sırrın sürümü de 1'den başlar.",
+)
+def test_values_are_compared_and_not_versions() -> None:
+    api, keys = API(), Keys(SECOND, newer=SAME_AS_SECOND)
+    failed(api, keys)
+    api.expect_keys(SECOND)
+    api, keys = API((FIRST_MADE_ANEW,)), Keys(FIRST, newer=FIRST_MADE_ANEW)
+    answered(api, keys)
+    api.expect_keys(FIRST, FIRST_MADE_ANEW)
+
+
+@pytest.mark.task(
+    "6.3",
+    points=8,
+    hint="Yeni anahtar da reddedildiyse orada dur: bir kez daha, o kadar. Döngü kurarsan geçersiz anahtarla "
+    "API'yi de Vault'u da döversin.",
+)
+def test_a_new_key_that_is_refused_too_is_the_end() -> None:
+    api, keys = API(), Keys(FIRST, newer=SECOND)
+    error = failed(api, keys)
+    api.expect_keys(FIRST, SECOND)
+    assert error is api.failures[1], f"fırlatılan → {error!r}; beklenen: ikinci isteğin hatası"
+    expect("kaynağa sorulan not_version'lar", keys.asked, [None, 1])
+
+
+@pytest.mark.task(
+    "6.3",
+    points=8,
+    hint="Yalnızca AuthenticationFailed (401) yeni anahtar ister. Limit, yetki ya da sunucu hatasında "
+    "anahtarın suçu yok: hata olduğu gibi geçsin, kaynağa sorma.",
+)
+@pytest.mark.parametrize("error", [errors.RateLimited, errors.PermissionDenied, errors.ServerError])
+def test_other_errors_need_no_other_key(error: type[ChatError]) -> None:
+    api, keys = API(error=lambda request: error("başka", model=request.model)), Keys(FIRST, newer=SECOND)
+    assert failed(api, keys) is api.failures[0]
+    api.expect_keys(FIRST)
+    expect("kaynağa sorulan not_version'lar", keys.asked, [None])
+
+
+@pytest.mark.task(
+    "6.3",
+    points=8,
+    hint="İki istek gitti ama attempts ikisini saymıyor. İkinci isteği answer_again ile gönder: reddedilen "
+    "ilk isteği çağrının kaydına o yazar.",
+)
+def test_both_requests_are_counted() -> None:
+    expect("cevabın attempts'i", answered(API((SECOND,)), Keys(FIRST, newer=SECOND)).attempts, 2)
+    expect("hatanın attempts'i", failed(API(), Keys(FIRST, newer=SECOND)).attempts, 2)
+
+
+@pytest.mark.task(
+    "6.3",
+    points=8,
+    hint="Kaynak hata fırlatırsa istek gönderilmez ve sonuç hep KeyUnavailable'dır, kaynak başka bir hata "
+    "(LookupError gibi) fırlatsa da. Kaynağa doğrudan keys.get ile değil, get_key ile sor.",
+)
+@pytest.mark.parametrize(
+    "problem", [KeyUnavailable("Vault is down"), LookupError("api_key")], ids=["its own", "another"]
+)
+def test_without_a_key_nothing_is_sent(problem: Exception) -> None:
+    api = API((FIRST,))
+    expect("ilk soruda hata", type(failed(api, Keys(problem))), KeyUnavailable)
+    api.expect_keys()
+    api = API()
+    expect("ikinci soruda hata", type(failed(api, Keys(FIRST, newer=problem))), KeyUnavailable)
+    api.expect_keys(FIRST)

@@ -1,0 +1,24 @@
+#| odev 6.2 keys.cache.decide
+# hint: yalnızca reddedilen
+def decide(state: CacheState, now: float, not_version: int | None = None) -> Decision:
+    """What a call gets that asks for the key now. `not_version` is one that the API has refused.
+
+    With a key in hand, before `stale_until`:
+
+    refused  its version is `not_version`: the source is read again, and the call waits for that
+    fresh    now is before `fresh_until`, or it is `not_version` and now is before `refresh_from`: the key in
+             hand, at once; nothing is read
+    stale    any other: the source is read again; the key in hand if that takes longer than PATIENCE
+
+    Without one:
+
+    failed   there is a `failure`, and now is before `failed_until`: that error; nothing is read
+    none     any other: the source is read, and the call waits for that
+    """
+    if state.key is None or now >= state.stale_until:
+        return "failed" if state.failure is not None and now < state.failed_until else "none"
+    if now < state.refresh_from:
+        return "fresh"
+    if state.key.version == not_version:
+        return "fresh" if now < state.refresh_from else "refused"
+    return "fresh" if now < state.fresh_until else "stale"
