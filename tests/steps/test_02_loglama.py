@@ -395,7 +395,8 @@ def test_an_error_is_one_record_with_its_reason(log: pytest.LogCaptureFixture) -
 @pytest.mark.task(
     "2.2",
     points=8,
-    hint='Tanımadığımız hata da kaydedilmeli: outcome="unexpected", seviye ERROR, error alanında metni.',
+    hint='Tanımadığımız hata da kaydedilmeli: outcome="unexpected", seviye ERROR, error alanında '
+    "error_text ile alınan metni.",
     more="ChatError'dan sonra bir `except Exception as error:` daha; metni error_text(error, request) verir.",
 )
 def test_an_error_of_the_program_is_one_record_too(log: pytest.LogCaptureFixture) -> None:
