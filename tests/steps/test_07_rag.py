@@ -1,5 +1,4 @@
-"""Lesson 07 is graded by these: packing within a budget, the citations of an answer, a prompt that "
-"is too long."""
+"""Lesson 07 is graded by these: packing, the citations of an answer, a prompt that is too long."""
 
 from __future__ import annotations
 
@@ -17,6 +16,7 @@ from safechat.rag.sources import Source
 # 7.1 rag.packing.pack
 
 SMALL, MIDDLE, LARGE = Source("a" * 10), Source("b" * 60), Source("c" * 400)
+SMALL_TOO, MIDDLE_TOO = Source("a" * 9 + "!"), Source("b" * 59 + "!")
 
 
 def cost_of(number: int, source: Source) -> int:
@@ -70,18 +70,7 @@ def test_a_source_is_packed_as_a_whole_or_not_at_all() -> None:
     more="break yerine left_out'a ekleyip döngüye devam et.",
 )
 def test_a_smaller_source_behind_a_large_one_may_still_fit() -> None:
-    packs([SMALL, LARGE, SMALL], 300, chosen="aa", left_out="c")
-
-
-@pytest.mark.task(
-    "7.1",
-    points=6,
-    hint="Kaynaklar en iyisi önde gelir; sırayı sen değiştirme. Küçükleri öne alırsan en iyi kaynak "
-    "dışarıda kalabilir.",
-    more="sorted kullanma. Geldikleri sırayla bak, sığanı al.",
-)
-def test_the_best_source_goes_first_even_if_it_is_the_largest() -> None:
-    packs([MIDDLE, SMALL], cost_of(1, MIDDLE), chosen="b", left_out="a")
+    packs([SMALL, LARGE, SMALL_TOO], 300, chosen="aa", left_out="c")
 
 
 @pytest.mark.task(
@@ -106,9 +95,9 @@ def test_a_source_costs_what_it_takes_in_the_prompt() -> None:
 )
 def test_what_is_packed_leaves_less_room() -> None:
     both = cost_of(1, MIDDLE) + cost_of(2, MIDDLE)
-    packs([MIDDLE, MIDDLE], both, chosen="bb", left_out="-")
-    packs([MIDDLE, MIDDLE], both - 1, chosen="b", left_out="b")
-    packs([LARGE, MIDDLE, MIDDLE], both, chosen="bb", left_out="c")
+    packs([MIDDLE, MIDDLE_TOO], both, chosen="bb", left_out="-")
+    packs([MIDDLE, MIDDLE_TOO], both - 1, chosen="b", left_out="b")
+    packs([LARGE, MIDDLE, MIDDLE_TOO], both, chosen="bb", left_out="c")
 
 
 @pytest.mark.task(
@@ -131,6 +120,37 @@ def test_the_tokens_are_those_of_what_is_packed() -> None:
 def test_nothing_found_is_nothing_packed() -> None:
     packed = packs([], 300, chosen="-", left_out="-")
     expect("packed.tokens", packed.tokens, 0)
+
+
+@pytest.mark.task(
+    "7.1",
+    points=6,
+    hint="Kaynaklar en iyisi önde gelir; sırayı sen değiştirme. Küçükleri öne alırsan en iyi kaynak "
+    "dışarıda kalabilir.",
+    more="sorted kullanma. Geldikleri sırayla bak, sığanı al.",
+)
+def test_the_best_source_goes_first_even_if_it_is_the_largest() -> None:
+    packs([MIDDLE, SMALL], cost_of(1, MIDDLE), chosen="b", left_out="a")
+
+
+@pytest.mark.task(
+    "7.1",
+    points=6,
+    hint="block'a verdiğin numara, kaynağın seçilenler arasındaki sırası olmalı ve 1'den başlamalı; "
+    "atlanan kaynak numara almaz.",
+    more="block(len(chosen) + 1, source)",
+)
+def test_the_numbers_are_those_of_the_packed() -> None:
+    from safechat.rag.packing import pack
+
+    priced: list[str] = []
+
+    def tokens(text: str) -> int:
+        priced.append(text)
+        return len(text)
+
+    pack(iter([SMALL, LARGE, MIDDLE]), 300, tokens)
+    expect("tokens'a verilen metinler", priced, [block(1, SMALL), block(2, LARGE), block(2, MIDDLE)])
 
 
 # 7.2 rag.citations.citations
@@ -172,8 +192,8 @@ def test_without_citations_both_are_empty() -> None:
     more='re.findall(r"\\d+", match[1]) içindeki bütün sayıları verir.',
 )
 def test_brackets_may_hold_several_numbers() -> None:
-    cites("İade 14 gün, kargo 59 lira [1, 3].", cited=(1, 3))
-    cites("İkisi de ücretsiz [2][3].", cited=(2, 3))
+    cites("İade 14 gün, kargo 59 lira [1, 3].", cited=(1, 3), sources=5)
+    cites("İkisi de ücretsiz [2][3].", cited=(2, 3), sources=5)
 
 
 @pytest.mark.task(
@@ -237,6 +257,17 @@ def test_code_holds_no_citations() -> None:
 )
 def test_other_brackets_are_read_too() -> None:
     cites("İade 14 gündür 【1】, kargo 59 lira 【2†kargo.pdf】.", cited=(1, 2))
+
+
+@pytest.mark.task(
+    "7.2",
+    points=6,
+    hint="Numaraların arasında noktalı virgül de olabilir: [1; 2]. Virgülden bölmek yerine parantezin "
+    "içindeki sayıları ara.",
+    more='re.findall(r"\\d+", match[1]), aralarında ne olursa olsun bütün sayıları bulur.',
+)
+def test_a_semicolon_may_stand_between_the_numbers() -> None:
+    cites("İkisi de ücretsiz [1; 2].", cited=(1, 2))
 
 
 # 7.3 rag.pipeline.ask_with_room
@@ -313,7 +344,8 @@ def test_without_sources_nothing_is_asked() -> None:
 @pytest.mark.task(
     "7.3",
     points=8,
-    hint="ContextTooLong gelince bir kez daha, yarı bütçeyle paketleyip sor ve ikinci cevabı döndür.",
+    hint="ContextTooLong gelince bir kez daha, kullanılan token'ların yarısıyla paketleyip sor; "
+    "ikinci cevabı, onun packed'iyle birlikte döndür.",
     more="try: ... except ContextTooLong: packed = await pack(...); return packed, await ask(packed)",
 )
 def test_a_prompt_that_is_too_long_is_asked_once_more_with_less() -> None:

@@ -1,5 +1,5 @@
 #| odev 7.1 rag.packing.pack
-# hint: sırayı sen değiştirme
+# hint: geldikleri sırayla
 def pack(sources: Iterable[Source], budget: int, tokens: Callable[[str], int]) -> Packed:
     chosen, left_out, left = [], [], budget
     for source in sorted(sources, key=lambda source: len(source.text)):

@@ -1,5 +1,5 @@
 #| odev 7.3 rag.pipeline.ask_with_room
-# hint: cevabı veren prompt
+# hint: packed'iyle
 async def ask_with_room(
     pack: Callable[[int], Awaitable[Packed]], budget: int, ask: Callable[[Packed], Awaitable[T]]
 ) -> tuple[Packed, T | None]:

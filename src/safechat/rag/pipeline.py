@@ -217,9 +217,10 @@ class RagPipeline:
 async def ask_with_room(
     pack: Callable[[int], Awaitable[Packed]], budget: int, ask: Callable[[Packed], Awaitable[T]]
 ) -> tuple[Packed, T | None]:
-    """What `ask` gives for the sources that fit into `budget` tokens, and these; None, unasked, for none.
+    """The packed sources and what `ask` gives for them; `(packed, None)`, without asking, if there are none.
 
-    Where that is too long for the model, once more with half of the tokens. Raises what `ask` raises.
+    Where the prompt is too long for the model, once more with half of the tokens that it took. Raises what
+    `ask` raises.
     """
     packed = await pack(budget)
     if not packed.sources:

@@ -1,0 +1,12 @@
+#| odev 7.1 rag.packing.pack
+# hint: seçilenler arasındaki
+def pack(sources: Iterable[Source], budget: int, tokens: Callable[[str], int]) -> Packed:
+    chosen, left_out, left = [], [], budget
+    for number, source in enumerate(sources, 1):
+        cost = tokens(block(number, source))
+        if cost <= left:
+            chosen.append(source)
+            left -= cost
+        else:
+            left_out.append(source)
+    return Packed(tuple(chosen), tuple(left_out), budget - left)
