@@ -20,7 +20,7 @@ import pytest
 
 import mini_course as mini
 from odev.course.cells import TaskId, task_cell
-from odev.course.course import Course, CourseError
+from odev.course.course import Course, CourseError, Task
 from odev.grading import grader as grader_module
 from odev.grading import limited_process
 from odev.grading.canary import write_canaries
@@ -541,6 +541,21 @@ def test_whatever_judging_raises_is_a_state_with_its_reason(
     result = judge(grader, mini.GOOD_GREET)
     assert (result.state, result.score, result.hint) == (State.UNJUDGED, 0, "")
     assert result.message == "bu hücre puanlanamadı (RecursionError: maximum recursion depth)"
+
+
+def test_a_parser_that_fails_by_a_fault_of_pythons_own_is_asked_again(
+    grader: Grader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = iter([SystemError("AST constructor recursion depth mismatch (before=51, after=44)")])
+    parsed = grader_module.is_stub
+
+    def fails_once(source: str, task: Task) -> bool:
+        for failure in failures:
+            raise failure
+        return parsed(source, task)
+
+    monkeypatch.setattr(grader_module, "is_stub", fails_once)
+    assert judge(grader, mini.GOOD_GREET).passed
 
 
 # At the end of the run, when pytest has written its report.

@@ -68,7 +68,10 @@ class Grader:
         costs its task alone.
         """
         try:
-            return self._judge(task, cell)
+            try:
+                return self._judge(task, cell)
+            except SystemError:  # of ast, in two threads at once: github.com/python/cpython/issues/106905
+                return self._judge(task, cell)
         except CourseError:
             raise
         except SpliceError as error:
