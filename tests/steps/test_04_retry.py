@@ -75,6 +75,7 @@ def test_milliseconds_become_seconds() -> None:
     points=6,
     hint="İkisi birden gelince retry-after-ms kazanmalı: Retry-After tam saniyeye yuvarlanmıştır. Önce "
     "milisaniyeye bak.",
+    more="İlk bakacağın başlık retry-after-ms. Onu okuyabildiysen hemen döndür, retry-after'a hiç bakma.",
 )
 def test_milliseconds_count_before_seconds() -> None:
     asks_for({"retry-after": "1", "retry-after-ms": "250"}, 0.25)
@@ -85,6 +86,8 @@ def test_milliseconds_count_before_seconds() -> None:
     points=6,
     hint="retry-after-ms okunamıyorsa yok say ve retry-after'a geç. Başlığın var olması yetmez, number_in'in "
     "None vermemesi gerekir.",
+    more="'retry-after-ms' in headers diye sorma. number_in'in verdiğini bir değişkende tut ve `is "
+    "not None` ile bak; None ise aşağıya devam et.",
 )
 @pytest.mark.parametrize("value", ["soon", "", "-1"])
 def test_milliseconds_that_cannot_be_read_are_passed_over(value: str) -> None:
@@ -106,7 +109,8 @@ def test_a_date_is_compared_with_now(seconds: float) -> None:
 @pytest.mark.task(
     "4.1",
     points=6,
-    hint="Geçmişte kalan bir tarih için bekleme eksi çıkmamalı: 0.0 saniye.",
+    hint="Geçmişte kalan bir tarih için bekleme eksi çıkmamalı, 0.0 olmalı.",
+    more="Farkla 0.0'dan büyüğünü al; max bunun için var.",
 )
 def test_a_date_that_has_passed_is_no_wait() -> None:
     asks_for({"retry-after": formatdate(NOW - 30, usegmt=True)}, 0.0)
@@ -129,6 +133,8 @@ def test_a_wait_of_zero_is_a_wait() -> None:
     points=6,
     hint="Hiçbiri okunamıyorsa son söz reset_wait(headers, now)'undur: dolan limitin ne zaman açılacağını "
     "x-ratelimit başlıklarından okur. Ona now'u da ver.",
+    more="reset_wait'i iki yerde unutabilirsin: başlık hiç yokken ve retry-after ne sayı ne "
+    "tarihken. parsedate_to_datetime'ın ValueError'ını yakaladığın yer ikisine de uyar.",
 )
 @pytest.mark.parametrize(
     "headers",
@@ -144,6 +150,8 @@ def test_without_a_retry_after_the_reset_counts(headers: dict[str, str]) -> None
     points=6,
     hint="float('-5'), float('nan') ve float('inf') hata vermez ama bekleme de değildir. Metni float ya da "
     "int ile değil, number_in ile oku.",
+    more="number_in bu metinlere None der. Onlar tarih de değildir, sıra reset_wait'e gelir; o da "
+    "bir şey bulamazsa sonuç None'dır.",
 )
 @pytest.mark.parametrize("value", ["-5", "nan", "inf", "1e400"])
 def test_a_number_that_is_no_wait_is_passed_over(value: str) -> None:
@@ -155,6 +163,8 @@ def test_a_number_that_is_no_wait_is_passed_over(value: str) -> None:
     points=6,
     hint="Kimi sunucular bekleme yerine bir unix zamanı yazar (1800000020 gibi). Her sayıyı "
     "as_wait(saniye, now)'dan geçir; milisaniyeyi önce saniyeye çevir.",
+    more="as_wait'i iki sayı için de çağır ve ikinci argüman olarak now'u ver. Bölmeyi yalnızca "
+    "retry-after-ms için yap; ötesini as_wait bilir.",
 )
 @pytest.mark.parametrize(
     "headers",
@@ -172,6 +182,8 @@ def test_a_unix_time_becomes_a_wait(headers: dict[str, str]) -> None:
     "4.1",
     points=6,
     hint="now verilmeden de çağrılabilir: o zaman şu an, time.time() geçerlidir.",
+    more="İlk satırda now'un None olup olmadığına `is None` ile bak, None ise yerine time.time() "
+    "koy. 0.0 da verilmiş bir andır, `or` onu atlar.",
 )
 def test_without_a_moment_it_is_now() -> None:
     from safechat.headers import retry_after
@@ -198,8 +210,10 @@ def waits(attempt: int, seconds: float, *, random: float, base: float = 1.0, cap
 @pytest.mark.task(
     "4.2",
     points=4,
-    hint="Rastgele sayı yalnızca argüman olarak gelen random()'dan alınmalı: testler ona belli bir sayı "
-    "verdiriyor. random modülünü kullanma.",
+    hint="Rastgele sayıyı yalnızca argüman olarak gelen random()'dan al, random modülünü kullanma. "
+    "Fonksiyonun içinde `random` o argümandır; bu yüzden `random.uniform` da yoktur.",
+    more="random()'ı bir kez çağır: 0 ile 1 arasında bir sayı verir. En kısa ile en uzun bekleme "
+    "arasındaki yeri o sayıyla kendin hesapla.",
 )
 def test_the_random_number_is_the_one_that_is_given() -> None:
     from safechat.retry import RetryPolicy, backoff
@@ -224,6 +238,7 @@ def test_the_longest_wait_doubles(attempt: int, seconds: float) -> None:
     "4.2",
     points=4,
     hint="En uzun bekleme policy.cap'i geçmemeli, deneme sayısı ne olursa olsun.",
+    more="Katlanan süreyle policy.cap'in küçüğünü al; min bunun için var.",
 )
 @pytest.mark.parametrize("attempt", [4, 5, 30])
 def test_no_wait_is_longer_than_the_cap(attempt: int) -> None:
@@ -234,6 +249,8 @@ def test_no_wait_is_longer_than_the_cap(attempt: int) -> None:
     "4.2",
     points=4,
     hint="Ayarlar policy'den gelmeli: base ve cap her zaman 0,5 ile 8 değildir.",
+    more="Koda sayı olarak yazdığın bir base ya da cap kaldı mı? İkisini de policy.base ve "
+    "policy.cap diye oku.",
 )
 @pytest.mark.parametrize(("attempt", "seconds"), [(1, 0.25), (2, 0.5), (3, 0.75)])
 def test_the_settings_are_the_policys_own(attempt: int, seconds: float) -> None:
@@ -257,6 +274,7 @@ def test_the_first_wait_is_anywhere_from_zero(random: float) -> None:
     points=4,
     hint="İlk denemeden sonrakilerde en kısa bekleme, en uzunun 0,6 katıdır (ilkinde 0): random() 0 verirse "
     "2. denemeden sonra 1,2 saniye.",
+    more="En kısa beklemeyi ayrı bir değişkende tut: attempt 1 ise 0, değilse en uzunun 0,6 katı.",
 )
 @pytest.mark.parametrize(("attempt", "seconds"), [(2, 1.2), (3, 2.4), (4, 4.8)])
 def test_later_waits_are_at_least_six_tenths_of_the_longest(attempt: int, seconds: float) -> None:
@@ -266,9 +284,9 @@ def test_later_waits_are_at_least_six_tenths_of_the_longest(attempt: int, second
 @pytest.mark.task(
     "4.2",
     points=4,
-    hint="random() en kısa ile en uzun bekleme arasındaki yeri seçer. Ortada (0,5) sonuç ikisinin tam "
-    "ortasıdır: en kısa + random() × (en uzun − en kısa).",
-    more="İki uç arasındaki farkı random() ile çarp, en kısaya ekle.",
+    hint="random() en kısa ile en uzun bekleme arasındaki yeri seçer. İki uç arasındaki farkı random() ile "
+    "çarp, en kısaya ekle.",
+    more="Ortada (0,5) sonuç ikisinin tam ortasıdır: en kısa + random() × (en uzun − en kısa).",
 )
 @pytest.mark.parametrize(("attempt", "random", "seconds"), [(2, 0.5, 1.6), (3, 0.25, 2.8), (4, 0.75, 7.2)])
 def test_a_wait_lies_between_the_shortest_and_the_longest(
@@ -282,6 +300,7 @@ def test_a_wait_lies_between_the_shortest_and_the_longest(
     points=4,
     hint="Üst sınıra gelince jitter kayboldu, yine herkes aynı anda gelir. Önce en uzun beklemeyi cap ile "
     "sınırla, en kısayı ve rastgele yeri ondan sonra hesapla.",
+    more="min'i sonuca değil, en uzun beklemeye uygula. 0,6 katını sınırlanmış değerden hesapla.",
 )
 @pytest.mark.parametrize(("random", "seconds"), [(0.0, 4.8), (0.5, 6.4)])
 def test_waits_are_spread_at_the_cap_too(random: float, seconds: float) -> None:
@@ -363,9 +382,11 @@ def requests(handler: Script, count: int) -> None:
     "4.3",
     points=10,
     hint="Önce her şeyin yolunda gittiği hâl: ilk denemede cevap gelirse try_once'ın verdiği cevabı döndür. "
-    "Tek istek gitmeli.",
-    more="Dersteki tenacity döngüsünden başla: `print` yerine try_once'ı await et, "
-    "sonucunu bir değişkende tut.",
+    "Tek istek gitmeli. NameError görüyorsan o ad görevde yok: derste sayılan adları kullan "
+    "ya da onu hücrede import et.",
+    more="Dersteki tenacity döngüsünden başla: `print` yerine try_once'ı await et, sonucunu bir değişkende "
+    "tut. Hata 'state' argümanının eksik olduğunu söylüyorsa kuralı çağırmışsın: `partial` ile ver, çağırma. "
+    "Kayıt için `with call_record() as record:` yaz, `record = call_record()` kaydı vermez.",
 )
 def test_an_answer_at_once_takes_one_request() -> None:
     handler = Script("Selam!")
@@ -424,6 +445,7 @@ def test_what_cannot_be_helped_is_not_tried_again(error: Exception) -> None:
     points=10,
     hint="Sınıfa değil hatanın kendisine bak: sunucu x-should-retry başlığıyla tek bir hata için tersini "
     "söyleyebilir, o zaman error.retryable sınıftan farklıdır. can_be_helped bunu bilir.",
+    more="isinstance ile hata sınıfı sayma; `retry_if_exception` içine can_be_helped'in kendisini ver.",
 )
 @pytest.mark.parametrize(
     ("error", "count"),
@@ -455,6 +477,7 @@ def test_the_attempts_are_bounded(attempts: int) -> None:
     points=10,
     hint="Vazgeçince son denemenin hatası, olduğu gibi fırlatılmalı. tenacity kendi RetryError'ını "
     "fırlatıyorsa reraise=True ver; hatayı yakalayıp döndürme.",
+    more="reraise=True, AsyncRetrying'in bir argümanıdır. Onu verdikten sonra try/except'e gerek kalmaz.",
 )
 def test_the_last_error_itself_is_raised() -> None:
     last = ServerError("üçüncü")
@@ -481,6 +504,8 @@ def test_it_waits_between_the_attempts() -> None:
     points=10,
     hint="API'nin istediği bekleme (error.retry_after) kendi beklememizden uzunsa ona uyulur. backoff'u "
     "doğrudan çağırma; wait_before_retry ikisine birden bakar.",
+    more="wait= için kendi lambda'nı yazdıysan onu bırak; policy ile random'ı partial ile "
+    "wait_before_retry'a ver.",
 )
 def test_it_waits_as_long_as_the_api_asks() -> None:
     handler = Script(RateLimited("429", retry_after=5.0), "Selam!")
@@ -493,6 +518,8 @@ def test_it_waits_as_long_as_the_api_asks() -> None:
     points=10,
     hint="Bekleme, çağrının deadline'ını aşacaksa hiç beklemeden hatayı fırlat: kullanıcı nasılsa cevabı "
     "göremeyecek. is_over, deadline'a da bakar; ona isteğin kendisini ver.",
+    more="is_over'a giden request'te deadline alanı durmalı. Beklemeyi döngüye bırak; "
+    "wait_before_retry'ın sonucunu kısaltmak ya da kendin uyumak gerekmez.",
 )
 def test_it_does_not_wait_past_the_deadline() -> None:
     handler = Script(RateLimited("429", retry_after=100.0), "Selam!")
@@ -506,6 +533,8 @@ def test_it_does_not_wait_past_the_deadline() -> None:
     points=10,
     hint="Her isteğin attempt alanı denemenin numarası olmalı (1, 2, 3…), öbür alanları değişmemeli: "
     "replace(request, attempt=numara). Numara attempt.retry_state.attempt_number'dadır.",
+    more="replace yeni bir istek verir, eskisini değiştirmez. try_once'a request'i değil, "
+    "replace'ten dönen isteği ver.",
 )
 def test_every_request_has_its_number() -> None:
     handler = Script(ServerError("503"))
@@ -537,6 +566,9 @@ def test_the_requests_are_counted() -> None:
     points=10,
     hint="Her beklemeden önce chat.retry kaydı yazılmalı, her başarısız deneme için de chat.attempt_failed. "
     "İlkini log_retry yazar (before_sleep), ikincisini try_once.",
+    more="before_sleep'e log_retry'ı partial ile ver; ilk argümanı request'tir. "
+    "chat.attempt_failed eksikse denemeyi try_once yapmıyordur, fazlaysa onu iki kez "
+    "çağırıyorsundur.",
 )
 def test_each_retry_is_logged() -> None:
     seen: list[tuple[str, Mapping[str, object]]] = []
@@ -556,6 +588,8 @@ def test_each_retry_is_logged() -> None:
     points=10,
     hint="Beklemeyi clock.sleep yapmalı: testlerde zamanı atlatan anahtar (no_waiting) oradadır. Döngüye "
     "sleep=clock.sleep ver; time.sleep ise bütün programı durdurur.",
+    more="clock.sleep'i parantezsiz ver; onu tenacity çağırır. asyncio.sleep de olmaz, no_waiting "
+    "onu bilmez.",
 )
 def test_waiting_can_be_switched_off() -> None:
     with no_waiting():
@@ -572,7 +606,7 @@ async def all_of(layer: Any, calls: int, model: str = "gpt-5-mini") -> list[obje
     "4.3",
     points=10,
     hint="Kapalı bir API'ye yağan tekrarlar durmadı: bütçe bütün çağrıların ortağı olmalı. Her çağrıda yeni "
-    "bir RetryBudget kurarsan hiçbir işe yaramaz; self._budgets'ta sakla ve is_over'a onu ver.",
+    "bir RetryBudget kurarsan bütçe işe yaramaz; self._budgets'ta sakla ve is_over'a onu ver.",
     more="Sözlükte modelin bütçesi varsa onu al, yoksa kur ve sakla: dict.setdefault tam bunu yapar.",
 )
 def test_all_calls_share_one_budget() -> None:
@@ -587,6 +621,8 @@ def test_all_calls_share_one_budget() -> None:
     points=10,
     hint="Bütçe, çağrıların beşte biri kadardır; bunun için her çağrı bir kez sayılmalı: "
     "budget.called(clock.now()). Tekrarlar çağrı sayılmaz.",
+    more="called'ı döngünün dışında, ilk denemeden önce çağır. 250'den azsa hiç sayılmıyor, çoksa "
+    "tekrarlar da sayılıyordur.",
 )
 def test_each_call_is_counted_once() -> None:
     handler = Script(ServerError("503"))
@@ -600,6 +636,8 @@ def test_each_call_is_counted_once() -> None:
     points=10,
     hint="Her modelin bütçesi ayrı: hasta bir model, sağlam olanın tekrar hakkını tüketmemeli. self._budgets "
     "sözlüğünün anahtarı request.model'dir.",
+    more="Anahtar olarak sabit bir metin ya da tek bir nitelik kullandıysan bütün modeller aynı "
+    "bütçeyi paylaşır.",
 )
 def test_each_model_has_its_own_budget() -> None:
     async def handler(request: ChatRequest) -> ChatReply:
@@ -621,6 +659,8 @@ def test_each_model_has_its_own_budget() -> None:
     points=10,
     hint="İptal bir hata değil, dur emridir: beklerken gelen CancelledError'ı yakalama, yoksa kullanıcı "
     "vazgeçtiği hâlde istek gider.",
+    more="`except BaseException` ya da çıplak `except:` yazdıysan CancelledError'ı da yakalar. "
+    "Kararı can_be_helped'e bırak; o, iptale 'denemeye değmez' der.",
 )
 def test_a_cancellation_ends_the_wait() -> None:
     handler = Script(RateLimited("429", retry_after=50.0), "Selam!")
