@@ -273,6 +273,28 @@ def test_constants_and_lambdas_land_and_two_tasks_may_use_one_name(students: Cou
     assert ("lambda" in words, words.count("ALL_of_count")) == (False, 2)
 
 
+JOINED = """#| odev 1.1 words.greet
+import textwrap
+
+def greet(name):
+    return textwrap.dedent(f"Merhaba {name or 'herkes'}")
+"""
+
+
+def test_an_import_of_an_earlier_answer_is_gone_with_it(students: Course) -> None:
+    words = students.module(students.tasks[0])
+    for _ in range(2):
+        assert check("1.1", course=students, session=Session((JOINED,))).passed
+        assert words.read_text("utf-8").count("import textwrap") == 1
+    forgotten = JOINED.replace("import textwrap\n", "")
+    assert not check("1.1", course=students, session=Session((forgotten,))).passed
+    counts = "#| odev 1.2 words.count\ndef count(text):\n    return len(textwrap.dedent(text).split())\n"
+    report = check("1.2", course=students, session=Session((counts,)))
+    assert "`import textwrap` 1.1 numaralı görevin hücresinde" in report.results[0].message
+    assert check("1.1", course=students, session=Session((mini.GOOD_GREET,))).passed
+    assert "textwrap" not in words.read_text("utf-8")
+
+
 TRIALS = """%%time
 #| odev 1.1 words.greet
 import pytest, unittest

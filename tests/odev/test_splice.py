@@ -118,7 +118,7 @@ def test_a_helper_comes_along_with_what_it_uses() -> None:
     new = "import re\nN = 1\ndef _help():\n    return N, re\n\ndef greet():\n    return _help()"
     spliced = splice(MODULE, "greet", new)
     assert namespace(spliced)["greet"]() == (1, re)
-    assert helpers(MODULE, "greet", new) == ({"_help", "N"}, set())
+    assert helpers(MODULE, "greet", new) == ({"_help", "N", "import re"}, set())
 
 
 def test_a_helper_that_the_module_has_with_the_same_code_stays() -> None:

@@ -78,9 +78,12 @@ def helpers(
     module_source: str, name: str, new_source: str, *, module: str = "", replacing: Collection[str] = ()
 ) -> tuple[set[str], set[str]]:
     """The names that `splice` adds to the module beside `name`, and those of the answer's helpers that the
-    module has already with the same code."""
-    fit = _fit(_without(module_source, replacing), name, new_source, module)
-    return fit.added - {name}, fit.shared
+    module has already with the same code. An import is named by its line."""
+    module_source = _without(module_source, replacing)
+    fit = _fit(module_source, name, new_source, module)
+    answer = answer_in(parse_cell(new_source), name)
+    lines = {new.line({}) for node in answer if isinstance(node, Import) for new in imported(node)}
+    return fit.added - {name} | set(fit.imports), fit.shared | lines & set(_split(module_source))
 
 
 def remove(module_source: str, name: str, *, missing_ok: bool = False) -> str:
@@ -165,8 +168,9 @@ def _fit(module_source: str, name: str, new_source: str, module: str) -> _Fit:
 
 def _without(module_source: str, names: Collection[str]) -> str:
     for name in names:
-        module_source = remove(module_source, name, missing_ok=True)
-    return module_source
+        if " " not in name:
+            module_source = remove(module_source, name, missing_ok=True)
+    return "\n".join(line for line in module_source.split("\n") if " " not in line or line not in names)
 
 
 def _bindings(tree: ast.Module, name: str) -> list[ast.stmt]:

@@ -26,7 +26,8 @@ def mark_students(root: Path, tasks: Iterable[Task]) -> None:
 
 
 def landed(course: Course) -> Mapping[str, Sequence[str]]:
-    """The helpers of each task that landed, by the task's id; empty outside a student's copy."""
+    """The helpers of each task that landed, by the task's id, its imports by their lines; empty outside a
+    student's copy."""
     return read_marker(course.root).landed if course.is_students else {}
 
 
@@ -60,8 +61,10 @@ def check_helpers(course: Course, task: Task, cell_source: str) -> None:
     answer = answer_in(parse_cell(cell_source), task.name)
     own = {name for statement in answer for name in bound_names(statement)}
     used = {name for statement in answer for name in used_names(statement)}
-    for name in sorted(others.keys() & used - own):
-        raise SpliceError(f"`{name}` {others[name]} numaralı görevin hücresinde; bu hücreye de yaz")
+    for helper, id in sorted(others.items()):
+        name = bound_names(parse_cell(helper).body[0])[0] if " " in helper else helper  # an import's line
+        if name in used - own:
+            raise SpliceError(f"`{helper}` {id} numaralı görevin hücresinde; bu hücreye de yaz")
 
 
 def _helpers_of_cell(course: Course, task: Task, module_source: str, cell_source: str) -> list[str]:
