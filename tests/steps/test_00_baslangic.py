@@ -28,8 +28,8 @@ def test_a_text_is_itself() -> None:
 @pytest.mark.task(
     "0.1",
     points=2,
-    hint="Sayılar kayboluyor: bazı sunucular hata kodunu 429 gibi bir sayıyla verir, text_of(429) '429' "
-    "olmalı. isinstance birden çok türe bakabilir.",
+    hint="Sayılar metne çevrilmemiş ya da kayboluyor: bazı sunucular hata kodunu 429 gibi bir sayıyla "
+    "verir, text_of(429) '429' olmalı. isinstance birden çok türe bakabilir.",
     more="isinstance'ın ikinci argümanı `str | int` gibi birden çok tür olabilir. Bir sayıyı metne "
     "str(…) çevirir.",
 )

@@ -61,9 +61,9 @@ def test_a_status_has_its_class(status: int, name: str) -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="500 ve üstünün hepsi ServerError: 529 gibi tabloda olmayan bir kod da gelebilir. Tabloya tek "
-    "tek yazma, sayıyı karşılaştır.",
-    more="BY_STATUS'ta bulamadığın durum için son adımda bir karşılaştırma yeter: sunucunun suçu olan "
+    hint="500 ve üstünün hepsi ServerError, 500'ün kendisi de dâhil (>=). 529 gibi tabloda olmayan bir kod "
+    "da gelebilir: tabloya tek tek yazma, sayıyı karşılaştır.",
+    more="BY_STATUS'ta bulamadığın durum için son adımda bir karşılaştırma yeter: kusurun sunucuda olduğu "
     "durumlar hangi sayıdan başlar?",
 )
 @pytest.mark.parametrize("status", [500, 502, 503, 529, 599])
@@ -111,8 +111,8 @@ def test_a_code_says_more_than_a_status() -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="Bazı sunucular code'u boş bırakır, aynı kelimeyi type alanına yazar. İkisine de bak: önce "
-    "code, sonra type.",
+    hint="code boş ya da tabloda olmayabilir; o zaman type'a bak. Bazı sunucular aynı kelimeyi type alanına "
+    "yazar: önce code, sonra type.",
     more="code dolu ama tabloda yok ('quota' gibi) olabilir; o zaman da type'a bakılmalı. `code or type` "
     "yalnızca code boşken type'a geçer. İki kelimeyi bir döngüyle sırayla ara.",
 )
@@ -164,8 +164,8 @@ def test_a_word_that_is_only_alike_changes_nothing(code: str) -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="Azure aynı kodu büyük harflerle yazar (DeploymentNotFound), tablodaki adlar ise küçük harf. "
-    "Aramadan önce kelimeyi küçük harfe çevir; code None da olabilir.",
+    hint="Azure aynı kodu büyük-küçük harf karışık yazar (DeploymentNotFound), tablodaki adlar ise küçük "
+    "harftir. Aramadan önce kelimeyi küçük harfe çevir; code None da olabilir.",
     more="str.lower() küçük harfe çevirir, ama None'ın lower'ı yoktur. Önce kelimenin dolu olduğuna bak, "
     "sonra çevir.",
 )
@@ -177,7 +177,7 @@ def test_capital_letters_change_nothing(code: str) -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="5xx'te suç sunucuda: gövdede hangi code yazarsa yazsın sonuç ServerError. BY_CODE yalnızca 4xx "
+    hint="5xx'te kusur sunucuda: gövdede hangi code yazarsa yazsın sonuç ServerError. BY_CODE yalnızca 4xx "
     "için geçerli.",
     more="BY_CODE aramasını bir koşulun içine al: durum 4xx ise ara, değilse o adımı atla.",
 )
@@ -223,7 +223,7 @@ def test_a_code_says_more_than_a_message() -> None:
     hint="Her 404 model yok demek değil: adres yanlışsa da 404 gelir. Mesajı yalnızca satırın kendi "
     "durum kodunda sına; tutmuyorsa sonuç RequestRejected.",
     more="Döngüde iki koşul birlikte gerekiyor: satırın durum kodu, gelen durumla aynı olacak ve "
-    "fonksiyon mesaja doğru diyecek.",
+    "fonksiyon mesaj için True döndürecek.",
 )
 @pytest.mark.parametrize(("status", "message"), [(404, "Not Found"), (400, "The model is a required field.")])
 def test_a_text_counts_only_with_its_status(status: int, message: str) -> None:
@@ -793,7 +793,8 @@ def outcome(send: Send, timeout: float = 5.0, read: Callable[..., ChatReply] = r
     "1.3",
     points=8,
     hint="Önce her şeyin yolunda gittiği hâl: answer, headers = await send(request), ardından "
-    "read(answer, request, headers) ve onun verdiğini döndür. Argümanların sırasına dikkat.",
+    "read(answer, request, headers) ve onun verdiğini döndür. Argümanların sırasına dikkat. NameError "
+    "görüyorsan o adı bu hücrede import et.",
     more="send bir `async def`, önüne await ister ve iki değer verir. read ise düz bir fonksiyon, await "
     "istemez.",
 )
@@ -865,8 +866,8 @@ def test_the_limit_is_the_requests_own(timeout: float) -> None:
 )
 def test_an_error_of_the_sdk_is_raised_translated() -> None:
     failure, _ = outcome(fails(sdk_error()))
-    assert isinstance(failure, Translated), repr(failure)
-    assert failure.of is openai.APIConnectionError
+    assert isinstance(failure, Translated), f"SDK'nın hatası çevrilmeden çıktı: {failure!r}"
+    assert failure.of is openai.APIConnectionError, f"translate'e SDK'nın hatası gitmedi: {failure!r}"
 
 
 @pytest.mark.task(
@@ -904,8 +905,8 @@ def test_errors_outside_the_sdks_tree_are_translated(exception: Exception) -> No
 )
 def test_the_end_of_the_time_is_translated_too() -> None:
     late, _ = outcome(answers(60), timeout=5.0)
-    assert isinstance(late, Translated), repr(late)
-    assert late.of is TimeoutError
+    assert isinstance(late, Translated), f"sürenin dolması çevrilmeden çıktı: {late!r}"
+    assert late.of is TimeoutError, f"translate'e TimeoutError gitmedi: {late!r}"
 
 
 @pytest.mark.task(
@@ -922,8 +923,8 @@ def test_what_reading_raises_is_translated(exception: Exception) -> None:
         raise exception
 
     failure, _ = outcome(answers(0), read=broken)
-    assert isinstance(failure, Translated), repr(failure)
-    assert failure.of is type(exception)
+    assert isinstance(failure, Translated), f"read'in hatası çevrilmeden çıktı: {failure!r}"
+    assert failure.of is type(exception), f"translate'e read'in hatası gitmedi: {failure!r}"
 
 
 @pytest.mark.task(
@@ -937,7 +938,8 @@ def test_what_reading_raises_is_translated(exception: Exception) -> None:
 def test_nothing_that_hangs_on_the_error_holds_the_key() -> None:
     failure, _ = outcome(fails(sdk_error()))
     assert isinstance(failure, ChatError), repr(failure)
-    assert not [error for error in reachable(failure) if isinstance(error, openai.OpenAIError)]
+    left = [error for error in reachable(failure) if isinstance(error, openai.OpenAIError)]
+    assert not left, f"yeni hatada SDK'nın hatası kaldı: {left[0]!r}"
 
 
 def reachable(error: BaseException) -> list[BaseException]:
@@ -971,8 +973,8 @@ def test_a_cancellation_passes() -> None:
     "1.3",
     points=8,
     hint="Süre dolunca ya da iptal gelince send de durmalı; arkada çalışmaya devam ederse bağlantı açık "
-    "kalır, para işler. asyncio.shield onu korur, create_task ile başlatılan iş de kendiliğinden durmaz: "
-    "send'i doğrudan await et, sınırı fail_after koysun.",
+    "kalır, ücret işlemeye devam eder. asyncio.shield onu korur, create_task ile başlatılan iş de "
+    "kendiliğinden durmaz: send'i doğrudan await et, sınırı fail_after koysun.",
     more="create_task, ensure_future, shield ve thread'i bırak. `await send(request)` doğrudan süre "
     "sınırının içinde dursun; sınır onu iptal eder, iptal de ona kendiliğinden ulaşır.",
 )
