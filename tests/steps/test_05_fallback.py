@@ -72,7 +72,8 @@ def test_closed_it_lets_every_call_go() -> None:
     is_in(breaker, "closed", 0)
     first, second = permitted(breaker, 7), permitted(breaker, 8)
     assert isinstance(first, Permit), f"permit(7) → {first!r}; beklenen bir Permit"
-    assert (first.began, second.began) == (7, 8)
+    began = (first.began, second.began)
+    assert began == (7, 8), f"permit(7) ile permit(8)'in `began`'ları: {began}; beklenen: (7, 8)"
 
 
 @pytest.mark.task(
@@ -312,6 +313,9 @@ def outcome(call: Coroutine[Any, Any, ChatReply]) -> object:
             reply = await call
         except ChatError as error:
             return error
+        if asyncio.iscoroutine(reply):
+            reply.close()
+            return "bir cevap değil, 'coroutine' object döndürüldü"
         return reply if isinstance(reply, ChatReply) else f"raise edilmedi, döndürüldü: {reply!r}"
 
     return virtual_time.run(main())
@@ -324,6 +328,11 @@ def text(came: object) -> str:
     return came.text if isinstance(came, ChatReply) else type(came).__name__
 
 
+def gives(came: object, wanted: str) -> None:
+    """`wanted` is the text of an answer, or the class of an error."""
+    assert text(came) == wanted, f"gelen: {text(came)}; beklenen: {wanted}"
+
+
 def asked(*handlers: ScriptedHandler) -> list[int]:
     return [len(handler.requests) for handler in handlers]
 
@@ -334,13 +343,14 @@ pytestmark = pytest.mark.usefixtures("breakers")
 @pytest.mark.task(
     "5.2",
     points=8,
-    hint="İlk model cevap verdiyse iş bitmiştir: o cevabı döndür, sıradakine hiç sorma.",
+    hint="İlk model cevap verdiyse iş bitmiştir: o cevabı döndür, sıradakine hiç sorma. Bir coroutine "
+    "döndürdüysen `await` unutulmuştur.",
     more="Döngünün içinde `return await turn.reply()`.",
 )
 def test_the_first_answer_is_the_answer() -> None:
     first, second = ScriptedHandler("Selam!"), ScriptedHandler("yedek")
     came = outcome(layer_of(first, second)(REQUEST))
-    assert text(came) == "Selam!"
+    gives(came, "Selam!")
     assert asked(first, second) == [1, 0], f"[birinci, ikinci] kaç kez soruldu: {asked(first, second)}"
 
 
@@ -358,7 +368,7 @@ def test_the_first_answer_is_the_answer() -> None:
 def test_the_next_model_answers(name: str) -> None:
     first, second = ScriptedHandler(getattr(errors, name)("down")), ScriptedHandler("yedek")
     came = outcome(layer_of(first, second)(REQUEST))
-    assert text(came) == "yedek"
+    gives(came, "yedek")
     assert asked(first, second) == [1, 1], f"[birinci, ikinci] kaç kez soruldu: {asked(first, second)}"
 
 
@@ -377,7 +387,7 @@ def test_what_no_model_would_mend_is_raised(name: str) -> None:
     error = getattr(errors, name)("wrong")
     first, second = ScriptedHandler(error), ScriptedHandler("yedek")
     came = outcome(layer_of(first, second)(REQUEST))
-    assert text(came) == name
+    gives(came, name)
     assert str(came) == "wrong", f"hatanın mesajı: {came}; beklenen: wrong"
     assert asked(second) == [0], "yedeğe boşuna soruldu"
 
@@ -386,7 +396,7 @@ def test_what_no_model_would_mend_is_raised(name: str) -> None:
     "5.2",
     points=8,
     hint="Kararı hatanın sınıfına değil kendisine sor: error.falls_back. İlk parçası kullanıcıya ulaşmış "
-    "bir stream'in ServerError'ı yedeğe geçmez; yedeğin kendi hesabı varsa bir QuotaExhausted geçer.",
+    "bir stream'in ServerError'ında yedeğe geçilmez.",
     more="isinstance ya da type(error).falls_back sınıfın söylediğidir; hata onu kendisi için değiştirmiş "
     "olabilir.",
 )
@@ -420,7 +430,7 @@ def test_all_models_are_asked_in_their_order() -> None:
         layer_of(fails_as("ModelUnavailable"), fails_as("ServerError"), fails_as("answers"))(REQUEST)
     )
     assert order == [FIRST, SECOND, THIRD], f"sorulan modeller: {order}"
-    assert text(came) == "üçüncü"
+    gives(came, "üçüncü")
 
 
 @pytest.mark.task(
@@ -446,7 +456,7 @@ def test_a_model_that_is_silent_leaves_time_for_the_next() -> None:
 
     came, seconds = virtual_time.run(main())
     assert text(came) == "yedek", f"{seconds:.0f} saniye sonra: {came!r}"
-    assert seconds < 60
+    assert seconds < 60, f"yedeğin cevabı {seconds:.0f} saniye sonra geldi; beklenen: 60 saniyeden önce"
 
 
 @pytest.mark.task(
@@ -459,8 +469,8 @@ def test_a_model_that_is_silent_leaves_time_for_the_next() -> None:
 def test_requests_are_counted_over_all_models() -> None:
     first, second = ScriptedHandler(errors.ServerError("503")), ScriptedHandler("yedek")
     came = outcome(layer_of(first, second)(REQUEST))
-    assert isinstance(came, ChatReply), repr(came)
-    assert came.attempts == 2
+    assert isinstance(came, ChatReply), f"gelen: {text(came)}; beklenen: yedeğin cevabı"
+    assert came.attempts == 2, f"cevabın `attempts`'i: {came.attempts}; beklenen: 2"
 
 
 @pytest.mark.task(
@@ -469,13 +479,13 @@ def test_requests_are_counted_over_all_models() -> None:
     hint="Hiçbir model cevap vermediyse last_error(failed) fırlatılmalı; failed, bütün modellerin "
     "hatalarıdır, geldikleri sırayla. Böylece mesaj hepsini sayar.",
     more="Döngüden önce boş bir liste aç, her except'te hatayı ekle, son sırada da (turn.next_model None) "
-    "döngüden çık.",
+    "döngüden çık. `except` içindeki `raise` yalnız son hatayı fırlatır.",
 )
 def test_when_no_model_answers_the_last_error_sums_up() -> None:
     first = ScriptedHandler(errors.ServerError("503", model=FIRST))
     second = ScriptedHandler(errors.RateLimited("429", model=SECOND))
     came = outcome(layer_of(first, second)(REQUEST))
-    assert text(came) == "RateLimited"
+    gives(came, "RateLimited")
     wanted = f"no model answered ({FIRST} server_error ×1, {SECOND} rate_limited ×1); the last: 429"
     assert str(came) == wanted, f"hatanın mesajı: {came}; beklenen: {wanted}"
 
@@ -505,7 +515,7 @@ def test_no_model_is_asked_after_the_deadline() -> None:
         return await layer_of(begins_and_fails_late, second)(stream)
 
     came = outcome(main())
-    assert text(came) == "ServerError"
+    gives(came, "ServerError")
     assert asked(second) == [0], "süre dolduktan sonra yedeğe soruldu"
 
 
@@ -550,8 +560,9 @@ def test_what_is_no_chat_error_passes(error: BaseException) -> None:
         except BaseException as passed:
             return type(passed).__name__
 
-    assert virtual_time.run(main()) == type(error).__name__
-    assert asked(second) == [0]
+    came, wanted = virtual_time.run(main()), type(error).__name__
+    assert came == wanted, f"gelen: {came}; beklenen: {wanted}"
+    assert asked(second) == [0], f"{wanted} geldi ama yedeğe soruldu"
 
 
 @pytest.mark.task(
@@ -573,6 +584,9 @@ def test_the_breakers_remember_and_have_their_settings(breakers: list[NeverOpen]
     short = ChatRequest(REQUEST.messages, FIRST, timeout=1)
     for request in (REQUEST, short):
         outcome(layer(request))
-    assert [breaker.policy for breaker in breakers] == [policy, policy]
+    policies = [breaker.policy for breaker in breakers]
+    assert policies == [policy, policy], f"iki kesicinin ayarları: {policies}; beklenen: iki kez {policy}"
     # A call's own short timeout says nothing of the model: that is what the time limits are for.
-    assert breakers[0].outcomes == ["failed", "unknown", "unknown"]
+    outcomes = breakers[0].outcomes
+    wanted = ["failed", "unknown", "unknown"]
+    assert outcomes == wanted, f"birinci kesiciye bildirilenler: {outcomes}; beklenen: {wanted}"
