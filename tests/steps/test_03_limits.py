@@ -70,7 +70,7 @@ def test_at_its_beginning_it_is_in_the_window() -> None:
     "3.1",
     points=6,
     hint="Blok nasıl biterse bitsin (cevap, hata, iptal) pencere ve yer geri verilmeli. Verilmeyen yer, bir "
-    "daha hiç kimsenin olmaz: `__exit__` koşulsuz olmalı.",
+    "daha hiç kimsenin olmaz: `__exit__` koşulsuz olmalı. Geri verilen yer 2 ise land de yeri veriyor.",
     more="`__exit__` iki iş yapar: self.land() ve self.slot.end(). Hatanın ne olduğuna bakması gerekmez.",
 )
 @pytest.mark.parametrize(
@@ -93,6 +93,7 @@ def test_the_place_and_the_slot_are_given_back_however_it_ends(error: BaseExcept
     points=6,
     hint="Rezervasyon hatayı yutuyor: `__exit__` doğru (True) bir değer döndürürse `with` hatayı yok sayar. "
     "Hiçbir şey döndürmesin.",
+    more="`__exit__` içinde `return` yazma. Hata zaten kendiliğinden dışarı çıkar.",
 )
 @pytest.mark.parametrize("error", [ChatError("x"), asyncio.CancelledError()], ids=["error", "cancelled"])
 def test_an_error_passes_through(error: BaseException) -> None:
@@ -109,7 +110,7 @@ def test_an_error_passes_through(error: BaseException) -> None:
     "3.1",
     points=6,
     hint="Kovaya harcananın tamamını değil, farkı söyle: harcanan eksi ayrılan. 1000 ayrılıp 400 harcandıysa "
-    "fark −600'dür ve kovaya geri döner.",
+    "fark −600'dür ve kovaya geri döner. Listede fazladan bir sayı varsa settle'ı `__exit__` de çağırıyor.",
     more="bucket.settle(fark): artıysa kovadan biraz daha alır, eksiyse geri koyar.",
 )
 @pytest.mark.parametrize(("used", "difference"), [(400, -600), (2500, 1500), (0, -1000)])
@@ -123,8 +124,9 @@ def test_the_difference_to_what_was_used_is_settled(used: int, difference: int) 
 @pytest.mark.task(
     "3.1",
     points=6,
-    hint="İkinci hesaplaşma, birincinin bıraktığı yerden başlar: settle, self.tokens'ı da harcanan sayıya "
-    "eşitlemeli. Yoksa aynı fark iki kez alınır.",
+    hint="İkinci settle, birincinin bıraktığı yerden başlar: self.tokens'ı da harcanan sayıya eşitlemeli. "
+    "Yoksa aynı fark iki kez alınır.",
+    more="Önce fark self.tokens'tan hesaplanır ve kovaya verilir, ardından self.tokens değişir.",
 )
 def test_it_is_settled_again_from_there() -> None:
     held = Held()
@@ -138,8 +140,9 @@ def test_it_is_settled_again_from_there() -> None:
 @pytest.mark.task(
     "3.1",
     points=6,
-    hint="Hesaplaşma yapılmadıysa token'lar ayrılmış kalır: istek gitti, API parasını yazmış olabilir. "
+    hint="settle çağrılmadıysa token'lar ayrılmış kalır: istek gitti, ücreti hesabına işlenmiş olabilir. "
     "`__exit__` kovaya dokunmaz.",
+    more="`__exit__` ne settle'ı çağırır ne self._bucket'ı. Hesabı kapatmak, çağıranın işidir.",
 )
 @pytest.mark.parametrize("error", [None, KeyError("x")], ids=["answer", "error"])
 def test_tokens_that_were_not_settled_stay_taken(error: Exception | None) -> None:
@@ -158,6 +161,7 @@ def test_tokens_that_were_not_settled_stay_taken(error: Exception | None) -> Non
     points=6,
     hint="bucket None olabilir: token sınırı bilinmiyorsa geri verilecek kova yoktur. O zaman da tokens "
     "harcanan sayı olsun.",
+    more="Kovaya söylemeden önce `self._bucket is not None` diye sor; tokens'ı bu koşulun dışında değiştir.",
 )
 def test_without_a_bucket_only_the_count_changes() -> None:
     reservation = Held(with_bucket=False).reservation
@@ -313,6 +317,7 @@ def after(error: BaseException) -> Quota:
     points=8,
     hint="Önce her şeyin yolunda gittiği hâl: sıran gelince isteği self._next'e ver ve onun cevabını "
     "döndür. Stream olmayan istek olduğu gibi gider.",
+    more="`reply = await self._next(…)` dersin, işin bitince de `return reply`.",
 )
 def test_the_next_handlers_reply_comes_through() -> None:
     quota, sent = Quota(), []
@@ -332,6 +337,7 @@ def test_the_next_handlers_reply_comes_through() -> None:
     points=8,
     hint="Modelin kendi kotasından (self._quotas.of(request.model)) tahmin kadar token ayrılmalı: "
     "reserved(quota, request, tahmin). Tahmini self._estimator.estimate(request) verir.",
+    more="Önce `quota = self._quotas.of(request.model)` de; reserved'a quota, request ve tahmini ver.",
 )
 def test_the_estimate_is_reserved_at_the_models_quota() -> None:
     quota = Quota()
@@ -345,6 +351,7 @@ def test_the_estimate_is_reserved_at_the_models_quota() -> None:
     points=8,
     hint="İstek, sırası gelmeden gitti. Önce `await reserved(…)`, sonra self._next: bu katmanın bütün işi "
     "beklemek.",
+    more="`reserved(…)`'ın önüne await yazmazsan beklemez. Döndürdüğü rezervasyonla da `with` açacaksın.",
 )
 def test_nothing_is_sent_before_its_turn() -> None:
     sent: list[float] = []
@@ -369,6 +376,7 @@ def test_nothing_is_sent_before_its_turn() -> None:
     points=8,
     hint="Rezervasyon, istek yoldayken tutulmalı ve cevap gelince geri verilmeli: self._next'i "
     "`with reservation:` bloğunun içinde çağır.",
+    more="Cevabı hesaba işleyen satırlar da `with` bloğunun içinde kalsın.",
 )
 def test_the_reservation_is_held_while_the_request_is_under_way() -> None:
     quota, held = Quota(), []
@@ -386,7 +394,9 @@ def test_the_reservation_is_held_while_the_request_is_under_way() -> None:
     "3.2",
     points=8,
     hint="Hata ya da iptal de olsa rezervasyon geri verilmeli; yalnızca başarılı yolda verirsen her hata bir "
-    "yeri sonsuza dek götürür. `with` bunu her durumda yapar; hata ise olduğu gibi dışarı çıkar.",
+    "yeri sonsuza dek götürür. `with` bunu her durumda yapar; hata ise olduğu gibi dışarı çıkar. Yalnızca "
+    "ChatError'ı yakala.",
+    more="`except Exception` KeyError'ı da yakalar, oysa billed_tokens yalnızca ChatError'dan anlar.",
 )
 @pytest.mark.parametrize(
     "error",
@@ -408,8 +418,9 @@ def test_it_is_given_back_however_the_call_ends(error: BaseException) -> None:
 @pytest.mark.task(
     "3.2",
     points=8,
-    hint="Cevap gelince hesaplaş: reservation.settle(used_tokens(reply.usage, reservation.tokens)). Ayrılan "
-    "1000, harcanan 400 ise 600 token geri döner. Bunu blok bitmeden yap.",
+    hint="Cevap gelince hesabı kapat: reservation.settle(used_tokens(reply.usage, reservation.tokens)). "
+    "Ayrılan 1000, harcanan 400 ise 600 token geri döner. Bunu blok bitmeden yap.",
+    more="reply.usage None olabilir; used_tokens o zaman ayrılanı döndürür, ayrıca kontrol etmen gerekmez.",
 )
 @pytest.mark.parametrize(
     ("usage", "tokens"), [(Usage(300, 100, 400), 400), (None, ESTIMATE)], ids=["usage", "no usage"]
@@ -421,15 +432,16 @@ def test_an_answer_is_settled_by_its_usage(usage: Usage | None, tokens: int) -> 
         return reply(usage)
 
     run(limited(handler, quota)(REQUEST))
-    assert quota.only.tokens == tokens, f"hesaplaşılan: {quota.only.tokens}; beklenen: {tokens}"
-    assert quota.only.settled_in_time, "hesaplaşma, rezervasyon geri verildikten sonra yapıldı"
+    assert quota.only.tokens == tokens, f"kovaya göre harcanan: {quota.only.tokens}; beklenen: {tokens}"
+    assert quota.only.settled_in_time, "hesap, rezervasyon geri verildikten sonra kapatıldı"
 
 
 @pytest.mark.task(
     "3.2",
     points=8,
-    hint="Hata da hesaplaşılır, kaça mal olmuş olabileceğine göre: billed_tokens(error, reservation.tokens, "
-    "begun=reservation.landed). 400 bedavadır, 503 belki değildir; error.usage varsa o sayılır.",
+    hint="Hatalı çağrının da hesabı kapatılır, kaça mal olmuş olabileceğine göre: billed_tokens(error, "
+    "reservation.tokens, begun=reservation.landed). 400 bedavadır, 503 belki değildir. 429 da ChatError'dır, "
+    "onun da hesabı kapatılır.",
     more="except ChatError as error: … raise. Sonunda `raise` tek başına dursun ki hata olduğu gibi çıksın.",
 )
 @pytest.mark.parametrize(
@@ -445,8 +457,10 @@ def test_an_answer_is_settled_by_its_usage(usage: Usage | None, tokens: int) -> 
 )
 def test_an_error_is_settled_by_what_it_may_have_cost(error: ChatError, tokens: int) -> None:
     reserved = after(error).only
-    assert reserved.tokens == tokens, f"{error!r}: hesaplaşılan: {reserved.tokens}; beklenen: {tokens}"
-    assert reserved.settled_in_time, "hesaplaşma, rezervasyon geri verildikten sonra yapıldı"
+    assert reserved.tokens == tokens, (
+        f"{error!r}: kovaya göre harcanan: {reserved.tokens}; beklenen: {tokens}"
+    )
+    assert reserved.settled_in_time, "hesap, rezervasyon geri verildikten sonra kapatıldı"
 
 
 @pytest.mark.task(
@@ -454,6 +468,7 @@ def test_an_error_is_settled_by_what_it_may_have_cost(error: ChatError, tokens: 
     points=8,
     hint="Cevap başladıktan sonra gelen hata bedava değildir: billed_tokens'a begun=reservation.landed'ı da "
     "ver.",
+    more="reservation.landed'ı hata gelince oku; istek gitmeden önce hep False'tur.",
 )
 def test_an_answer_that_had_begun_is_paid_for() -> None:
     quota = Quota()
@@ -465,7 +480,7 @@ def test_an_answer_that_had_begun_is_paid_for() -> None:
 
     outcome = run(ended(limited(handler, quota)(REQUEST)))
     assert outcome is error
-    assert quota.only.tokens == ESTIMATE, f"hesaplaşılan: {quota.only.tokens}; beklenen: {ESTIMATE}"
+    assert quota.only.tokens == ESTIMATE, f"kovaya göre harcanan: {quota.only.tokens}; beklenen: {ESTIMATE}"
 
 
 @pytest.mark.task(
@@ -473,6 +488,7 @@ def test_an_answer_that_had_begun_is_paid_for() -> None:
     points=8,
     hint="429'u kotaya bildir: quota.refused(request, reservation, error). Yoksa yalnızca 429'u alan çağrı "
     "durur, öbürleri API'ye yüklenmeyi sürdürür. Başka hatalarda çağırma.",
+    more="`except ChatError` içinde `isinstance(error, RateLimited)` diye sorabilirsin.",
 )
 def test_a_429_and_nothing_else_is_made_known_to_the_quota() -> None:
     error = errors.RateLimited("429", status=429, retry_after=1.0)
@@ -487,6 +503,7 @@ def test_a_429_and_nothing_else_is_made_known_to_the_quota() -> None:
     points=8,
     hint="Her cevaptan sonra iki şey daha var: self._estimator.learn(request, reply) tahmini iyileştirir, "
     "quota.answered(reservation, reply.headers) başlıkları izler. Hatalı çağrıda ikisi de olmaz.",
+    more="İkisi de try'ın dışında, cevabın hesabı kapatıldıktan hemen sonra durabilir.",
 )
 def test_each_answer_and_no_error_is_learned_from() -> None:
     quota = Quota()
@@ -507,6 +524,7 @@ def test_each_answer_and_no_error_is_learned_from() -> None:
     points=8,
     hint="Stream izlenmiyor: alttaki katmana isteğin kendisi yerine watched(request, quota, reservation) "
     "gitmeli.",
+    more="Her istekte watched(…) diyebilirsin: stream olmayan isteği olduğu gibi geri verir.",
 )
 def test_a_stream_is_watched() -> None:
     quota, pieces, started = Quota(), [], []
@@ -560,6 +578,7 @@ def took(queue: Any, *expected: Item | None) -> None:
     "3.3",
     points=8,
     hint="Bekleyen yoksa get None döndürür; hata fırlatmaz, beklemez. Konan öğe de bir kez alınır.",
+    more="Heap boşken heappop IndexError verir: `while self._heap:` bunu önler, döngüden sonra None kalır.",
 )
 def test_what_was_put_is_got_once() -> None:
     async def main() -> None:
@@ -595,6 +614,7 @@ def test_the_lowest_number_is_next_and_within_one_the_first_come() -> None:
     points=8,
     hint="Her get bir yer açmalı: alınan öğenin yeri self._room.release() ile geri verilir. Yoksa kuyruk bir "
     "süre sonra boşken dolu görünür.",
+    more="get, bulduğu öğe için self.remove(item) diyebilir: öğeyi siler ve yerini açar.",
 )
 def test_each_item_that_is_taken_makes_room() -> None:
     async def main() -> None:
@@ -612,8 +632,9 @@ def test_each_item_that_is_taken_makes_room() -> None:
 @pytest.mark.task(
     "3.3",
     points=8,
-    hint="Kuyruk doluyken put beklemeli (geri basınç): önce yer al (await self._room.acquire()), sonra koy. "
+    hint="Kuyruk doluyken put beklemeli (backpressure): önce yer al (await self._room.acquire()), sonra koy. "
     "maxsize kadar öğe beklerken bir tane daha kuyruğa girmemeli.",
+    more="`await self._room.acquire()` yer yoksa bekler; _waiting'e ve heap'e eklemek ondan sonra gelir.",
 )
 def test_put_waits_while_the_queue_is_full() -> None:
     async def main() -> None:
@@ -622,7 +643,7 @@ def test_put_waits_while_the_queue_is_full() -> None:
         await queue.put(B)
         waiting = asyncio.create_task(queue.put(C))
         await asyncio.sleep(1)
-        assert not waiting.done(), "2 kişilik kuyruğa beklemeden üçüncü öğe girdi"
+        assert not waiting.done(), "2 yerlik kuyruğa beklemeden üçüncü öğe girdi"
         assert len(queue) == 2, f"len(queue) → {len(queue)}; beklenen: 2"
         took(queue, A)
         await asyncio.wait_for(waiting, 1)
@@ -636,6 +657,7 @@ def test_put_waits_while_the_queue_is_full() -> None:
     points=8,
     hint="wait=False, bekleme demek: yer yoksa (self._room.locked()) QueueFull fırlat, kuyruğa da koyma; yer "
     "varsa her zamanki gibi koy.",
+    more="put'un ilk satırı `if not wait and self._room.locked():` olabilir; QueueFull'a bir cümle ver.",
 )
 def test_without_waiting_a_full_queue_is_an_error() -> None:
     async def main() -> None:
@@ -653,6 +675,7 @@ def test_without_waiting_a_full_queue_is_an_error() -> None:
     points=8,
     hint="Kuyruk sınırını aşıyor: bir öğenin yeri yalnızca bir kez açılır, boş kuyrukta get ise hiç yer "
     "açmaz.",
+    more="get yer açmayı self.remove'a bıraktıysa kendisi ayrıca release demez.",
 )
 def test_an_item_that_is_taken_makes_room_for_one_only() -> None:
     async def main() -> None:
@@ -670,7 +693,8 @@ def test_an_item_that_is_taken_makes_room_for_one_only() -> None:
     "3.3",
     points=8,
     hint="remove öğeyi sıradan çıkarır, yerini açar ve True döndürür; orada beklemeyen (alınmış, çıkarılmış, "
-    "hiç konmamış) öğe için False döndürür ve hiçbir şeyi değiştirmez.",
+    "hiç konmamış) öğe için False döndürür ve hiçbir şeyi değiştirmez. get de "
+    "beklemeyeni atlarken yer açmaz.",
     more="Kimin beklediğini self._waiting bilir. Heap'in içinde aramak gerekmez: get, artık beklemeyeni "
     "atlar.",
 )
@@ -687,6 +711,16 @@ def test_a_removed_item_frees_its_room_once_and_is_never_next() -> None:
         took(queue, B, C, None)
         assert queue.remove(B) is False, "remove, alınmış bir öğe için True döndürdü"
 
+        queue = queue_of(3)
+        for item in (A, B, C):
+            await queue.put(item)
+        queue.remove(A)
+        took(queue, B)  # and passes A over
+        await queue.put(A, wait=False)
+        await queue.put(B, wait=False)
+        with pytest.raises(errors.QueueFull):
+            await queue.put(D, wait=False)
+
     run(main())
 
 
@@ -694,6 +728,7 @@ def test_a_removed_item_frees_its_room_once_and_is_never_next() -> None:
     "3.3",
     points=8,
     hint="len(queue) bekleyenlerin sayısıdır: heap'te kalmış, çıkarılmış öğeler sayılmaz.",
+    more="Bekleyenler self._waiting'dedir; heap'in uzunluğu onlardan büyük olabilir.",
 )
 def test_the_length_is_the_number_of_those_that_wait() -> None:
     async def main() -> None:
@@ -715,6 +750,7 @@ def test_the_length_is_the_number_of_those_that_wait() -> None:
     points=8,
     hint="Yer beklerken iptal edilen put, arkasında öğe bırakmamalı: öğeyi yer geldikten SONRA kuyruğa koy; "
     "yer için dönüp dönüp bakma (while + sleep), Semaphore bekletir.",
+    more="Sıra şöyle: await self._room.acquire(), self._waiting'e ekle, heap'e koy. İptal ilk satırda gelir.",
 )
 def test_a_put_that_is_cancelled_leaves_nothing() -> None:
     async def main() -> None:
@@ -737,6 +773,7 @@ def test_a_put_that_is_cancelled_leaves_nothing() -> None:
     points=8,
     hint="Yer, önce bekleyenindir: sonradan gelen put öne geçmemeli. Semaphore sırayı kendisi tutar; "
     "Semaphore'un sırasını atlayan bir kontrol yazma.",
+    more="len(self)'e bakıp yer var sanma: açılan yer, sırada bekleyene ayrılmış olabilir.",
 )
 def test_room_goes_to_the_one_that_waited_first() -> None:
     async def main() -> None:
@@ -758,8 +795,38 @@ def test_room_goes_to_the_one_that_waited_first() -> None:
 @pytest.mark.task(
     "3.3",
     points=8,
+    hint="Kuyrukta az öğe olması yer olduğunu göstermez: açılan yer, sırada bekleyen bir put'a ayrılmış "
+    "olabilir. wait=False iken len'e değil, Semaphore'a sor.",
+    more="self._room.locked(), yer bir bekleyene ayrıldıysa da True'dur.",
+)
+def test_room_that_is_another_puts_already_is_no_room_without_waiting() -> None:
+    async def main() -> None:
+        queue = queue_of(1)
+        await queue.put(A)
+        waiting = asyncio.create_task(queue.put(B))
+        await asyncio.sleep(0)
+        took(queue, A)  # its room is B's, which has not run since
+
+        async def unwaited() -> None:
+            async with asyncio.timeout(1):
+                await queue.put(C, wait=False)
+
+        outcome = await ended(unwaited())
+        assert isinstance(outcome, errors.QueueFull), (
+            f"yer B'ye ayrılmışken put(C, wait=False) → {outcome!r}; beklenen: QueueFull"
+        )
+        await asyncio.wait_for(waiting, 1)
+        took(queue, B, None)
+
+    run(main())
+
+
+@pytest.mark.task(
+    "3.3",
+    points=8,
     hint="Çıkarılan öğeler bellekte birikiyor: remove'un sonunda heap'i tidied(self._heap, self._waiting) "
     "ile topla.",
+    more="remove heap'in uzunluğuna bakmaz; ne zaman toplanacağına tidied karar verir.",
 )
 def test_removed_items_do_not_stay_in_memory() -> None:
     async def main() -> None:

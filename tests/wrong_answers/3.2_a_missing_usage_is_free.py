@@ -1,5 +1,5 @@
 #| odev 3.2 limits.layer.Limited
-# hint: Cevap gelince hesaplaş
+# hint: Cevap gelince hesabı kapat
 class Limited:
     """The layer. For one event loop."""
 

@@ -1,5 +1,5 @@
 #| odev 3.2 limits.layer.Limited
-# hint: Hata da hesaplaşılır
+# hint: Hatalı çağrının da hesabı
 class Limited:
     """The layer. For one event loop."""
 

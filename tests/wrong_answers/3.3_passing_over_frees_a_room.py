@@ -1,0 +1,45 @@
+#| odev 3.3 client.workers.BoundedQueue
+# hint: beklemeyeni atlarken yer açmaz
+class BoundedQueue(Generic[T]):
+    """At most `maxsize` items wait. The lowest priority number is next; within one number, the first come.
+
+    For one event loop. An item is hashable, and is put in once. `remove` frees its room and does not search
+    for it: the item leaves the heap later (lazy deletion).
+    """
+
+    def __init__(self, maxsize: int) -> None:
+        self._maxsize = maxsize
+        self._room = asyncio.Semaphore(maxsize)
+        self._numbers = itertools.count()
+        self._heap: list[tuple[int, int, T]] = []
+        self._waiting: set[T] = set()
+
+    async def put(self, item: T, priority: int = 0, *, wait: bool = True) -> None:
+        """Wait for room, first come, first served; without `wait`, raise QueueFull where there is none."""
+        if not wait and self._room.locked():
+            raise QueueFull(f"the queue holds its {self._maxsize} calls; wait with submit, or try later")
+        await self._room.acquire()
+        self._waiting.add(item)
+        heapq.heappush(self._heap, (priority, next(self._numbers), item))
+
+    def get(self) -> T | None:
+        """Take out the next item; None where nothing waits."""
+        while self._heap:
+            item = heapq.heappop(self._heap)[2]
+            self._room.release()
+            if item in self._waiting:
+                self._waiting.remove(item)
+                return item
+        return None
+
+    def remove(self, item: T) -> bool:
+        """Free the room of `item`; False where it does not wait here."""
+        if item not in self._waiting:
+            return False
+        self._waiting.remove(item)
+        self._room.release()
+        self._heap = tidied(self._heap, self._waiting)
+        return True
+
+    def __len__(self) -> int:
+        return len(self._waiting)
