@@ -93,7 +93,7 @@ PROBLEMS: dict[str, tuple[Callable[[Course], object], str]] = {
         lambda c: mini.write(
             c.right_answers / "1.1_x.py", mini.WRONG["1.1_no_name"].replace("# hint: f-string\n", "")
         ),
-        "1.1_x.py: does not pass (failed): test_greets_by_name assert",
+        "1.1_x.py: does not pass (failed): test_greets_by_name greet('Ayşe') → 'Merhaba'",
     ),
     "it is of no task": (
         lambda c: wrong(c, "9.1_x", "#| odev 9.1 words.greet\n# hint: f\ndef greet(): ...\n"),
@@ -182,7 +182,7 @@ PROBLEMS: dict[str, tuple[Callable[[Course], object], str]] = {
 
 # seen only when the tests are run
 RUN = [expected for _, expected in list(PROBLEMS.values())[:7]] + [
-    "1.1_x.py: does not pass (failed): test_greets_by_name assert"
+    "1.1_x.py: does not pass (failed): test_greets_by_name greet('Ayşe') → 'Merhaba'"
 ]
 
 
