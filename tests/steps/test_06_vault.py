@@ -345,7 +345,7 @@ def test_another_version_that_was_refused_changes_nothing(not_version: int) -> N
     points=6,
     hint="Ret yüzünden az önce okunduysa (now < refresh_from) bir daha okuma: karar 'fresh', anahtarın "
     "süresine bakmadan. Yoksa gerçekten geçersiz bir anahtar, her 401'de Vault'a bir istek olur.",
-    more="Sürüm reddedilense iki cevap var: now < refresh_from ise 'fresh', değilse 'refused'.",
+    more="Reddedilen sürüm eldekiyse iki cevap var: now < refresh_from ise 'fresh', değilse 'refused'.",
 )
 @pytest.mark.parametrize(("now", "expected"), [(1100.0, "fresh"), (1104.9, "fresh"), (1105.0, "refused")])
 def test_after_a_refusal_the_source_is_not_read_at_once_again(now: float, expected: str) -> None:
