@@ -92,8 +92,8 @@ def refused(server: Server, token: str = "") -> ChatError:
     points=8,
     hint="Önce her şeyin yolunda gittiği hâl: vault.client.auth.approle.login'i vault.ask'in içinde çağır, "
     'cevaptaki ["auth"]["client_token"]\'ı vault.use ile kullanıma al.',
-    more="vault.ask bir metin ve argümansız bir fonksiyon ister; fonksiyonu lambda ile yaz, isteği o "
-    "çağrılınca yapsın. Cevap bir sözlüktür.",
+    more="vault.ask bir metin ve argümansız bir fonksiyon ister; fonksiyonu çağırmadan ver "
+    "(`lambda: …`), isteği o çağrılınca yapsın. Cevap bir sözlüktür.",
 )
 def test_the_new_token_is_in_use() -> None:
     vault = connected(Server())
@@ -121,6 +121,7 @@ def test_the_login_is_sent_once_to_its_mount(mount: str) -> None:
     points=8,
     hint="Yeni token loglarda görünebilir: onu maskelenecekler arasına vault.use(token) alır. "
     "vault.client.token'ı kendin yazarsan, ya da hvac'a use_token=True dersen, kimsenin haberi olmaz.",
+    more="hvac'ın login'ine use_token=False ver; token'ı cevaptan oku ve vault.use'a kendin ver.",
 )
 def test_the_new_token_is_taken_out_of_every_text() -> None:
     token = "classroom-token-Maskelenen-41"
@@ -152,6 +153,7 @@ def test_the_next_login_is_due_before_the_lease_is_over(now: float, lease: int, 
     points=8,
     hint='lease_duration 0, "süresi doldu" değil "süresi hiç dolmaz" demektir: sonuç sonsuz, '
     'float("inf"). now döndürürsen her okumada yeniden giriş yapılır.',
+    more="lease_duration'ı çarpmadan önce 0 mı diye bak; 0 ise hesap yapma.",
 )
 def test_a_token_without_an_end_needs_no_other_login() -> None:
     answer = {"auth": {"client_token": TOKEN, "lease_duration": 0}}
@@ -163,7 +165,8 @@ def test_a_token_without_an_end_needs_no_other_login() -> None:
     points=8,
     hint="Vault girişi reddetti, sonuç VaultAuthFailed olmalı. AppRole'ün o yolda hiç olmaması da (404, "
     "hvac'ta InvalidPath) başarısız bir giriştir; ask ona kendiliğinden SecretNotFound der.",
-    more='vault.ask\'in üçüncü argümanı bir tablodur: {exceptions.InvalidPath: (VaultAuthFailed, "neden")}.',
+    more='vault.ask\'in üçüncü argümanı bir tablodur: {exceptions.InvalidPath: (VaultAuthFailed, "neden")}. '
+    "Tablonun değeri (sınıf, metin) ikilisi olmalı; 400 ile 403'ü ask zaten VaultAuthFailed yapar.",
 )
 @pytest.mark.parametrize("answer", [WRONG_SECRET_ID, DENIED, NO_METHOD], ids=["400", "403", "404"])
 def test_a_denied_login_is_named(answer: tuple[int, object]) -> None:
@@ -220,6 +223,7 @@ def test_an_answer_without_a_token_is_not_vaults(answer: Mapping[str, object]) -
     points=8,
     hint="Giriş başarısızsa eldeki token'a dokunma: süresi dolmamış olabilir. Yenisi gerçekten gelmeden "
     "eskisini silme.",
+    more="vault.use'u en sona bırak: cevap geldi ve token'ı okundu. vault.client.token'a hiç dokunma.",
 )
 @pytest.mark.parametrize(
     "server",
@@ -266,6 +270,7 @@ def decided(state: CacheState, now: float, not_version: int | None = None, *, ex
     points=6,
     hint="Elde hiç anahtar yokken, okuma da denenmemişken karar 'none'dır: kaynak okunur, çağrı bekler. "
     "Önce state.key None mı diye bak.",
+    more="Bu hâlde not_version'ın önemi yok: elde olmayan anahtar reddedilmiş olamaz.",
 )
 @pytest.mark.parametrize("not_version", [None, 2])
 def test_without_a_key_the_source_is_read(not_version: int | None) -> None:
@@ -277,6 +282,7 @@ def test_without_a_key_the_source_is_read(not_version: int | None) -> None:
     "6.2",
     points=6,
     hint="Anahtarın süresi dolmadıysa (now < fresh_until) karar 'fresh'tir: kaynak okunmaz.",
+    more="Ret yoksa (not_version None) refresh_from'a bakma, now ile fresh_until'i karşılaştır.",
 )
 @pytest.mark.parametrize("now", [1000.0, 1299.9])
 def test_before_its_time_is_over_a_key_is_fresh(now: float) -> None:
@@ -288,6 +294,7 @@ def test_before_its_time_is_over_a_key_is_fresh(now: float) -> None:
     points=6,
     hint="Süresi dolmuş anahtar hemen çöpe gitmez: stale_until'e kadar karar 'stale'dir, kaynak okunurken "
     "eldeki yedekte bekler. Tam fresh_until anında süre dolmuştur.",
+    more="fresh_until ile < kullan, <= değil. stale_until'i yalnızca 'elde anahtar var mı' sorusunda sor.",
 )
 @pytest.mark.parametrize("now", [1300.0, 4899.9])
 def test_after_its_time_a_key_is_stale(now: float) -> None:
@@ -299,6 +306,7 @@ def test_after_its_time_a_key_is_stale(now: float) -> None:
     points=6,
     hint="stale_until gelince anahtar artık yok sayılır: karar 'none', reddedilmiş olsa da. Bir saat boyunca "
     "kimsenin doğrulamadığı bir anahtarı sunma.",
+    more="'Elde anahtar var' iki koşuldur: key None değil ve now < stale_until. Bunu en başta bir kez sor.",
 )
 @pytest.mark.parametrize("not_version", [None, 2])
 def test_a_key_that_is_too_old_is_none(not_version: int | None) -> None:
@@ -311,6 +319,7 @@ def test_a_key_that_is_too_old_is_none(not_version: int | None) -> None:
     points=6,
     hint="API eldeki anahtarı reddettiyse (not_version eldekinin sürümü) karar 'refused'dır, anahtarın "
     "süresi dolmamış olsa da: API'nin cevabı bizim saatimizden fazlasını söyler.",
+    more="Önce reddedilen sürüme bak, fresh_until'e ondan sonra. Sürüm state.key.version'dadır.",
 )
 @pytest.mark.parametrize("now", [1100.0, 1300.0, 4899.9])
 def test_a_key_that_the_api_refused_is_refused(now: float) -> None:
@@ -322,6 +331,8 @@ def test_a_key_that_the_api_refused_is_refused(now: float) -> None:
     points=6,
     hint="Reddedilen sürüm eldeki değilse eldeki yenidir: başka bir çağrı onu bu arada okumuş. Yalnızca "
     "sürümler eşitse 'refused' de; not_version verilmiş olması yetmez.",
+    more="not_version'ı state.key.version ile == kullanarak karşılaştır; büyük ya da küçük olması "
+    "bir şey demez.",
 )
 @pytest.mark.parametrize("not_version", [1, 3])
 def test_another_version_that_was_refused_changes_nothing(not_version: int) -> None:
@@ -334,6 +345,7 @@ def test_another_version_that_was_refused_changes_nothing(not_version: int) -> N
     points=6,
     hint="Ret yüzünden az önce okunduysa (now < refresh_from) bir daha okuma: karar 'fresh', anahtarın "
     "süresine bakmadan. Yoksa gerçekten geçersiz bir anahtar, her 401'de Vault'a bir istek olur.",
+    more="Reddedilen sürüm eldekiyse iki cevap var: now < refresh_from ise 'fresh', değilse 'refused'.",
 )
 @pytest.mark.parametrize(("now", "expected"), [(1100.0, "fresh"), (1104.9, "fresh"), (1105.0, "refused")])
 def test_after_a_refusal_the_source_is_not_read_at_once_again(now: float, expected: str) -> None:
@@ -347,6 +359,7 @@ def test_after_a_refusal_the_source_is_not_read_at_once_again(now: float, expect
     points=6,
     hint="refresh_from yalnızca reddedilen anahtar içindir. Ret yoksa anahtarın süresi belirler: dolduysa "
     "'stale'.",
+    more="refresh_from'u yalnızca sürümlerin eşit olduğu dalda kullan.",
 )
 def test_without_a_refusal_the_time_to_live_decides() -> None:
     state = replace(READ_AGAIN, fresh_until=1050.0)
@@ -359,6 +372,7 @@ def test_without_a_refusal_the_time_to_live_decides() -> None:
     points=6,
     hint="Elde anahtar yok ve son okuma az önce başarısız oldu (failure dolu, now < failed_until): karar "
     "'failed'. Her çağrı Vault'a koşmasın. failed_until gelince yine 'none'.",
+    more="Bu soru, elde anahtar olmayan dalda sorulur; stale_until'i geçmiş anahtar da o daldadır.",
 )
 @pytest.mark.parametrize("not_version", [None, 2])
 def test_a_read_that_failed_a_moment_ago_is_not_tried_again(not_version: int | None) -> None:
@@ -373,6 +387,7 @@ def test_a_read_that_failed_a_moment_ago_is_not_tried_again(not_version: int | N
     points=6,
     hint="'failed' yalnızca sunulacak anahtar yokken bir karardır. Elde süresi geçmemiş bir anahtar varken "
     "failure'a bakma; failure hiç yoksa failed_until de bir şey demez.",
+    more="Önce elde anahtar var mı diye bak; failure'ı ancak yoksa sor, None olmadığına da bak.",
 )
 def test_a_failure_counts_only_without_a_key() -> None:
     state = replace(IN_HAND, failure=FAILED.failure, failed_until=5000.0)
@@ -472,6 +487,7 @@ def test_a_request_has_the_key_of_the_source() -> None:
     points=8,
     hint="Anahtarı her istekte kaynağa sor, saklama: yenilenen anahtar, kimse 401 almadan da kullanılmalı. "
     "Sık sormanın bedeli yok, önbellek kaynağın içinde.",
+    more="get_key'i __init__'te değil, __call__'un başında çağır; sonucu self'e yazma.",
 )
 def test_each_request_asks_for_the_key() -> None:
     from safechat.keys.layer import Keyed
@@ -508,6 +524,7 @@ def test_a_refused_key_is_replaced() -> None:
     points=8,
     hint="Kaynakta başka anahtar yok: aynı anahtarla bir daha denemek boşuna, API'nin kendi hatasını (ilk "
     "401'i) fırlat. Başka bir hata uydurma, None da döndürme.",
+    more="except AuthenticationFailed as … ile yakaladığın hatayı bir ada koy, değerler aynıysa onu fırlat.",
 )
 def test_without_another_key_the_401_is_the_answer() -> None:
     api, keys = API(), Keys(FIRST)
@@ -520,7 +537,9 @@ def test_without_another_key_the_401_is_the_answer() -> None:
     "6.3",
     points=8,
     hint="Sürümleri değil, değerleri (key.value) karşılaştır. Aynı değer yeni bir sürüm numarasıyla yazılmış "
-    "olabilir; silinip baştan yazılan bir sırrın sürümü de 1'den başlar.",
+    "olabilir; metadata'sıyla birlikte silinip "
+    "yeniden yazılan bir sır yine sürüm 1'den başlar.",
+    more="Key nesnelerini karşılaştırma, içinde sürüm de var: iki key.value'yu karşılaştır.",
 )
 def test_values_are_compared_and_not_versions() -> None:
     api, keys = API(), Keys(SECOND, newer=SAME_AS_SECOND)
@@ -536,6 +555,7 @@ def test_values_are_compared_and_not_versions() -> None:
     points=8,
     hint="Yeni anahtar da reddedildiyse orada dur: bir kez daha, o kadar. Döngü kurarsan geçersiz anahtarla "
     "API'yi de Vault'u da döversin.",
+    more="answer_again'i bir kez çağır, ondan çıkan hatayı yakalama.",
 )
 def test_a_new_key_that_is_refused_too_is_the_end() -> None:
     api, keys = API(), Keys(FIRST, newer=SECOND)
@@ -550,6 +570,7 @@ def test_a_new_key_that_is_refused_too_is_the_end() -> None:
     points=8,
     hint="Yalnızca AuthenticationFailed (401) yeni anahtar ister. Limit, yetki ya da sunucu hatasında "
     "anahtarın suçu yok: hata olduğu gibi geçsin, kaynağa sorma.",
+    more="except'te ChatError ya da Exception değil, yalnızca AuthenticationFailed yazsın.",
 )
 @pytest.mark.parametrize("error", [errors.RateLimited, errors.PermissionDenied, errors.ServerError])
 def test_other_errors_need_no_other_key(error: type[ChatError]) -> None:
@@ -564,6 +585,7 @@ def test_other_errors_need_no_other_key(error: type[ChatError]) -> None:
     points=8,
     hint="İki istek gitti ama attempts ikisini saymıyor. İkinci isteği answer_again ile gönder: reddedilen "
     "ilk isteği çağrının kaydına o yazar.",
+    more="answer_with'i ikinci kez çağırma; answer_again ilk anahtarı, yenisini ve ilk hatayı ister.",
 )
 def test_both_requests_are_counted() -> None:
     expect("cevabın attempts'i", answered(API((SECOND,)), Keys(FIRST, newer=SECOND)).attempts, 2)
@@ -573,8 +595,10 @@ def test_both_requests_are_counted() -> None:
 @pytest.mark.task(
     "6.3",
     points=8,
-    hint="Kaynak hata fırlatırsa istek gönderilmez ve sonuç hep KeyUnavailable'dır, kaynak başka bir hata "
+    hint="Kaynak hata fırlatırsa (401'den sonraki ikinci soruda da) onunla istek gönderilmez; "
+    "sonuç hep KeyUnavailable'dır, kaynak başka bir hata "
     "(LookupError gibi) fırlatsa da. Kaynağa doğrudan keys.get ile değil, get_key ile sor.",
+    more="get_key'i iki soruda da kullan; ondan çıkan hatayı yakalama, 401'e de çevirme.",
 )
 @pytest.mark.parametrize(
     "problem", [KeyUnavailable("Vault is down"), LookupError("api_key")], ids=["its own", "another"]
