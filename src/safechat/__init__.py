@@ -3,6 +3,7 @@
 import logging
 
 from safechat.breaker import BreakerPolicy
+from safechat.cache import DiskCache
 from safechat.client.queue import ChatQueue
 from safechat.client.stream import AsyncChatStream, ChatStream
 from safechat.client.workers import QueueStats
@@ -66,6 +67,7 @@ __all__ = [
     "ContentFiltered",
     "ContextTooLong",
     "DeadlineExceeded",
+    "DiskCache",
     "EmptyReply",
     "EnvKeys",
     "Handler",

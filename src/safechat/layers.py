@@ -12,6 +12,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Self
 
 from safechat.breaker import BreakerPolicy
+from safechat.cache import Cache, Cached
 from safechat.call.layer import OpenAICall
 from safechat.deadline import Deadline
 from safechat.fallback import Fallback, Target, TimeLimits
@@ -43,6 +44,7 @@ class Policies:
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     keys: KeySource | None = None
     time_limits: TimeLimits = field(default_factory=TimeLimits)
+    cache: Cache | None = None
 
     def for_another_client(self) -> Policies:
         """Limits set by hand are those of the client's own quota, and its keys are its own. Another
@@ -108,9 +110,10 @@ class Layers:
             calls.append(call)
             layers.append(_of_client(call, own, estimator, telemetry))
         targets = [(places[id(other)], model) for other, model in fallbacks]
-        whole = _around(layers, targets, policies, telemetry)
+        where = [call.base_url for call in calls]
+        whole = _around(layers, targets, policies, telemetry, where)
         # Another model's embeddings are of no use beside those that there are already.
-        alone = _around(layers[:1], (), policies, telemetry)
+        alone = _around(layers[:1], (), policies, telemetry, where[:1])
         return cls(whole, tuple(calls), policies.keys, estimator, alone)
 
     async def answer(self, request: ChatRequest, deadline: float, *, began: float | None = None) -> ChatReply:
@@ -160,12 +163,16 @@ def _around(
     targets: Sequence[tuple[int, str]],
     policies: Policies,
     telemetry: Telemetry | None,
+    where: Sequence[str | None],
 ) -> Handler:
-    """All layers in their order. `targets` are the fallbacks: the place of a client, and a model."""
+    """All layers in their order. `targets` are the fallbacks: the place of a client, and a model. `where`
+    are the addresses of the clients."""
+    cache = policies.cache
 
     def fallback(reached: Sequence[Handler]) -> Handler:
         fallbacks = [Target(reached[place], model) for place, model in targets]
-        return Fallback(reached[0], fallbacks, policies.breaker, policies.time_limits)
+        asked = Fallback(reached[0], fallbacks, policies.breaker, policies.time_limits)
+        return asked if cache is None else Cached(asked, cache, where)
 
     whole = in_order(clients, SharedLayers(fallback, Deadline, Logged))
     return whole if telemetry is None else telemetry.traced(whole)

@@ -17,7 +17,7 @@ ROWS = (
     ("rag", "adapters"),
     ("client",),
     ("layers",),
-    ("keys",),
+    ("keys", "cache"),
     ("fallback", "call", "limits", "retry", "deadline", "telemetry"),
     ("guard", "retry_budget"),
     ("breaker",),

@@ -39,6 +39,7 @@ class CallRecord:
     began: float = field(default_factory=clock.now)
     # The end of the last wait: since then the last request is under way.
     resumed: float | None = None
+    fell_back: bool = False  # whether another model than the request's was asked
     first_piece: float | None = None  # when a stream's first piece came, on time.perf_counter's clock
 
     def wait(self) -> Wait:
