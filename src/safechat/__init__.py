@@ -3,6 +3,7 @@
 import logging
 
 from safechat.breaker import BreakerPolicy
+from safechat.budget import Budget
 from safechat.cache import DiskCache
 from safechat.client.queue import ChatQueue
 from safechat.client.stream import AsyncChatStream, ChatStream
@@ -11,6 +12,7 @@ from safechat.client.wrapper import ChatClientWrapper
 from safechat.errors import (
     AuthenticationFailed,
     BadReply,
+    BudgetExceeded,
     ChatError,
     CircuitOpen,
     ConnectionFailed,
@@ -22,6 +24,7 @@ from safechat.errors import (
     MalformedReply,
     ModelUnavailable,
     PermissionDenied,
+    PriceUnknown,
     QueueFull,
     QuotaExhausted,
     RateLimited,
@@ -56,6 +59,8 @@ __all__ = [
     "AuthenticationFailed",
     "BadReply",
     "BreakerPolicy",
+    "Budget",
+    "BudgetExceeded",
     "ChatClientWrapper",
     "ChatError",
     "ChatQueue",
@@ -77,6 +82,7 @@ __all__ = [
     "MalformedReply",
     "ModelUnavailable",
     "PermissionDenied",
+    "PriceUnknown",
     "QueueFull",
     "QueueStats",
     "QuotaExhausted",

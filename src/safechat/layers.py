@@ -12,6 +12,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Self
 
 from safechat.breaker import BreakerPolicy
+from safechat.budget import Budget, Budgeted
 from safechat.cache import Cache, Cached
 from safechat.call.layer import OpenAICall
 from safechat.deadline import Deadline
@@ -45,6 +46,7 @@ class Policies:
     keys: KeySource | None = None
     time_limits: TimeLimits = field(default_factory=TimeLimits)
     cache: Cache | None = None
+    budget: Budget | None = None
 
     def for_another_client(self) -> Policies:
         """Limits set by hand are those of the client's own quota, and its keys are its own. Another
@@ -149,10 +151,15 @@ def _of_client(
     call: OpenAICall, policies: Policies, estimator: TokenEstimator, telemetry: Telemetry | None
 ) -> ClientLayers:
     """The client's layers as these policies say. What they remember of its quota is there once."""
-    keys = policies.keys
+    keys, budget = policies.keys, policies.budget
+
+    def keyed(next: Handler) -> Handler:
+        with_key = next if keys is None else Keyed(next, keys=keys)
+        return with_key if budget is None else Budgeted(with_key, budget, call.base_url)
+
     return ClientLayers(
         call if telemetry is None else telemetry.measured(call, call.base_url),
-        (lambda next: next) if keys is None else partial(Keyed, keys=keys),
+        keyed,
         partial(Limited, quotas=Quotas(policies.limits), estimator=estimator),
         partial(Retried, policy=policies.retry),
     )

@@ -17,7 +17,7 @@ ROWS = (
     ("rag", "adapters"),
     ("client",),
     ("layers",),
-    ("keys", "cache"),
+    ("keys", "cache", "budget"),
     ("fallback", "call", "limits", "retry", "deadline", "telemetry"),
     ("guard", "retry_budget"),
     ("breaker",),

@@ -14,6 +14,7 @@ import anyio
 from pydantic import BaseModel
 
 from safechat.breaker import BreakerPolicy
+from safechat.budget import Budget
 from safechat.cache import Cache, check_cache
 from safechat.call.clients import check_keyed, new_client
 from safechat.checks import check_client, check_fallbacks
@@ -50,7 +51,7 @@ class ChatClientWrapper(Generation):
     failing model alone; limits that are not set follow the API's headers. `keys` gives
     the API key in place of the client's own (VaultKeys, EnvKeys); it is asked again when
     the API refuses a key, and its login is given back at the end. `cache` keeps answers, for the same
-    question asked again (DiskCache). One wrapper serves all
+    question asked again (DiskCache); `budget` says what calls may cost. One wrapper serves all
     threads and event loops of a program, and a copy of it is the wrapper itself; an
     `http_client` of httpx that you made by hand belongs to one event loop, so to one wrapper.
     The child of a fork may call, and so may its parent. Python 3.12 and later warn a parent that has
@@ -73,6 +74,7 @@ class ChatClientWrapper(Generation):
         breaker: BreakerPolicy | None = None,
         keys: KeySource | None = None,
         cache: Cache | None = None,
+        budget: Budget | None = None,
         strict_streams: bool = True,
     ) -> None:
         defaults = Defaults(model, timeout, deadline, strict_streams)
@@ -88,6 +90,7 @@ class ChatClientWrapper(Generation):
             keys,
             TimeLimits(timeout, deadline),
             None if cache is None else check_cache(cache),
+            budget,
         )
         clients = (client, *(other for other, _ in targets))
         self.dispatcher = Dispatcher(defaults, clients, lambda: Layers.build(client, targets, policies))

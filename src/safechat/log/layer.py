@@ -83,6 +83,7 @@ def log_call(
         **({"endpoint": request.endpoint} if request.endpoint != CHAT else {}),
         **({"first_piece_ms": _milliseconds(started, record.first_piece)} if record.first_piece else {}),
         **fields,
+        **{name: round(number, 6) for name, number in record.notes.items()},
         **(token_fields(record.usage, "failed_") if record.usage != Usage() else {}),
         **({"prompt": logged_prompt(request.messages)} if wants_content() else {}),
     )
