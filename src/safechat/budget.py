@@ -142,6 +142,13 @@ class Budget:
         return None
 
 
+def check_budget(budget: object) -> Budget:
+    """`budget`, if it is one."""
+    if not isinstance(budget, Budget):
+        raise TypeError(f"budget must be a Budget, such as Budget(usd_per_day=5), not {budget!r}")
+    return budget
+
+
 class Budgeted:
     """The layer. `base_url` is that of the API that the next handler asks."""
 

@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     )
     tokens_per_minute: float | None = Field(default=None, gt=0, validation_alias="SAFECHAT_TOKENS_PER_MINUTE")
     concurrency: int | None = Field(default=None, ge=1, validation_alias="SAFECHAT_CONCURRENCY")
+    usd_per_day: float | None = Field(default=None, gt=0, validation_alias="SAFECHAT_USD_PER_DAY")
+    usd_per_call: float | None = Field(default=None, gt=0, validation_alias="SAFECHAT_USD_PER_CALL")
 
     def fallback_models(self) -> list[str]:
         """The names in SAFECHAT_FALLBACKS."""

@@ -213,6 +213,19 @@ def test_the_price_list_knows_the_model_at_its_address() -> None:
         budget.most(request, "https://llm.example.com/v1")
 
 
+def test_the_environment_can_set_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-a-budget-0000")
+    monkeypatch.setenv("SAFECHAT_USD_PER_DAY", "0.0001")
+    with ChatClientWrapper.from_env(env_file=None) as chat, pytest.raises(BudgetExceeded):
+        chat.generate("Merhaba", model="gpt-5-mini")
+
+
+def test_what_is_no_budget_is_refused() -> None:
+    wrong: Any = 5
+    with pytest.raises(TypeError, match="budget must be a Budget"):
+        ChatClientWrapper(AsyncFake(), budget=wrong)
+
+
 def test_a_model_without_a_price_is_refused_before_anything_is_sent() -> None:
     async def main() -> None:
         api = ScriptedHandler(REPLY)

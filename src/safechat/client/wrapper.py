@@ -14,7 +14,7 @@ import anyio
 from pydantic import BaseModel
 
 from safechat.breaker import BreakerPolicy
-from safechat.budget import Budget
+from safechat.budget import Budget, check_budget
 from safechat.cache import Cache, check_cache
 from safechat.call.clients import check_keyed, new_client
 from safechat.checks import check_client, check_fallbacks
@@ -90,7 +90,7 @@ class ChatClientWrapper(Generation):
             keys,
             TimeLimits(timeout, deadline),
             None if cache is None else check_cache(cache),
-            budget,
+            None if budget is None else check_budget(budget),
         )
         clients = (client, *(other for other, _ in targets))
         self.dispatcher = Dispatcher(defaults, clients, lambda: Layers.build(client, targets, policies))
@@ -320,6 +320,9 @@ def _options(settings: Settings) -> dict[str, Any]:
         options["fallbacks"] = settings.fallback_models()
     if settings.attempts is not None:
         options["retry"] = RetryPolicy(attempts=settings.attempts)
+    amounts = {name: given[name] for name in ("usd_per_day", "usd_per_call") if name in given}
+    if amounts:
+        options["budget"] = Budget(**amounts)
     limits = ("requests_per_minute", "tokens_per_minute", "concurrency")
     options["limits"] = RateLimits(**{name: given[name] for name in limits if name in given})
     return options
