@@ -78,7 +78,8 @@ class Recorder:
 
         handler: Any = in_order(clients, self.shared)
         assert callable(handler), f"in_order(…) → {handler!r}; beklenen: bir handler"
-        return asyncio.run(handler(QUESTION)).text
+        reply: ChatReply = asyncio.run(handler(QUESTION))
+        return reply.text
 
 
 def passes(recorder: Recorder, *clients: ClientLayers, outside: str, inside: str) -> None:
@@ -102,6 +103,21 @@ def test_a_call_passes_every_layer_once() -> None:
     expect("cevap", recorder.asks(recorder.client("Selam")), "Selam")
     passed = ["call", "deadline", "fallback", "key", "limit", "log", "retry"]
     expect("geçilen katmanlar (alfabetik)", sorted(recorder.passed), passed)
+
+
+@pytest.mark.task(
+    "8.1",
+    points=8,
+    hint="Yedek katmanı bütün istemcileri, geldikleri sırayla ister; birincisi sarmalayıcının kendi "
+    "istemcisidir.",
+    more="shared.fallback([…]) tek bir liste alır: clients'taki her client için bir handler.",
+)
+def test_all_clients_are_reached_in_their_order() -> None:
+    recorder = Recorder()
+    sick = [recorder.client(SICK, SICK, mark=f" {number}") for number in (1, 2)]
+    expect("üç istemciden cevap", recorder.asks(*sick, recorder.client("Selam", mark=" 3")), "Selam")
+    called = list(dict.fromkeys(name for name in recorder.passed if name.startswith("call")))
+    expect("sorulan istemciler", called, ["call 1", "call 2", "call 3"])
 
 
 @pytest.mark.task(
@@ -198,26 +214,11 @@ def test_each_client_has_its_own_layers() -> None:
     expect("ikinci istemcinin yolu", own, ["retry 2", "limit 2", "key 2", "call 2"])
 
 
-@pytest.mark.task(
-    "8.1",
-    points=8,
-    hint="Yedek katmanı bütün istemcileri, geldikleri sırayla ister; birincisi sarmalayıcının kendi "
-    "istemcisidir.",
-    more="shared.fallback([…]) tek bir liste alır: clients'taki her client için bir handler.",
-)
-def test_all_clients_are_reached_in_their_order() -> None:
-    recorder = Recorder()
-    sick = [recorder.client(SICK, SICK, mark=f" {number}") for number in (1, 2)]
-    expect("üç istemciden cevap", recorder.asks(*sick, recorder.client("Selam", mark=" 3")), "Selam")
-    called = list(dict.fromkeys(name for name in recorder.passed if name.startswith("call")))
-    expect("sorulan istemciler", called, ["call 1", "call 2", "call 3"])
-
-
 # 8.2 client.generation.Generation
 
 REPLY = ChatReply("Selam", "gpt-5-mini")
 MESSAGES = [{"role": "user", "content": "Merhaba"}]
-NOTHING_GIVEN = {
+NOTHING_GIVEN: dict[str, object] = {
     "model": None,
     "temperature": None,
     "timeout": None,
@@ -442,9 +443,9 @@ def test_generate_refuses_wrong_input_before_anything_is_sent() -> None:
 @pytest.mark.task(
     "8.3",
     points=6,
-    hint="generate ile aynı iki adım, ama beklenerek: `async def` içinde run_async'in önüne await koy ve "
-    "gelen cevabı döndür.",
-    more="call = self.dispatcher.call(…, params=params); run_async de call.answer'ın kendisini alır.",
+    hint="generate ile aynı iki adım, ama beklenerek: run_async'e call.answer'ın kendisini ver, önüne await "
+    "koy ve gelen cevabı döndür.",
+    more="call = self.dispatcher.call(…, params=params); answer'ın ardına parantez koyma.",
 )
 def test_generate_async_returns_the_reply() -> None:
     expect("await generate_async('Merhaba')", asked("generate_async", FakeDispatcher(), "Merhaba"), REPLY)

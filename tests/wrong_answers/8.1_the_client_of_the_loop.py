@@ -1,5 +1,5 @@
 #| odev 8.1 layers.in_order given
-# hint: Bir çağrıya bir kayıt
+# hint: bütün istemcileri
 def in_order(clients: Sequence[ClientLayers], shared: SharedLayers) -> Handler:
     for client in clients:
         reached = [client.retried(client.limited(client.keyed(client.call)))]
