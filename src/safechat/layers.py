@@ -81,7 +81,10 @@ class SharedLayers:
 
 
 def in_order(clients: Sequence[ClientLayers], shared: SharedLayers) -> Handler:
-    """The whole way of a call: every layer, around the calls of these clients, the wrapper's own first."""
+    """The handler that a call comes to first: all layers, around the calls of these clients.
+
+    The wrapper's own client is the first of them.
+    """
     reached = [client.retried(client.limited(client.keyed(client.call))) for client in clients]
     return shared.logged(shared.deadline(shared.fallback(reached)))
 

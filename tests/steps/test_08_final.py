@@ -78,7 +78,8 @@ class Recorder:
 
         handler: Any = in_order(clients, self.shared)
         assert callable(handler), f"in_order(…) → {handler!r}; beklenen: bir handler"
-        return asyncio.run(handler(QUESTION)).text
+        reply: ChatReply = asyncio.run(handler(QUESTION))
+        return reply.text
 
 
 def passes(recorder: Recorder, *clients: ClientLayers, outside: str, inside: str) -> None:
@@ -102,6 +103,21 @@ def test_a_call_passes_every_layer_once() -> None:
     expect("cevap", recorder.asks(recorder.client("Selam")), "Selam")
     passed = ["call", "deadline", "fallback", "key", "limit", "log", "retry"]
     expect("geçilen katmanlar (alfabetik)", sorted(recorder.passed), passed)
+
+
+@pytest.mark.task(
+    "8.1",
+    points=8,
+    hint="Yedek katmanı bütün istemcileri, geldikleri sırayla ister; birincisi sarmalayıcının kendi "
+    "istemcisidir.",
+    more="shared.fallback([…]) tek bir liste alır: clients'taki her client için bir handler.",
+)
+def test_all_clients_are_reached_in_their_order() -> None:
+    recorder = Recorder()
+    sick = [recorder.client(SICK, SICK, mark=f" {number}") for number in (1, 2)]
+    expect("üç istemciden cevap", recorder.asks(*sick, recorder.client("Selam", mark=" 3")), "Selam")
+    called = list(dict.fromkeys(name for name in recorder.passed if name.startswith("call")))
+    expect("sorulan istemciler", called, ["call 1", "call 2", "call 3"])
 
 
 @pytest.mark.task(
@@ -198,37 +214,27 @@ def test_each_client_has_its_own_layers() -> None:
     expect("ikinci istemcinin yolu", own, ["retry 2", "limit 2", "key 2", "call 2"])
 
 
-@pytest.mark.task(
-    "8.1",
-    points=8,
-    hint="Yedek katmanı bütün istemcileri, geldikleri sırayla ister; birincisi sarmalayıcının kendi "
-    "istemcisidir.",
-    more="shared.fallback([…]) tek bir liste alır: clients'taki her client için bir handler.",
-)
-def test_all_clients_are_reached_in_their_order() -> None:
-    recorder = Recorder()
-    sick = [recorder.client(SICK, SICK, mark=f" {number}") for number in (1, 2)]
-    expect("üç istemciden cevap", recorder.asks(*sick, recorder.client("Selam", mark=" 3")), "Selam")
-    called = list(dict.fromkeys(name for name in recorder.passed if name.startswith("call")))
-    expect("sorulan istemciler", called, ["call 1", "call 2", "call 3"])
-
-
 # 8.2 client.generation.Generation
 
 REPLY = ChatReply("Selam", "gpt-5-mini")
 MESSAGES = [{"role": "user", "content": "Merhaba"}]
-NOTHING_GIVEN = {
+NOTHING_GIVEN: dict[str, object] = {
     "model": None,
     "temperature": None,
     "timeout": None,
     "deadline": None,
     "allow_truncated": False,
     "parse": None,
+    "params": {},
 }
+PARAMS = {"max_completion_tokens": 50, "seed": 7}
 
 
 class Answer(BaseModel):
     text: str
+
+
+OPTIONS = {"timeout": 2.0, "deadline": 0, "allow_truncated": True, "parse": Answer}
 
 
 class FakeCall:
@@ -295,44 +301,64 @@ def generation(dispatcher: FakeDispatcher) -> Any:
     return made
 
 
+def async_generation(dispatcher: FakeDispatcher) -> Any:
+    from safechat.client.generation import AsyncGeneration
+
+    made: Any = AsyncGeneration()
+    made.dispatcher = dispatcher
+    return made
+
+
 def asked(way: str, dispatcher: FakeDispatcher, *arguments: object, **named: object) -> object:
     """What `generate` returns, or `generate_async`."""
-    method = getattr(generation(dispatcher), way)
     if way == "generate":
-        return method(*arguments, **named)
+        return generation(dispatcher).generate(*arguments, **named)
 
     async def main() -> object:
-        running = method(*arguments, **named)
+        running = async_generation(dispatcher).generate_async(*arguments, **named)
         assert hasattr(running, "__await__"), f"{way}(…) → {running!r}; beklenen: beklenebilir (async def)"
         return await running
 
     return asyncio.run(main())
 
 
-BOTH = pytest.mark.parametrize("way", ["generate", "generate_async"])
+def hands_on(way: str, *arguments: object, expected: dict[str, object], **named: object) -> None:
+    """Fails unless exactly one call is made of these arguments; what is not in `expected` is not given."""
+    dispatcher = FakeDispatcher()
+    asked(way, dispatcher, *arguments, **named)
+    words = ", ".join([*map(repr, arguments), *(f"{name}={value!r}" for name, value in named.items())])
+    expect(f"{way}({words}) → dispatcher.call", dispatcher.calls, [{**NOTHING_GIVEN, **expected}])
+
+
+def lets_out(way: str, error: ChatError) -> None:
+    """Fails unless an error of the call is raised as it is."""
+    try:
+        came: object = asked(way, FakeDispatcher(error), "Merhaba")
+    except ChatError as raised:
+        came = raised
+    assert came is error, f"{way}('Merhaba') → {came!r}; {error!r} fırlatılmalıydı"
 
 
 @pytest.mark.task(
     "8.2",
-    points=8,
-    hint="İki adım: self.dispatcher.call(…) denetlenmiş çağrıyı verir, onun answer'ı kendi döngüsünde "
-    "çalıştırılır ve cevap döndürülür. answer'ı sen çağırma, fonksiyonun kendisini ver.",
-    more="call = self.dispatcher.call(…); sonra self.dispatcher.run(call.answer); async olanda "
-    "run_async'in önüne await.",
+    points=6,
+    hint="İki adım: self.dispatcher.call(…) denetlenmiş çağrıyı verir, self.dispatcher.run onun answer'ını "
+    "kendi döngüsünde çalıştırır. answer'ı sen çağırma, fonksiyonun kendisini ver; gelen cevabı da "
+    "döndür.",
+    more="call = self.dispatcher.call(…, params=params); sonra call.answer'ı (parantezsiz) run'a ver.",
 )
-@BOTH
-def test_it_returns_the_reply(way: str) -> None:
-    expect(f"{way}('Merhaba')", asked(way, FakeDispatcher(), "Merhaba"), REPLY)
+def test_generate_returns_the_reply() -> None:
+    expect("generate('Merhaba')", asked("generate", FakeDispatcher(), "Merhaba"), REPLY)
 
 
 @pytest.mark.task(
     "8.2",
-    points=8,
-    hint="generate sarmalayıcının döngüsünde bekler: dispatcher.run. Kendi döngünü kurma (asyncio.run); "
-    "notebook'ta zaten bir döngü çalışıyor.",
-    more="generate'in içinde asyncio yok: return self.dispatcher.run(call.answer)",
+    points=6,
+    hint="generate sarmalayıcının kendi döngüsünde bekler: dispatcher.run. Kendi döngünü kurma "
+    "(asyncio.run); notebook'ta zaten bir döngü çalışıyor.",
+    more="generate'in içinde asyncio'ya hiç gerek yok.",
 )
-def test_generate_runs_in_the_wrappers_loop_in_a_notebook_too() -> None:
+def test_generate_works_where_a_loop_runs_already() -> None:
     dispatcher = FakeDispatcher()
 
     async def notebook() -> object:
@@ -344,10 +370,93 @@ def test_generate_runs_in_the_wrappers_loop_in_a_notebook_too() -> None:
 
 @pytest.mark.task(
     "8.2",
-    points=8,
-    hint="generate_async döngüyü bekletmez: dispatcher.run değil, await dispatcher.run_async. İş parçacığına "
-    "(to_thread) da gerek yok.",
-    more="return await self.dispatcher.run_async(call.answer)",
+    points=6,
+    hint="Ödevin imzası generate(messages, model, temperature): üçünü de bu sırayla dispatcher.call'a ver.",
+    more="messages, model ve temperature, dispatcher.call'ın ilk üç argümanı.",
+)
+def test_generate_takes_the_arguments_of_the_homework() -> None:
+    expected = {"messages": MESSAGES, "model": "gpt-5-mini", "temperature": 0.7}
+    hands_on("generate", MESSAGES, "gpt-5-mini", 0.7, expected=expected)
+
+
+@pytest.mark.task(
+    "8.2",
+    points=6,
+    hint="Verilmeyen bir ayara burada değer seçme, None olarak kalsın: sarmalayıcının kendi ayarı geçerli "
+    "olsun. 0 ise bir değerdir, olduğu gibi gider.",
+    more="model or 'gpt-5-mini' gibi bir satıra gerek yok; aldığını olduğu gibi ver.",
+)
+def test_generate_decides_nothing_that_is_not_given() -> None:
+    hands_on("generate", "Merhaba", expected={"messages": "Merhaba"})
+    hands_on("generate", "Merhaba", temperature=0, expected={"messages": "Merhaba", "temperature": 0})
+
+
+@pytest.mark.task(
+    "8.2",
+    points=6,
+    hint="timeout, deadline, allow_truncated ve parse da dispatcher.call'a gitmeli, her biri kendi adıyla. "
+    "Değerlerini burada denetleme.",
+    more="timeout=timeout, deadline=deadline ve öteki ikisi de aynı biçimde.",
+)
+def test_generate_hands_on_the_options_of_a_call() -> None:
+    hands_on("generate", "Merhaba", **OPTIONS, expected={"messages": "Merhaba", **OPTIONS})
+
+
+@pytest.mark.task(
+    "8.2",
+    points=6,
+    hint="API'nin öteki parametreleri (**params) tek bir sözlük olarak gider: params=params.",
+    more="Yıldızla açma; dispatcher.call bir `params` sözlüğü bekliyor.",
+)
+def test_generate_hands_on_parameters_of_the_api() -> None:
+    hands_on("generate", "Merhaba", **PARAMS, expected={"messages": "Merhaba", "params": PARAMS})
+
+
+@pytest.mark.task(
+    "8.2",
+    points=6,
+    hint="Hatayı yutma: adı konmuş hata (ChatError) çağırana kadar gitmeli. Adını katmanlar koydu, burada "
+    "yapılacak bir şey yok.",
+    more="try/except gerekmez.",
+)
+def test_generate_lets_errors_out() -> None:
+    lets_out("generate", ServerError("503"))
+
+
+@pytest.mark.task(
+    "8.2",
+    points=6,
+    hint="Yanlış bir girdinin hatası (TypeError), hiçbir şey gönderilmeden çağırana gitmeli. Onu da "
+    "yakalama.",
+    more="dispatcher.call'ı bir try bloğuna koyma; girdi yanlışsa o fırlatır, run'a sıra gelmez.",
+)
+def test_generate_refuses_wrong_input_before_anything_is_sent() -> None:
+    dispatcher = FakeDispatcher()
+    with pytest.raises(TypeError):
+        generation(dispatcher).generate(42)
+    expect("gönderilen çağrılar", dispatcher.ways, [])
+
+
+# 8.3 client.generation.AsyncGeneration
+
+
+@pytest.mark.task(
+    "8.3",
+    points=6,
+    hint="generate ile aynı iki adım, ama beklenerek: run_async'e call.answer'ın kendisini ver, önüne await "
+    "koy ve gelen cevabı döndür.",
+    more="call = self.dispatcher.call(…, params=params); answer'ın ardına parantez koyma.",
+)
+def test_generate_async_returns_the_reply() -> None:
+    expect("await generate_async('Merhaba')", asked("generate_async", FakeDispatcher(), "Merhaba"), REPLY)
+
+
+@pytest.mark.task(
+    "8.3",
+    points=6,
+    hint="generate_async çağıranın döngüsünü bekletmez: dispatcher.run değil, dispatcher.run_async. İş "
+    "parçacığına (to_thread) da gerek yok.",
+    more="run, çağıran iş parçacığını durdurur; döngü onunla birlikte durur.",
 )
 def test_generate_async_does_not_block_the_loop() -> None:
     dispatcher = FakeDispatcher()
@@ -356,113 +465,73 @@ def test_generate_async_does_not_block_the_loop() -> None:
 
 
 @pytest.mark.task(
-    "8.2",
-    points=8,
-    hint="Ödevin imzası generate(messages, model, temperature): üçünü de bu sırayla dispatcher.call'a ver.",
-    more="self.dispatcher.call(messages, model, temperature, …)",
+    "8.3",
+    points=6,
+    hint="Ödevin imzası generate_async(messages, model, temperature): üçünü de bu sırayla "
+    "dispatcher.call'a ver.",
+    more="messages, model ve temperature, dispatcher.call'ın ilk üç argümanı.",
 )
-@BOTH
-def test_it_takes_the_arguments_of_the_homework(way: str) -> None:
-    dispatcher = FakeDispatcher()
-    asked(way, dispatcher, MESSAGES, "gpt-5-mini", 0.7)
-    expected = {
-        **NOTHING_GIVEN,
-        "messages": MESSAGES,
-        "model": "gpt-5-mini",
-        "temperature": 0.7,
-        "params": {},
-    }
-    expect(f"{way}(…, 'gpt-5-mini', 0.7) → dispatcher.call", dispatcher.calls, [expected])
+def test_generate_async_takes_the_arguments_of_the_homework() -> None:
+    expected = {"messages": MESSAGES, "model": "gpt-5-mini", "temperature": 0.7}
+    hands_on("generate_async", MESSAGES, "gpt-5-mini", 0.7, expected=expected)
 
 
 @pytest.mark.task(
-    "8.2",
-    points=8,
+    "8.3",
+    points=6,
     hint="Verilmeyen bir ayara burada değer seçme, None olarak kalsın: sarmalayıcının kendi ayarı geçerli "
-    "olsun. Akıl yürüten modeller 0.7'yi zaten geri çevirir.",
+    "olsun. 0 ise bir değerdir, olduğu gibi gider.",
     more="model or 'gpt-5-mini' gibi bir satıra gerek yok; aldığını olduğu gibi ver.",
 )
-@BOTH
-def test_what_is_not_given_is_not_decided_here(way: str) -> None:
-    dispatcher = FakeDispatcher()
-    asked(way, dispatcher, "Merhaba")
-    expected = {**NOTHING_GIVEN, "messages": "Merhaba", "params": {}}
-    expect(f"{way}('Merhaba') → dispatcher.call", dispatcher.calls, [expected])
+def test_generate_async_decides_nothing_that_is_not_given() -> None:
+    hands_on("generate_async", "Merhaba", expected={"messages": "Merhaba"})
+    hands_on("generate_async", "Merhaba", temperature=0, expected={"messages": "Merhaba", "temperature": 0})
 
 
 @pytest.mark.task(
-    "8.2",
-    points=8,
-    hint="timeout, deadline, allow_truncated ve parse da dispatcher.call'a gitmeli, kendi adlarıyla. "
-    "0 da bir değerdir: doğru mu diye bakma, olduğu gibi ver; denetlemek dispatcher'ın işi.",
-    more="timeout=timeout, deadline=deadline, allow_truncated=allow_truncated, parse=parse",
+    "8.3",
+    points=6,
+    hint="timeout, deadline, allow_truncated ve parse da dispatcher.call'a gitmeli, her biri kendi adıyla. "
+    "Değerlerini burada denetleme.",
+    more="timeout=timeout, deadline=deadline ve öteki ikisi de aynı biçimde.",
 )
-@BOTH
-def test_the_options_of_a_call_are_handed_on(way: str) -> None:
-    dispatcher = FakeDispatcher()
-    options = {"timeout": 2.0, "deadline": 0, "allow_truncated": True, "parse": Answer}
-    asked(way, dispatcher, "Merhaba", **options)
-    expected = {**NOTHING_GIVEN, **options, "messages": "Merhaba", "params": {}}
-    expect(f"{way}('Merhaba', {', '.join(options)}) → dispatcher.call", dispatcher.calls, [expected])
+def test_generate_async_hands_on_the_options_of_a_call() -> None:
+    hands_on("generate_async", "Merhaba", **OPTIONS, expected={"messages": "Merhaba", **OPTIONS})
 
 
 @pytest.mark.task(
-    "8.2",
-    points=8,
+    "8.3",
+    points=6,
     hint="API'nin öteki parametreleri (**params) tek bir sözlük olarak gider: params=params.",
-    more="dispatcher.call(…, params=params); yıldızla açma.",
+    more="Yıldızla açma; dispatcher.call bir `params` sözlüğü bekliyor.",
 )
-@BOTH
-def test_other_parameters_go_to_the_api(way: str) -> None:
-    dispatcher = FakeDispatcher()
-    params = {"max_completion_tokens": 50, "seed": 7}
-    asked(way, dispatcher, "Merhaba", **params)
-    expected = {**NOTHING_GIVEN, "messages": "Merhaba", "params": params}
-    expect(f"{way}('Merhaba', max_completion_tokens=50, seed=7)", dispatcher.calls, [expected])
+def test_generate_async_hands_on_parameters_of_the_api() -> None:
+    hands_on("generate_async", "Merhaba", **PARAMS, expected={"messages": "Merhaba", "params": PARAMS})
 
 
 @pytest.mark.task(
-    "8.2",
-    points=8,
-    hint="Hatayı yutma, None döndürme: adı konmuş hata (ChatError) çağırana kadar gitmeli.",
-    more="Burada try/except gerekmez; hatanın adını katmanlar koydu.",
+    "8.3",
+    points=6,
+    hint="Hatayı yutma: adı konmuş hata (ChatError) çağırana kadar gitmeli. Adını katmanlar koydu, burada "
+    "yapılacak bir şey yok.",
+    more="try/except gerekmez.",
 )
-@BOTH
-def test_an_error_reaches_the_caller(way: str) -> None:
-    error = ServerError("503")
-    try:
-        came: object = asked(way, FakeDispatcher(error), "Merhaba")
-    except ChatError as raised:
-        came = raised
-    assert came is error, f"{way}('Merhaba') → {came!r}; ServerError('503') fırlatılmalıydı"
+def test_generate_async_lets_errors_out() -> None:
+    lets_out("generate_async", ServerError("503"))
 
 
 @pytest.mark.task(
-    "8.2",
-    points=8,
-    hint="Yanlış bir girdinin hatası (TypeError) hiçbir şey gönderilmeden çağırana gitmeli. Onu da yakalama.",
-    more="dispatcher.call'ı bir try bloğuna koyma; girdi yanlışsa o fırlatır ve run'a sıra gelmez.",
-)
-@BOTH
-def test_wrong_input_is_refused_before_anything_is_sent(way: str) -> None:
-    dispatcher = FakeDispatcher()
-    with pytest.raises(TypeError):
-        asked(way, dispatcher, 42)
-    expect("gönderilen çağrılar", dispatcher.ways, [])
-
-
-@pytest.mark.task(
-    "8.2",
-    points=8,
+    "8.3",
+    points=6,
     hint="Vazgeçilen çağrı durmalı: run_async'i doğrudan bekle. shield ya da ayrı bir görev (create_task), "
     "iptali istekten saklar.",
-    more="return await self.dispatcher.run_async(call.answer); arada başka bir şey yok.",
+    more="await ile dispatcher.run_async(…) arasına başka bir şey koyma.",
 )
-def test_cancelling_it_cancels_the_call() -> None:
+def test_cancelling_generate_async_cancels_the_call() -> None:
     dispatcher = FakeDispatcher(blocks=True)
 
     async def main() -> None:
-        task = asyncio.ensure_future(generation(dispatcher).generate_async("Merhaba"))
+        task = asyncio.ensure_future(async_generation(dispatcher).generate_async("Merhaba"))
         for _ in range(5):
             await asyncio.sleep(0)
         task.cancel()

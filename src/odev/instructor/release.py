@@ -2,7 +2,8 @@
 
 Unpacked, it is a student's own copy (it holds `.odev-student`): a passed check puts
 the student's code into its src. A task whose cell says `given` is used by earlier lessons too:
-src keeps the course's own code of it until the release of its own lesson. Not here: how it gets there (course/students_copy.py).
+src keeps the course's own code of it until the release of its own lesson. Not here: how it gets there
+(course/students_copy.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Generation: `generate` and `generate_async`, the two calls that most programs make.
+"""The two calls that most programs make: `generate` for a thread, `generate_async` for an event loop.
 
 Not here: the wrapper that has them, and its other calls (wrapper.py), the checks and the loop (dispatch.py).
 """
@@ -12,7 +12,7 @@ from safechat.messages import ChatReply, Messages
 
 
 class Generation:
-    """One answer to one question. `dispatcher` checks calls and runs them in the wrapper's own loop."""
+    """`generate`. `dispatcher` checks a call, and runs it in the wrapper's own loop."""
 
     dispatcher: Dispatcher
 
@@ -49,6 +49,12 @@ class Generation:
             params=params,
         )
         return self.dispatcher.run(call.answer)
+
+
+class AsyncGeneration:
+    """`generate_async`, over the same dispatcher."""
+
+    dispatcher: Dispatcher
 
     async def generate_async(
         self,

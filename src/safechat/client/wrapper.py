@@ -19,7 +19,7 @@ from safechat.cache import Cache, check_cache
 from safechat.call.clients import check_keyed, new_client
 from safechat.checks import check_client, check_fallbacks
 from safechat.client.dispatch import Defaults, Dispatcher
-from safechat.client.generation import Generation
+from safechat.client.generation import AsyncGeneration, Generation
 from safechat.client.map import Map, Progress
 from safechat.client.stream import AsyncChatStream, ChatStream
 from safechat.errors import ChatError, KeyUnavailable
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "gpt-6.1-terra"
 
 
-class ChatClientWrapper(Generation):
+class ChatClientWrapper(Generation, AsyncGeneration):
     """A chat client that is safe to call from anywhere in a program.
 
     `client` is `OpenAI()`, `AsyncOpenAI()`, one of their Azure variants, or any
