@@ -45,9 +45,9 @@ class Policies:
     time_limits: TimeLimits = field(default_factory=TimeLimits)
 
     def for_another_client(self) -> Policies:
-        """Limits set by hand are those of the client's own quota, and its keys are its own. Another
-        endpoint names its limits in its headers, and its client has a key."""
-        limits = replace(self.limits, requests_per_minute=None, tokens_per_minute=None)
+        """Limits set by hand are those of the client's own quota, shared or not, and its keys are its own.
+        Another endpoint names its limits in its headers, and its client has a key."""
+        limits = replace(self.limits, requests_per_minute=None, tokens_per_minute=None, shared=None)
         return replace(self, limits=limits, keys=None)
 
 
@@ -61,7 +61,11 @@ def nested(innermost: Handler, *layers: Layer | None) -> Handler:
 
 
 def around_a_client(
-    call: OpenAICall, policies: Policies, estimator: TokenEstimator, telemetry: Telemetry | None
+    call: OpenAICall,
+    policies: Policies,
+    quotas: Quotas,
+    estimator: TokenEstimator,
+    telemetry: Telemetry | None,
 ) -> Handler:
     """The layers that each client has for itself."""
     keys = policies.keys
@@ -69,7 +73,7 @@ def around_a_client(
         call,
         partial(telemetry.measured, base_url=call.base_url) if telemetry is not None else None,
         partial(Keyed, keys=keys) if keys is not None else None,  # a call that waits takes the newest key
-        partial(Limited, quotas=Quotas(policies.limits), estimator=estimator),
+        partial(Limited, quotas=quotas, estimator=estimator),
         partial(Retried, policy=policies.retry),
     )
 
@@ -93,6 +97,7 @@ class Layers:
 
     handler: Handler
     calls: tuple[OpenAICall, ...]
+    quotas: tuple[Quotas, ...] = ()
     keys: KeySource | None = None
     estimator: TokenEstimator = field(default_factory=TokenEstimator)
     without_fallbacks: Handler | None = None
@@ -105,19 +110,21 @@ class Layers:
         estimator = TokenEstimator()
         calls: dict[int, OpenAICall] = {}
         handlers: dict[int, Handler] = {}
+        all_quotas: list[Quotas] = []
         for other in (client, *(other for other, _ in fallbacks)):
             if id(other) not in calls:
                 own = policies if other is client else policies.for_another_client()
                 call = calls[id(other)] = OpenAICall(
                     other, keyed=own.keys is not None, threads=own.limits.concurrency, aiohttp=True
                 )
-                handlers[id(other)] = around_a_client(call, own, estimator, telemetry)
+                all_quotas.append(quotas := Quotas(own.limits))
+                handlers[id(other)] = around_a_client(call, own, quotas, estimator, telemetry)
         targets = [Target(handlers[id(other)], model) for other, model in fallbacks]
         first = handlers[id(client)]
         whole = around_all_clients(first, targets, policies, telemetry)
         # Another model's embeddings are of no use beside those that there are already.
         alone = around_all_clients(first, (), policies, telemetry)
-        return cls(whole, tuple(calls.values()), policies.keys, estimator, alone)
+        return cls(whole, tuple(calls.values()), tuple(all_quotas), policies.keys, estimator, alone)
 
     async def answer(self, request: ChatRequest, deadline: float, *, began: float | None = None) -> ChatReply:
         """The call; `deadline` is in seconds from `began`, on the loop's clock, or from now."""
@@ -142,6 +149,8 @@ class Layers:
     async def aclose(self) -> None:
         for stop in list(self.attached.values()):
             await stop()
+        for quotas in self.quotas:
+            await quotas.aclose()
         for call in self.calls:
             await call.aclose()
         if (give_back := getattr(self.keys, "aclose", None)) is not None:
