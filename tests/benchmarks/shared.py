@@ -30,7 +30,6 @@ from safechat.limits.layer import Limited
 from safechat.limits.quota import Quotas
 
 PROCESSES, SECONDS = 4, 8.0
-START_SECONDS = 6.0  # until all processes have started
 
 
 @dataclass(frozen=True)
@@ -105,9 +104,16 @@ async def work(row: Row, url: str, name: str, begins: float) -> None:
 def run(name: str, row: Row) -> tuple[list[tuple[float, float, int]], list[str], float]:
     """The calls, the failures, and when it began."""
     server = OwnServer(str(server_program()))
-    begins = time.time() + START_SECONDS
-    command = [sys.executable, __file__, "--work", name, server.url, str(begins)]
-    workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(PROCESSES)]
+    command = [sys.executable, __file__, "--work", name, server.url]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    workers = [subprocess.Popen(command, **pipes) for _ in range(PROCESSES)]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    begins = time.time() + 0.5
+    for worker in workers:
+        assert worker.stdin is not None
+        print(begins, file=worker.stdin, flush=True)
     lines: list[str] = []
 
     def read(worker: subprocess.Popen[str]) -> None:
@@ -191,7 +197,8 @@ def main(names: list[str]) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--work"]:
-        _, _, name, url, begins = sys.argv
-        asyncio.run(work(ROWS[name], url, "bench", float(begins)))
+        _, _, name, url = sys.argv
+        print("ready", flush=True)
+        asyncio.run(work(ROWS[name], url, "bench", float(sys.stdin.readline())))
     else:
         main(sys.argv[1:])

@@ -12,7 +12,6 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -89,8 +88,9 @@ class Answer(NamedTuple):
     since: str
 
     @classmethod
-    def read(cls, words: Sequence[str]) -> Self:
+    def read(cls, text: str) -> Self:
         """Raises ValueError or IndexError for what the script does not answer."""
+        words = text.split(" ")
         numbers = [float(word) for word in words[:10]]
         return cls(
             bool(numbers[0]),

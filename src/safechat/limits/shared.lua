@@ -16,7 +16,7 @@
 --   10 the lease of the slot that is wanted, or '', 11 its seconds, 12 since when it is waited for, or ''
 --   13 and on, five for each lease that has changed: the lease; its seconds from now on, 0 when it has ended, -1
 --   when that stays; the quota that it has reserved from; requests, and tokens, used more than reserved
--- The answer: whether a request was reserved, whether the slot is leased, seconds to wait, seconds of pause,
+-- The answer, words in one string, which costs less than many: whether a request was reserved, whether the slot is leased, seconds to wait, seconds of pause,
 -- for requests and for tokens the level, the seconds for which it is held, and the limit; the members that
 -- live, the quota, since when the slot is waited for.
 
@@ -30,14 +30,14 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
 -- The quota. `born` names it: what was reserved from one that is gone is not given back to its successor.
-local stored = redis.call('HMGET', quota, 'born', 'paused')
+local stored = redis.call('HMGET', quota, 'born', 'paused',
+    'requests', 'requests_at', 'requests_limit', 'tokens', 'tokens_at', 'tokens_limit')
 local born = stored[1] or string.format('%.6f', now)
 local paused = tonumber(stored[2] or 0)
 
-local function bucket_of(kind, per_minute)
-    local old = redis.call('HMGET', quota, kind, kind .. '_at', kind .. '_limit')
-    local bucket = {kind = kind, level = tonumber(old[1] or 0), at = tonumber(old[2] or now), limit = per_minute}
-    if bucket.limit == 0 then bucket.limit = tonumber(old[3] or 0) end
+local function bucket_of(per_minute, level, at, limit)
+    local bucket = {level = tonumber(level or 0), at = tonumber(at or now), limit = per_minute}
+    if bucket.limit == 0 then bucket.limit = tonumber(limit or 0) end
     bucket.rate = bucket.limit / 60
     bucket.size = 1 + bucket.rate * burst
     bucket.at = math.min(bucket.at, math.max(now, paused)) -- should Redis' clock have gone back
@@ -47,8 +47,8 @@ local function bucket_of(kind, per_minute)
     end
     return bucket
 end
-local requests = bucket_of('requests', tonumber(ARGV[3]))
-local tokens = bucket_of('tokens', tonumber(ARGV[4]))
+local requests = bucket_of(tonumber(ARGV[3]), stored[3], stored[4], stored[5])
+local tokens = bucket_of(tonumber(ARGV[4]), stored[6], stored[7], stored[8])
 
 for i = 13, #ARGV, 5 do
     local lease, seconds = ARGV[i], tonumber(ARGV[i + 1])
@@ -56,6 +56,7 @@ for i = 13, #ARGV, 5 do
         redis.call('ZREM', slots, lease)
     elseif seconds > 0 then
         redis.call('ZADD', slots, now + seconds, lease)
+        redis.call('EXPIRE', slots, KEPT)
     end
     if ARGV[i + 2] == born then
         requests.level = requests.level + tonumber(ARGV[i + 3])
@@ -102,32 +103,27 @@ if lease ~= '' and wait == 0 and paused <= now then
     if count - redis.call('ZCARD', slots) > ahead then
         leased = true
         redis.call('ZADD', slots, now + tonumber(ARGV[11]), lease)
+        redis.call('EXPIRE', slots, KEPT)
         redis.call('ZREM', line, mine)
     else
         redis.call('ZADD', line, now, mine)
+        redis.call('EXPIRE', line, KEPT)
     end
 end
 
 local left = math.max(0, paused - now)
 redis.call('ZADD', members, now + math.max(wait, left), member)
 redis.call('ZREMRANGEBYSCORE', members, '-inf', now - ALIVE)
-redis.call('HSET', quota, 'born', born, 'paused', string.format('%.6f', paused))
-for _, bucket in ipairs({requests, tokens}) do
-    local kind = bucket.kind
-    redis.call('HSET', quota, kind, string.format('%.6f', bucket.level),
-        kind .. '_at', string.format('%.6f', bucket.at), kind .. '_limit', string.format('%.17g', bucket.limit))
-end
+redis.call('EXPIRE', members, KEPT)
+local function exact(number) return string.format('%.17g', number) end -- Redis would take the fraction away
+redis.call('HSET', quota, 'born', born, 'paused', exact(paused),
+    'requests', exact(requests.level), 'requests_at', exact(requests.at), 'requests_limit', exact(requests.limit),
+    'tokens', exact(tokens.level), 'tokens_at', exact(tokens.at), 'tokens_limit', exact(tokens.limit))
 redis.call('EXPIRE', quota, math.ceil(KEPT + left))
-for _, key in ipairs({slots, members, line}) do redis.call('EXPIRE', key, KEPT) end
 
-local answer = {reserved and 1 or 0, leased and 1 or 0, wait, left}
-for _, bucket in ipairs({requests, tokens}) do
-    table.insert(answer, bucket.level)
-    table.insert(answer, math.max(0, bucket.at - now))
-    table.insert(answer, bucket.limit)
-end
-for i, number in ipairs(answer) do answer[i] = string.format('%.17g', number) end -- a number would lose its fraction
-table.insert(answer, tostring(redis.call('ZCARD', members)))
-table.insert(answer, born)
-table.insert(answer, since)
-return answer
+return table.concat({
+    reserved and '1' or '0', leased and '1' or '0', exact(wait), exact(left),
+    exact(requests.level), exact(math.max(0, requests.at - now)), exact(requests.limit),
+    exact(tokens.level), exact(math.max(0, tokens.at - now)), exact(tokens.limit),
+    tostring(redis.call('ZCARD', members)), born, since,
+}, ' ')
