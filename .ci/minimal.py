@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 from openai import OpenAI
 
-from safechat import AppRole, ChatClientWrapper, KeyUnavailable, VaultKeys
+from safechat import AppRole, ChatClientWrapper, KeyUnavailable, RedisLimits, VaultKeys
 from safechat.cost import cost_usd
 
 MODULES = {
@@ -22,6 +22,7 @@ MODULES = {
     "content": "stdnum",
     "fast": "aiohttp",
     "cli": "typer",
+    "redis": "redis",
 }
 ANSWER = {
     "id": "1",
@@ -75,6 +76,16 @@ def check_vault(extras: set[str]) -> None:
     assert ("safechat[vault]" in lines[0]) == ("vault" not in extras), lines
 
 
+def check_redis(extras: set[str]) -> None:
+    try:
+        RedisLimits("redis://127.0.0.1:1", name="prod")
+        problem = ""
+    except ModuleNotFoundError as error:
+        problem = str(error)
+    needs = "" if "redis" in extras else "RedisLimits needs its extra: pip install 'safechat[redis]'"
+    assert problem == needs, problem
+
+
 def check_command(extras: set[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "safechat.cli.main", "--help"], capture_output=True, text=True, check=False
@@ -94,4 +105,5 @@ if __name__ == "__main__":
     assert installed == extras, f"installed: {installed}, wanted: {extras}"
     check_call(extras)
     check_vault(extras)
+    check_redis(extras)
     check_command(extras)

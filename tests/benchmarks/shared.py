@@ -1,4 +1,6 @@
-"""How exactly do processes keep limits that they share?  python tests/benchmarks/shared.py [ROW…]
+"""How exactly do processes keep limits that they share?
+
+    PYTHONPATH=tests/safechat python tests/benchmarks/shared.py [ROW…]
 
 Four processes for eight seconds, with more calls than the limits allow, on a Redis of its own. Shown are what
 the limits allow, how many calls went (or tokens were used, or calls were answered), the most in any second,
@@ -16,13 +18,10 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-
-sys.path[:0] = [str(Path(__file__).parents[1] / "safechat")]
 
 from redis_servers import OwnServer, server_program
 from safechat import ChatError, ChatReply, ChatRequest, RateLimits, RedisLimits, Usage
@@ -105,8 +104,10 @@ def run(name: str, row: Row) -> tuple[list[tuple[float, float, int]], list[str],
     """The calls, the failures, and when it began."""
     server = OwnServer(str(server_program()))
     command = [sys.executable, __file__, "--work", name, server.url]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    workers = [subprocess.Popen(command, **pipes) for _ in range(PROCESSES)]
+    workers = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(PROCESSES)
+    ]
     for worker in workers:
         assert worker.stdout is not None
         assert worker.stdout.readline() == "ready\n"

@@ -47,7 +47,7 @@ def server_program() -> str | None:
 
 
 class OwnServer:
-    """One that is started here, on a port of its own, and ends with this process. It keeps nothing on disk."""
+    """One that is started here, on a port of its own, and ends with this process. Nothing is on disk."""
 
     def __init__(self, program: str, *options: str) -> None:
         self._program = program
@@ -62,8 +62,8 @@ class OwnServer:
         home = Path(self._home.name)
         with (home / "server.log").open("wb") as log:
             self._guard = start_in_background(
-                [sys.executable, "-I", guard.__file__, self._program, "--port", str(self._port),
-                 "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(home), *self._options],
+                [sys.executable, "-I", guard.__file__, self._program, "--port", str(self._port), "--bind",
+                 "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(home), *self._options],
                 dict(os.environ),
                 home,
                 log.fileno(),

@@ -26,6 +26,7 @@ Word = str | int | float  # of a command
 
 PATIENCE = 0.25  # seconds that Redis may take for an answer
 _TRY_EVERY = 1.0  # seconds
+_LONGEST_LOOK = 5.0  # seconds for `answer_time`
 
 _SCRIPT = files("safechat.limits").joinpath("shared.lua").read_text(encoding="utf-8")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
@@ -64,6 +65,17 @@ class RedisLimits:
             parse_url(self.url)
         except ValueError as error:
             raise ValueError(f"this is no URL of a Redis: {error}") from None
+
+
+async def answer_time(limits: RedisLimits) -> float:
+    """Seconds that Redis takes for an answer. Raises what redis-py does, and TimeoutError after a while."""
+    from redis.asyncio import Redis
+
+    async with asyncio.timeout(_LONGEST_LOOK), Redis.from_url(limits.url) as redis:
+        await redis.script_load(_SCRIPT)
+        began = clock.now()
+        await redis.ping()
+        return clock.now() - began
 
 
 class Level(NamedTuple):
