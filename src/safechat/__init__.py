@@ -43,6 +43,7 @@ from safechat.keys.env import EnvKeys
 from safechat.keys.source import Key, KeySource
 from safechat.keys.vault.auth import AppRole, Token
 from safechat.keys.vault.keys import VaultKeys
+from safechat.limits.group import RedisLimits
 from safechat.limits.quota import RateLimits
 from safechat.log.events import log_context
 from safechat.log.file import configure_logging
@@ -88,6 +89,7 @@ __all__ = [
     "QuotaExhausted",
     "RateLimited",
     "RateLimits",
+    "RedisLimits",
     "RefusedReply",
     "RequestRejected",
     "RequestTimedOut",

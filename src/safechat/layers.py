@@ -49,9 +49,9 @@ class Policies:
     budget: Budget | None = None
 
     def for_another_client(self) -> Policies:
-        """Limits set by hand are those of the client's own quota, and its keys are its own. Another
-        endpoint names its limits in its headers, and its client has a key."""
-        limits = replace(self.limits, requests_per_minute=None, tokens_per_minute=None)
+        """Limits set by hand are those of the client's own quota, shared or not, and its keys are its own.
+        Another endpoint names its limits in its headers, and its client has a key."""
+        limits = replace(self.limits, requests_per_minute=None, tokens_per_minute=None, shared=None)
         return replace(self, limits=limits, keys=None)
 
 
@@ -95,6 +95,7 @@ class Layers:
 
     handler: Handler
     calls: tuple[OpenAICall, ...]
+    quotas: tuple[Quotas, ...] = ()
     keys: KeySource | None = None
     estimator: TokenEstimator = field(default_factory=TokenEstimator)
     without_fallbacks: Handler | None = None
@@ -108,18 +109,20 @@ class Layers:
         clients = {id(other): other for other in (client, *(other for other, _ in fallbacks))}
         places = {identity: place for place, identity in enumerate(clients)}
         calls: list[OpenAICall] = []
+        all_quotas: list[Quotas] = []
         layers: list[ClientLayers] = []
         for other in clients.values():
             own = policies if other is client else policies.for_another_client()
             call = OpenAICall(other, keyed=own.keys is not None, threads=own.limits.concurrency, aiohttp=True)
             calls.append(call)
-            layers.append(_of_client(call, own, estimator, telemetry))
+            all_quotas.append(quotas := Quotas(own.limits))
+            layers.append(_of_client(call, own, quotas, estimator, telemetry))
         targets = [(places[id(other)], model) for other, model in fallbacks]
         where = [call.base_url for call in calls]
         whole = _around(layers, targets, policies, telemetry, where)
         # Another model's embeddings are of no use beside those that there are already.
         alone = _around(layers[:1], (), policies, telemetry, where[:1])
-        return cls(whole, tuple(calls), policies.keys, estimator, alone)
+        return cls(whole, tuple(calls), tuple(all_quotas), policies.keys, estimator, alone)
 
     async def answer(self, request: ChatRequest, deadline: float, *, began: float | None = None) -> ChatReply:
         """The call; `deadline` is in seconds from `began`, on the loop's clock, or from now."""
@@ -144,6 +147,8 @@ class Layers:
     async def aclose(self) -> None:
         for stop in list(self.attached.values()):
             await stop()
+        for quotas in self.quotas:
+            await quotas.aclose()
         for call in self.calls:
             await call.aclose()
         if (give_back := getattr(self.keys, "aclose", None)) is not None:
@@ -151,7 +156,11 @@ class Layers:
 
 
 def _of_client(
-    call: OpenAICall, policies: Policies, estimator: TokenEstimator, telemetry: Telemetry | None
+    call: OpenAICall,
+    policies: Policies,
+    quotas: Quotas,
+    estimator: TokenEstimator,
+    telemetry: Telemetry | None,
 ) -> ClientLayers:
     """The client's layers as these policies say. What they remember of its quota is there once."""
     keys, budget = policies.keys, policies.budget
@@ -163,7 +172,7 @@ def _of_client(
     return ClientLayers(
         call if telemetry is None else telemetry.measured(call, call.base_url),
         keyed,
-        partial(Limited, quotas=Quotas(policies.limits), estimator=estimator),
+        partial(Limited, quotas=quotas, estimator=estimator),
         partial(Retried, policy=policies.retry),
     )
 

@@ -16,7 +16,7 @@ PUBLIC = {
     "safechat.testing": ["ScriptedClient", "ScriptedHandler", "no_waiting"],
     "safechat.errors": ["ChatError", "KeyUnavailable", "VaultSealed"],
 }
-OPTIONAL = ("hvac", "typer", "rich", "opentelemetry", "pytest", "genai_prices", "stdnum", "odev")
+OPTIONAL = ("hvac", "typer", "rich", "opentelemetry", "pytest", "genai_prices", "stdnum", "odev", "redis")
 
 
 @pytest.mark.parametrize("module", PUBLIC)

@@ -24,6 +24,7 @@ from safechat.cli.network import (
     with_version,
 )
 from safechat.cli.origins import origins, unknown_names
+from safechat.client.wrapper import shared_limits
 from safechat.errors import (
     AuthenticationFailed,
     ChatError,
@@ -36,6 +37,7 @@ from safechat.errors import (
 from safechat.keys.env import EnvKeys
 from safechat.keys.source import Key, KeySource
 from safechat.keys.vault.keys import VaultKeys
+from safechat.limits.group import PATIENCE, answer_time
 from safechat.runtime.threads import in_thread
 from safechat.settings import Settings, read_settings
 
@@ -89,6 +91,8 @@ async def examine(
         yield check
         if check.ok is False:
             return
+    if settings.redis_url is not None:
+        yield await _check_redis(settings)
     has_key = bool(read) or settings.vault_address is None
     if settings.vault_address is not None:  # to read the key again would be a second login
         keys = KnownKey(read[0] if read else _NO_KEY)
@@ -159,6 +163,20 @@ async def _check_vault(keys: VaultKeys, read: list[Key], *, login: bool) -> Asyn
     if name == "wrapped secret_id":
         result = "not tried: that would use up the wrapped secret_id, which the program needs"
         yield Check("login", None, result, "start the program, or try with a secret_id that is not wrapped")
+
+
+async def _check_redis(settings: Settings) -> Check:
+    """Never a failure: without it each process goes on with its share of the limits."""
+    try:
+        limits = shared_limits(settings)
+        seconds = await answer_time(limits) if limits is not None else 0.0
+    except Exception as error:
+        result = f"it does not answer, so no limits are shared ({error or type(error).__name__})"
+        return Check("Redis", None, result, "is SAFECHAT_REDIS_URL right? is the server up?")
+    if seconds > PATIENCE:
+        result = f"it answers in {seconds:.1f} s, and calls wait {PATIENCE:g} s for it: no limits are shared"
+        return Check("Redis", None, result, "use one that is nearer")
+    return Check("Redis", True, f"it answers in {seconds * 1000:.0f} ms: limits are shared")
 
 
 async def _check_api(

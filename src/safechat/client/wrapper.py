@@ -28,6 +28,7 @@ from safechat.keys.env import EnvKeys
 from safechat.keys.source import KeySource, check_keys
 from safechat.keys.vault.keys import VaultKeys
 from safechat.layers import Layers, Policies
+from safechat.limits.group import RedisLimits
 from safechat.limits.quota import RateLimits
 from safechat.messages import ChatReply, Messages
 from safechat.retry import RetryPolicy
@@ -310,6 +311,13 @@ class ChatClientWrapper(Generation, AsyncGeneration):
         return f"{type(self).__name__}(model={defaults.model!r}, {limits})"
 
 
+def shared_limits(settings: Settings) -> RedisLimits | None:
+    """The Redis that the settings name. Raises what RedisLimits does."""
+    if settings.redis_url is None:
+        return None
+    return RedisLimits(settings.redis_url.get_secret_value(), name=settings.redis_name)
+
+
 def _options(settings: Settings) -> dict[str, Any]:
     """The arguments of a wrapper that the settings give, by name."""
     given = settings.model_dump(exclude_none=True)
@@ -324,5 +332,7 @@ def _options(settings: Settings) -> dict[str, Any]:
     if amounts:
         options["budget"] = Budget(**amounts)
     limits = ("requests_per_minute", "tokens_per_minute", "concurrency")
-    options["limits"] = RateLimits(**{name: given[name] for name in limits if name in given})
+    options["limits"] = RateLimits(
+        **{name: given[name] for name in limits if name in given}, shared=shared_limits(settings)
+    )
     return options
