@@ -3,7 +3,7 @@
 import logging
 
 from safechat.breaker import BreakerPolicy
-from safechat.budget import Budget
+from safechat.budget.budget import Budget
 from safechat.cache import DiskCache
 from safechat.client.queue import ChatQueue
 from safechat.client.stream import AsyncChatStream, ChatStream

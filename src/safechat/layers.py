@@ -12,7 +12,10 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Self
 
 from safechat.breaker import BreakerPolicy
-from safechat.budget import Budget, Budgeted
+from safechat.budget.book import AnyBook
+from safechat.budget.budget import Budget
+from safechat.budget.layer import Budgeted
+from safechat.budget.shared import SharedBook
 from safechat.cache import Cache, Cached
 from safechat.call.layer import OpenAICall
 from safechat.deadline import Deadline
@@ -47,6 +50,12 @@ class Policies:
     time_limits: TimeLimits = field(default_factory=TimeLimits)
     cache: Cache | None = None
     budget: Budget | None = None
+
+    def book(self) -> AnyBook | None:
+        """Where what is spent is kept, for one event loop; None without a budget."""
+        if self.budget is None or self.limits.shared is None or self.budget.usd_per_day is None:
+            return None if self.budget is None else self.budget.book
+        return SharedBook(self.limits.shared, self.budget.book)
 
     def for_another_client(self) -> Policies:
         """Limits set by hand are those of the client's own quota, shared or not, and its keys are its own.
@@ -95,7 +104,7 @@ class Layers:
 
     handler: Handler
     calls: tuple[OpenAICall, ...]
-    quotas: tuple[Quotas, ...] = ()
+    shared: tuple[Quotas | SharedBook, ...] = ()  # what may have a Redis behind it
     keys: KeySource | None = None
     estimator: TokenEstimator = field(default_factory=TokenEstimator)
     without_fallbacks: Handler | None = None
@@ -109,6 +118,7 @@ class Layers:
         clients = {id(other): other for other in (client, *(other for other, _ in fallbacks))}
         places = {identity: place for place, identity in enumerate(clients)}
         calls: list[OpenAICall] = []
+        book = policies.book()
         all_quotas: list[Quotas] = []
         layers: list[ClientLayers] = []
         for other in clients.values():
@@ -116,13 +126,16 @@ class Layers:
             call = OpenAICall(other, keyed=own.keys is not None, threads=own.limits.concurrency, aiohttp=True)
             calls.append(call)
             all_quotas.append(quotas := Quotas(own.limits))
-            layers.append(_of_client(call, own, quotas, estimator, telemetry))
+            layers.append(_of_client(call, own, quotas, book, estimator, telemetry))
         targets = [(places[id(other)], model) for other, model in fallbacks]
         where = [call.base_url for call in calls]
         whole = _around(layers, targets, policies, telemetry, where)
         # Another model's embeddings are of no use beside those that there are already.
         alone = _around(layers[:1], (), policies, telemetry, where[:1])
-        return cls(whole, tuple(calls), tuple(all_quotas), policies.keys, estimator, alone)
+        shared: list[Quotas | SharedBook] = [*all_quotas]
+        if isinstance(book, SharedBook):
+            shared.append(book)
+        return cls(whole, tuple(calls), tuple(shared), policies.keys, estimator, alone)
 
     async def answer(self, request: ChatRequest, deadline: float, *, began: float | None = None) -> ChatReply:
         """The call; `deadline` is in seconds from `began`, on the loop's clock, or from now."""
@@ -147,8 +160,8 @@ class Layers:
     async def aclose(self) -> None:
         for stop in list(self.attached.values()):
             await stop()
-        for quotas in self.quotas:
-            await quotas.aclose()
+        for shared in self.shared:
+            await shared.aclose()
         for call in self.calls:
             await call.aclose()
         if (give_back := getattr(self.keys, "aclose", None)) is not None:
@@ -159,6 +172,7 @@ def _of_client(
     call: OpenAICall,
     policies: Policies,
     quotas: Quotas,
+    book: AnyBook | None,
     estimator: TokenEstimator,
     telemetry: Telemetry | None,
 ) -> ClientLayers:
@@ -167,7 +181,7 @@ def _of_client(
 
     def keyed(next: Handler) -> Handler:
         with_key = next if keys is None else Keyed(next, keys=keys)
-        return with_key if budget is None else Budgeted(with_key, budget, call.base_url)
+        return with_key if budget is None else Budgeted(with_key, budget, call.base_url, book)
 
     return ClientLayers(
         call if telemetry is None else telemetry.measured(call, call.base_url),

@@ -32,7 +32,8 @@ from safechat import (
     Usage,
     configure_logging,
 )
-from safechat.budget import Book, Budgeted
+from safechat.budget.book import Book
+from safechat.budget.layer import Budgeted
 from safechat.cli.logs import LogSummary
 from safechat.cli.screens import summary_screen
 from safechat.log.call_record import call_record
@@ -159,12 +160,15 @@ def test_the_next_day_begins_with_the_whole_budget(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_was_reserved_yesterday_is_not_taken_from_today() -> None:
-    book = Book()
-    entry = book.enter(date(2026, 12, 31), 1.0, 5.0)
-    assert entry is not None
-    assert book.enter(date(2027, 1, 1), 2.0, 5.0) is not None
-    entry.settle(0.1)
-    assert book.spent(date(2027, 1, 1)) == 2.0
+    async def main() -> None:
+        book = Book()
+        entry = await book.enter(date(2026, 12, 31), 1.0, 5.0)
+        assert entry is not None
+        assert await book.enter(date(2027, 1, 1), 2.0, 5.0) is not None
+        entry.settle(0.1)
+        assert book.spent(date(2027, 1, 1)) == 2.0
+
+    run(main())
 
 
 def test_a_call_with_its_attempts_is_kept_to_its_own_budget() -> None:

@@ -14,7 +14,7 @@ import anyio
 from pydantic import BaseModel
 
 from safechat.breaker import BreakerPolicy
-from safechat.budget import Budget, check_budget
+from safechat.budget.budget import Budget, check_budget
 from safechat.cache import Cache, check_cache
 from safechat.call.clients import check_keyed, new_client
 from safechat.checks import check_client, check_fallbacks

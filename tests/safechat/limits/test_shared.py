@@ -139,7 +139,10 @@ async def test_a_member_that_waits_longer_gets_the_free_slot(shared: RedisLimits
 async def test_names_share_nothing(shared: RedisLimits) -> None:
     server = Server(seconds=0.05)
     other = RedisLimits(shared.url, name=f"{shared.name}-too")
-    async with members(shared, server, concurrency=1) as (one,), members(other, server, concurrency=1) as (two,):
+    async with (
+        members(shared, server, concurrency=1) as (one,),
+        members(other, server, concurrency=1) as (two,),
+    ):
         await asyncio.gather(one(request()), two(request()))
     assert server.most == 2
 
