@@ -49,12 +49,12 @@ def server_program() -> str | None:
 class OwnServer:
     """One that is started here, on a port of its own, and ends with this process. Nothing is on disk."""
 
-    def __init__(self, program: str, *options: str) -> None:
+    def __init__(self, program: str, *options: str, password: str = "") -> None:
         self._program = program
         self._options = options
         self._home = tempfile.TemporaryDirectory(prefix="safechat-redis-", ignore_cleanup_errors=True)
         self._port = free_port()
-        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{self._port}/0"
         self.start()
 
     def start(self) -> None:

@@ -184,9 +184,10 @@ class Group:
         """Leave the group, and close the connections."""
         if self._returning is not None:
             self._returning.cancel()
+        was_alone, self.alone = self.alone, True  # from now on nothing is sent
         try:
             async with asyncio.timeout(PATIENCE):
-                if not self.alone:
+                if not was_alone:
                     await self._redis.zrem(f"{self._prefix}members", self.member)
                 await self._redis.aclose()
         except Exception:

@@ -206,7 +206,7 @@ class Quota:
         return Reservation(tokens, lease, self._window, lease)
 
     async def _take_here(self, request: ChatRequest, tokens: int) -> Reservation | None:
-        """The same by the limits of this process."""
+        """The same by the limits of this process; should the shared ones be back, it gives way to them."""
         buckets = ((self._requests.bucket, 1), (self._tokens.bucket, tokens))
         with ExitStack() as taken:
             for bucket, amount in buckets:
@@ -214,7 +214,7 @@ class Quota:
                     await bucket.take(amount, lambda: self._pause.check(request))
                     taken.callback(bucket.settle, -amount)
             await self._take_slot(request)
-            if self._gives_way(request):
+            if self._gives_way(request) or (self._shared is not None and not self._shared.alone):
                 self._slots.release()
                 return None
             taken.pop_all()

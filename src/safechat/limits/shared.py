@@ -142,6 +142,11 @@ class SharedQuota:
         self._heard = asyncio.Event()  # Redis has answered
         group.add(self)
 
+    @property
+    def alone(self) -> bool:
+        """Whether the limits of this process count, because Redis does not answer."""
+        return self._group.alone
+
     def new_id(self) -> str:
         return f"{self._group.member}:{self._model}:{next(self._numbers)}"
 

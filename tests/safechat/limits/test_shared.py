@@ -18,12 +18,14 @@ from typing import Any
 import pytest
 
 from limited_apis import Refusing, Server, headers, of_tokens, request
+from odev.classroom.bao import free_port
 from processes import environment, run_python
 from redis_servers import OwnServer, server_program
 from safechat import (
     ChatClientWrapper,
     ChatQueue,
     ChatReply,
+    ConnectionFailed,
     DeadlineExceeded,
     RateLimited,
     RateLimits,
@@ -31,7 +33,7 @@ from safechat import (
     Usage,
 )
 from safechat.testing import ScriptedClient
-from shared_limits import Stored, members
+from shared_limits import Stored, members, until
 from virtual_time import now
 
 FAST = {"requests_per_minute": 600_000.0}  # a limit that nobody feels
@@ -139,7 +141,10 @@ async def test_a_member_that_waits_longer_gets_the_free_slot(shared: RedisLimits
 async def test_names_share_nothing(shared: RedisLimits) -> None:
     server = Server(seconds=0.05)
     other = RedisLimits(shared.url, name=f"{shared.name}-too")
-    async with members(shared, server, concurrency=1) as (one,), members(other, server, concurrency=1) as (two,):
+    async with (
+        members(shared, server, concurrency=1) as (one,),
+        members(other, server, concurrency=1) as (two,),
+    ):
         await asyncio.gather(one(request()), two(request()))
     assert server.most == 2
 
@@ -170,8 +175,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_gives_all_back(
     async with members(shared, Server(), requests_per_minute=1) as (layer,):
         await layer(request())
         waiting = asyncio.ensure_future(layer(request()))
-        while stored.level("requests") < 1.5:
-            await asyncio.sleep(0.01)
+        await until(lambda: stored.level("requests") > 1.5)
         waiting.cancel()
         await asyncio.wait([waiting])
     assert stored.level("requests") <= 1
@@ -273,7 +277,7 @@ async def test_a_lease_is_longer_than_its_call(shared: RedisLimits, stored: Stor
 
 async def test_a_process_that_is_killed_gives_its_slot_back(shared: RedisLimits, stored: Stored) -> None:
     command = [sys.executable, "-c", HOLDER, shared.url, shared.name]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as holder:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as holder:  # noqa: ASYNC220
         assert holder.stdout is not None
         assert holder.stdout.readline().strip() == b"under way"
         os.kill(holder.pid, signal.SIGKILL)
@@ -299,8 +303,7 @@ async def test_the_clock_of_the_process_does_not_matter(
     monkeypatch.setattr(time, "time", lambda: 1_000_000.0)
     async with members(shared, Server(seconds=0.3)) as (layer,):
         call = asyncio.ensure_future(layer(request(deadline=now() + 60)))
-        while not stored.leases:
-            await asyncio.sleep(0.01)
+        await until(lambda: bool(stored.leases))
         (ends,) = stored.leases.values()
         assert 50 < ends - stored.now < 70
         await call
@@ -312,8 +315,7 @@ async def test_a_cluster_takes_the_keys_for_one_hash_slot() -> None:
         shared = RedisLimits(server.url, name="prod")
         with Stored(shared) as stored:
             stored.client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
-            while "cluster_state:ok" not in str(stored.client.execute_command("CLUSTER", "INFO")):
-                await asyncio.sleep(0.05)
+            await until(lambda: "state:ok" in str(stored.client.execute_command("CLUSTER", "INFO")))
             async with members(shared, Server(), requests_per_minute=1) as (layer,):
                 await layer(request())
                 assert stored.level("requests") == 1
@@ -469,6 +471,20 @@ def test_a_name_must_be_a_text_without_braces(name: Any) -> None:
 def test_shared_must_be_redis_limits() -> None:
     with pytest.raises(TypeError, match="shared must be RedisLimits, not str"):
         RateLimits(shared="redis://127.0.0.1")  # type: ignore[arg-type]
+
+
+def test_the_environment_names_the_redis(
+    shared: RedisLimits, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-proj-not-used-here")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{free_port()}/v1")
+    monkeypatch.setenv("SAFECHAT_REDIS_URL", shared.url)
+    monkeypatch.setenv("SAFECHAT_REDIS_NAME", shared.name)
+    monkeypatch.setenv("SAFECHAT_ATTEMPTS", "1")
+    with ChatClientWrapper.from_env() as chat, pytest.raises(ConnectionFailed):
+        chat.generate("Merhaba", "m")
+    assert stored.level("requests") == 0
+    assert [key for key in stored.keys if key.endswith(":quota:m")]
 
 
 def test_the_password_is_not_shown() -> None:
