@@ -83,8 +83,9 @@ class OwnServer:
 
     def kill(self) -> None:
         """SIGKILL. All that it held is lost."""
-        process = self._process()
-        process.kill()
+        self._process().kill()
+        assert self._guard.stdin is not None
+        self._guard.stdin.close()  # the guard reads from it while it lives
         self._guard.wait(10)
 
     def stop(self) -> None:
