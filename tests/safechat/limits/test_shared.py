@@ -325,6 +325,29 @@ async def test_a_cluster_takes_the_keys_for_one_hash_slot() -> None:
         server.stop()
 
 
+async def test_the_node_of_a_cluster_that_has_the_keys_is_found() -> None:
+    nodes = [OwnServer(str(server_program()), "--cluster-enabled", "yes") for _ in range(2)]
+    try:
+        clients = [Stored(RedisLimits(node.url, name="prod")).client for node in nodes]
+        for client, slots in zip(clients, (range(8192), range(8192, 16384)), strict=True):
+            client.execute_command("CLUSTER", "ADDSLOTS", *slots)
+        clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[1].url.split(":")[2].split("/")[0])
+        for client in clients:
+            await until(lambda: "state:ok" in str(client.execute_command("CLUSTER", "INFO")))
+        api = Server(seconds=0.05)
+        async with (
+            members(RedisLimits(nodes[0].url, name="prod"), api, concurrency=1) as (one,),
+            members(RedisLimits(nodes[1].url, name="prod"), api, concurrency=1) as (other,),
+        ):
+            await asyncio.gather(*(layer(request()) for layer in (one, other) for _ in range(4)))
+        for client in clients:
+            client.close()
+    finally:
+        for node in nodes:
+            node.stop()
+    assert api.most == 1
+
+
 async def test_all_that_is_kept_ends_some_day(shared: RedisLimits, stored: Stored) -> None:
     async with members(shared, Server(seconds=0.3), Server(), concurrency=1, **FAST) as (one, other):
         call = asyncio.gather(one(request()), other(request()))
