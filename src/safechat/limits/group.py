@@ -208,9 +208,7 @@ class Group:
         began = clock.now()
         try:
             await asyncio.wait([step], timeout=PATIENCE)
-            if (
-                clock.now() - began > 1.5 * PATIENCE
-            ):  # this process itself stood still: the answer may be here
+            if clock.now() - began > 1.5 * PATIENCE:  # this process stood still: the answer may be there
                 await asyncio.wait([step], timeout=PATIENCE)
             if not step.done():
                 raise TimeoutError

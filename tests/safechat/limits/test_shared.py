@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from limited_apis import Refusing, Server, headers, of_tokens, request
 from odev.classroom.bao import free_port
@@ -309,13 +311,17 @@ async def test_the_clock_of_the_process_does_not_matter(
         await call
 
 
+def knows_its_cluster(client: Redis) -> bool:
+    return "state:ok" in str(client.execute_command("CLUSTER", "INFO"))
+
+
 async def test_a_cluster_takes_the_keys_for_one_hash_slot() -> None:
     server = OwnServer(str(server_program()), "--cluster-enabled", "yes")
     try:
         shared = RedisLimits(server.url, name="prod")
         with Stored(shared) as stored:
             stored.client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
-            await until(lambda: "state:ok" in str(stored.client.execute_command("CLUSTER", "INFO")))
+            await until(partial(knows_its_cluster, stored.client))
             async with members(shared, Server(), requests_per_minute=1) as (layer,):
                 await layer(request())
                 assert stored.level("requests") == 1
@@ -333,7 +339,7 @@ async def test_the_node_of_a_cluster_that_has_the_keys_is_found() -> None:
             client.execute_command("CLUSTER", "ADDSLOTS", *slots)
         clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[1].url.split(":")[2].split("/")[0])
         for client in clients:
-            await until(lambda: "state:ok" in str(client.execute_command("CLUSTER", "INFO")))
+            await until(partial(knows_its_cluster, client))
         api = Server(seconds=0.05)
         async with (
             members(RedisLimits(nodes[0].url, name="prod"), api, concurrency=1) as (one,),
