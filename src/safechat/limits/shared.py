@@ -29,6 +29,7 @@ _LISTEN_EVERY = 0.25  # seconds between two steps of a call that waits longer: i
 
 _LEASE_MARGIN = 5.0  # seconds that a lease is longer than its call
 _LONGEST_LEASE = 3600.0  # seconds, for a call without a deadline
+_LONGEST_WAIT = 1e9  # seconds; Lua may know no infinity
 
 _UNCHANGED = -1.0  # the seconds of a lease that stays as it is
 
@@ -155,6 +156,8 @@ class SharedQuota:
 
         Raises DeadlineExceeded or RateLimited when the wait would outlast the call's deadline.
         """
+        if self.alone:
+            return None
         lease = Lease(self, self._slots, request.deadline)
         self._goes_at = 0.0
         try:
@@ -247,12 +250,12 @@ class SharedQuota:
     async def _reserve(self, lease: Lease, tokens: int, left: float) -> Answer | None:
         """One step: the amounts, if `lease` has none yet, and a slot, if it is time for it."""
         wants_slot = lease.has_place and self._goes_at <= clock.now()
-        lease.was_sent = True
+        lease.was_sent = lease.was_sent or wants_slot
         return await self._step(
             self._group.ask,
             int(not lease.born),
             tokens,
-            left,
+            min(left, _LONGEST_WAIT),
             lease.id if wants_slot else "",
             lease.seconds,
             lease.since,

@@ -159,6 +159,18 @@ async def test_calls_that_are_under_way_count_in_a_redis_that_has_lost_everythin
         await asyncio.wait([before, meanwhile, later])
 
 
+async def test_calls_while_redis_is_down_leave_nothing_to_tell_it(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with two_members(own_redis, **FAST) as (layers, _):
+        own_redis.kill()
+        await asyncio.gather(*(layer(request()) for layer in layers for _ in range(500)))
+        own_redis.start()
+        await logged(caplog, "limits.shared", 2)
+        with Stored(RedisLimits(own_redis.url, name="prod")) as stored:
+            assert stored.client.info("stats")["total_net_input_bytes"] < 40_000  # the script, twice
+
+
 async def test_a_lease_that_ended_meanwhile_is_given_back_to_a_redis_that_hung(
     own_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
