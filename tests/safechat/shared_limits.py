@@ -59,7 +59,7 @@ class Stored:
     @property
     def leases(self) -> dict[str, float]:
         """When each of them ends."""
-        return dict(self.client.zrange(f"{self._prefix}slots", 0, -1, withscores=True))
+        return {str(lease): float(ends) for lease, ends in self.client.zscan_iter(f"{self._prefix}slots")}
 
     @property
     def members(self) -> int:

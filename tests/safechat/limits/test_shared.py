@@ -263,7 +263,7 @@ async def test_only_the_head_of_a_line_asks(shared: RedisLimits, stored: Stored)
 
 
 async def test_a_lease_is_longer_than_its_call(shared: RedisLimits, stored: Stored) -> None:
-    lasts = []
+    lasts: list[float] = []
 
     async def api(request: Any) -> ChatReply:
         lasts.extend(ends - stored.now for ends in stored.leases.values())
