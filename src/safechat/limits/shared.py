@@ -24,7 +24,7 @@ from safechat.limits.slots import Slots
 from safechat.messages import ChatRequest
 from safechat.runtime import clock
 
-_LOOK_EVERY = 0.008  # seconds between two looks for a slot
+_LOOK_EVERY = 0.005  # seconds between two looks for a slot
 _LISTEN_EVERY = 0.25  # seconds between two steps of a call that waits longer: is there a pause, or more room?
 
 _LEASE_MARGIN = 5.0  # seconds that a lease is longer than its call

@@ -15,6 +15,7 @@ from functools import partial
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
@@ -22,7 +23,7 @@ from redis import Redis
 from limited_apis import Refusing, Server, headers, of_tokens, request
 from odev.classroom.bao import free_port
 from processes import environment, run_python
-from redis_servers import OwnServer, server_program
+from redis_servers import Server as RedisServer
 from safechat import (
     ChatClientWrapper,
     ChatQueue,
@@ -34,11 +35,19 @@ from safechat import (
     RedisLimits,
     Usage,
 )
+from safechat.limits import group
 from safechat.testing import ScriptedClient
 from shared_limits import Stored, members, until
 from virtual_time import now
 
 FAST = {"requests_per_minute": 600_000.0}  # a limit that nobody feels
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine Redis may need longer than a call would wait."""
+    monkeypatch.setattr(group, "PATIENCE", 10.0)
+
 
 # A process with the only slot, in a call that would take a minute. Its lease is 0.6 s long.
 HOLDER = """
@@ -153,16 +162,16 @@ async def test_names_share_nothing(shared: RedisLimits) -> None:
 
 async def test_what_was_not_used_is_given_back_to_all(shared: RedisLimits, stored: Stored) -> None:
     server = Server(usage=Usage(9, 1, 10))
-    async with members(shared, server, tokens_per_minute=60) as (layer,):
-        await layer(request(params={"max_completion_tokens": 50}))
-    assert stored.level("tokens") <= 10
+    async with members(shared, server, tokens_per_minute=60_000) as (layer,):
+        await layer(request(params={"max_completion_tokens": 1000}))
+    assert stored.level("tokens") < -500  # a credit: when it went, most of what it reserved had leaked
 
 
 async def test_what_was_used_above_the_estimate_is_taken(shared: RedisLimits, stored: Stored) -> None:
     server = Server(usage=Usage(900, 100, 1000))
-    async with members(shared, server, tokens_per_minute=60) as (layer,):
+    async with members(shared, server, tokens_per_minute=6000) as (layer,):
         await layer(request())
-    assert stored.level("tokens") > 950
+    assert stored.level("tokens") > 900
 
 
 async def test_a_call_is_counted_once(shared: RedisLimits, stored: Stored) -> None:
@@ -189,12 +198,11 @@ async def test_a_call_that_would_come_too_late_is_refused_at_once_and_takes_noth
 ) -> None:
     async with members(shared, Server(), Server(), requests_per_minute=6) as (one, other):
         await one(request())
-        await one(request())
         began = now()
         with pytest.raises(DeadlineExceeded, match="the rate limit would have the call wait"):
             await other(request(deadline=now() + 5))
         assert now() - began < 5
-    assert stored.level("requests") <= 2
+    assert stored.level("requests") <= 1
 
 
 async def test_the_limit_that_one_member_learns_is_known_to_all(shared: RedisLimits) -> None:
@@ -315,42 +323,34 @@ def knows_its_cluster(client: Redis) -> bool:
     return "state:ok" in str(client.execute_command("CLUSTER", "INFO"))
 
 
-async def test_a_cluster_takes_the_keys_for_one_hash_slot() -> None:
-    server = OwnServer(str(server_program()), "--cluster-enabled", "yes")
-    try:
-        shared = RedisLimits(server.url, name="prod")
-        with Stored(shared) as stored:
-            stored.client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
-            await until(partial(knows_its_cluster, stored.client))
-            async with members(shared, Server(), requests_per_minute=1) as (layer,):
-                await layer(request())
-                assert stored.level("requests") == 1
-                slots = {stored.client.execute_command("CLUSTER", "KEYSLOT", key) for key in stored.keys}
-        assert len(slots) == 1
-    finally:
-        server.stop()
+async def test_a_cluster_takes_the_keys_for_one_hash_slot(start_redis: Callable[..., RedisServer]) -> None:
+    shared = RedisLimits(start_redis("--cluster-enabled", "yes").url, name="prod")
+    with Stored(shared) as stored:
+        stored.client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+        await until(partial(knows_its_cluster, stored.client))
+        async with members(shared, Server(), requests_per_minute=1) as (layer,):
+            await layer(request())
+            assert stored.level("requests") == 1
+            slots = {stored.client.execute_command("CLUSTER", "KEYSLOT", key) for key in stored.keys}
+    assert len(slots) == 1
 
 
-async def test_the_node_of_a_cluster_that_has_the_keys_is_found() -> None:
-    nodes = [OwnServer(str(server_program()), "--cluster-enabled", "yes") for _ in range(2)]
-    try:
-        clients = [Stored(RedisLimits(node.url, name="prod")).client for node in nodes]
-        for client, slots in zip(clients, (range(8192), range(8192, 16384)), strict=True):
-            client.execute_command("CLUSTER", "ADDSLOTS", *slots)
-        clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[1].url.split(":")[2].split("/")[0])
-        for client in clients:
-            await until(partial(knows_its_cluster, client))
-        api = Server(seconds=0.05)
-        async with (
-            members(RedisLimits(nodes[0].url, name="prod"), api, concurrency=1) as (one,),
-            members(RedisLimits(nodes[1].url, name="prod"), api, concurrency=1) as (other,),
-        ):
-            await asyncio.gather(*(layer(request()) for layer in (one, other) for _ in range(4)))
-        for client in clients:
-            client.close()
-    finally:
-        for node in nodes:
-            node.stop()
+async def test_the_node_of_a_cluster_that_has_the_keys_is_found(
+    start_redis: Callable[..., RedisServer],
+) -> None:
+    urls = [start_redis("--cluster-enabled", "yes").url for _ in range(2)]
+    with Redis.from_url(urls[0]) as one, Redis.from_url(urls[1]) as other:
+        one.execute_command("CLUSTER", "ADDSLOTS", *range(8192))
+        other.execute_command("CLUSTER", "ADDSLOTS", *range(8192, 16384))
+        one.execute_command("CLUSTER", "MEET", "127.0.0.1", str(urlsplit(urls[1]).port))
+        await until(partial(knows_its_cluster, one))
+        await until(partial(knows_its_cluster, other))
+    api = Server(seconds=0.05)
+    async with (
+        members(RedisLimits(urls[0], name="prod"), api, concurrency=1) as (here,),
+        members(RedisLimits(urls[1], name="prod"), api, concurrency=1) as (there,),
+    ):
+        await asyncio.gather(*(layer(request()) for layer in (here, there) for _ in range(4)))
     assert api.most == 1
 
 
@@ -449,6 +449,7 @@ def test_the_child_of_a_fork_is_a_member_of_its_own(shared: RedisLimits, stored:
     run_python(f"""
 import os
 from safechat import ChatClientWrapper, RateLimits, RedisLimits
+from safechat.limits import group
 from safechat.testing import ScriptedClient
 limits = RateLimits(requests_per_minute=600000, shared=RedisLimits({shared.url!r}, name={shared.name!r}))
 chat = ChatClientWrapper(ScriptedClient("tamam"), model="m", limits=limits)

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
 from limited_apis import Server, of_tokens, request
 from odev.classroom.bao import free_port
-from redis_servers import OwnServer, server_program
 from redis_servers import Server as RedisServer
 from safechat import RedisLimits
+from safechat.limits import group
 from safechat.limits.layer import Limited
 from shared_limits import Stored, members, until
 from virtual_time import now
 
 FAST = {"requests_per_minute": 600_000.0}  # a limit that nobody feels
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine Redis may need longer than a call would wait."""
+    monkeypatch.setattr(group, "PATIENCE", 1.0)
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +68,7 @@ async def test_calls_go_on_when_redis_hangs(own_redis: RedisServer, caplog: pyte
         own_redis.resume()
     assert len(api.arrivals) == 4 + 40
     assert [record.__dict__["error"] for record in records(caplog, "limits.alone")] == [
-        "no answer in 0.25 s"
+        "no answer in 1 s"
     ] * 2
 
 
@@ -73,7 +79,7 @@ async def test_the_hang_is_waited_for_once_and_not_by_each_call(own_redis: Redis
         for _ in range(30):
             await layers[0](request())
         own_redis.resume()
-        assert now() - began < 30 * 0.25 / 2
+        assert now() - began < 30 * group.PATIENCE / 2
 
 
 async def test_each_paces_at_its_share_when_redis_is_down(own_redis: RedisServer) -> None:
@@ -208,17 +214,14 @@ async def test_what_is_no_redis_harms_no_call(caplog: pytest.LogCaptureFixture) 
     assert len(records(caplog, "limits.alone")) == 1
 
 
-async def test_a_wrong_password_harms_no_call_and_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    server = OwnServer(str(server_program()), "--requirepass", "right", password="right")
-    try:
-        wrong = server.url.replace("right", "very-wrong")
-        async with members(RedisLimits(wrong, name="prod"), Server(), **FAST) as (layer,):
+async def test_a_wrong_password_harms_no_call_and_is_not_logged(
+    start_redis: Callable[..., RedisServer], caplog: pytest.LogCaptureFixture
+) -> None:
+    url = start_redis("--requirepass", "right", password="right").url
+    for password in ("right", "very-wrong"):
+        shared = RedisLimits(url.replace("right", password), name="prod")
+        async with members(shared, Server(), **FAST) as (layer,):
             await layer(request())
-        (record,) = records(caplog, "limits.alone")
-        assert "password" in record.__dict__["error"]
-        assert "very-wrong" not in str(record.__dict__)
-        async with members(RedisLimits(server.url, name="prod"), Server(), **FAST) as (layer,):
-            await layer(request())
-        assert len(records(caplog, "limits.alone")) == 1
-    finally:
-        server.stop()
+    (record,) = records(caplog, "limits.alone")
+    assert "password" in record.__dict__["error"]
+    assert "very-wrong" not in str(record.__dict__)
