@@ -55,7 +55,8 @@ class Logged:
 
 
 class _CallIds:
-    """Numbers from a random one on: to ask the system for random bytes in each call would let go of the GIL."""
+    """Numbers, from a random one on. To ask the system for random bytes lets other threads run, so each call
+    would wait for its turn."""
 
     def __init__(self) -> None:
         self.begin()
