@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import random as _random
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
@@ -215,16 +214,23 @@ class Quota:
     async def _take_here(self, request: ChatRequest, tokens: int) -> Reservation | None:
         """The same by the limits of this process; should the shared ones be back, it gives way to them."""
         buckets = ((self._requests.bucket, 1), (self._tokens.bucket, tokens))
-        with ExitStack() as taken:
+        taken: list[tuple[Bucket, int]] = []
+        goes = False
+        try:
             for bucket, amount in buckets:
                 if bucket is not None:
                     await bucket.take(amount, lambda: self._pause.check(request))
-                    taken.callback(bucket.settle, -amount)
+                    taken.append((bucket, amount))
             await self._take_slot(request)
-            if self._gives_way(request) or (self._shared is not None and not self._shared.alone):
+            goes = not self._gives_way(request) and (self._shared is None or self._shared.alone)
+            if not goes:
                 self._slots.release()
-                return None
-            taken.pop_all()
+        finally:
+            if not goes:
+                for bucket, amount in taken:
+                    bucket.settle(-amount)
+        if not goes:
+            return None
         if self._shared is None:
             return Reservation(tokens, buckets[1][0], self._window, self._slots)
         lease = self._shared.taken_here(request, buckets[1][0])
