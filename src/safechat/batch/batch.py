@@ -134,6 +134,7 @@ class Batch:
         and OSError for a line that cannot be written. What is written stays; a second run goes on there.
         """
         self._dispatcher.check_elsewhere()
+        self._journal.start()
         self._progress = progress
         ended: Future[Outcome[None]] = Future()
         visit = self._dispatcher.start(self._work, ended.set_result)
@@ -369,8 +370,8 @@ def run(
 
     `model` is for rows that name none. `deadline` limits one row, in seconds, with the wait for its turn; by
     default only its attempts are limited. `shard` (3, 8) asks every eighth row from the third on, `limit`
-    asks that many rows at the most. With `max_usd` no call is made that could bring the cost of all runs above
-    that, by the price list and our count of tokens; an answer is thought to be as long as
+    asks that many rows at the most. With `max_usd` no call is made that could bring the cost of all runs
+    above that, by the price list and our count of tokens; an answer is thought to be as long as
     `max_completion_tokens` says, else as the longest so far, at least 1,000 tokens.
 
     Raises ValueError, before anything is sent, for a row that is wrong, comes twice or has changed since it

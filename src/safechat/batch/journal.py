@@ -11,8 +11,9 @@ takes the place of the old one. Not here: what a line says (lines.py).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -31,41 +32,45 @@ class Output(Protocol):
     def usd(self) -> float:
         """What the lines that were there cost."""
 
+    def start(self) -> None: ...
+
     def append(self, line: bytes) -> None: ...
 
     def sync(self) -> None: ...
 
 
 class Journal:
-    """The output file, open for this process alone. A context manager.
+    """The output file, locked and read by this process, then written to. A context manager.
 
-    Raises ValueError where another process writes it, or where it holds something else: it is then as it was.
+    Raises ValueError where another process writes it, or where it holds something else. Until `start` it
+    stays as it was, and where there is none, there is none.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.answered: dict[int, str] = {}
         self.usd = 0.0
-        self.failed = 0  # lines of rows that failed, which are taken out
+        self._dropped: set[int] = set()  # lines that are taken out, counted from 0
+        self._opened = ExitStack()
 
     def __enter__(self) -> Journal:
-        self._alone = sole_writer(self.path)
-        self._alone.__enter__()
-        try:
-            self._read()
-            self._file = open(self.path, "ab", buffering=0)
-            sync_folder(self.path.parent)
-            self._size = self._file.tell()
-        except BaseException:
-            self._alone.__exit__(None, None, None)
-            raise
+        with ExitStack() as opened:
+            opened.enter_context(sole_writer(self.path))
+            if self.path.exists():
+                self._read()
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        try:
-            self._file.close()
-        finally:
-            self._alone.__exit__(None, None, None)
+        self._opened.close()
+
+    def start(self) -> None:
+        """Take out the lines that are no answers, and be ready for new ones."""
+        if self._dropped:
+            _rewrite(self.path, self._kept)
+        self._file = self._opened.enter_context(_appended(self.path))
+        sync_folder(self.path.parent)
+        self._size = self._file.tell()
 
     def append(self, line: bytes) -> None:
         """Write the line, or nothing: raises OSError where it does not fit."""
@@ -83,25 +88,12 @@ class Journal:
         os.fsync(self._file.fileno())
 
     def sort(self, keys: Iterable[int]) -> None:
-        """Bring the lines into the order of these keys; nothing is written afterwards. Until that is done, the
-        file is as it was."""
+        """Bring the lines into the order of these keys. Nothing is written afterwards.
+
+        Until that is done, the file is as it was.
+        """
         self._file.close()
-        with open(self.path, "rb") as file:
-            places: dict[int, tuple[int, int]] = {}
-            start = 0
-            for line in file:
-                if (entry := read_entry(line)) is not None:
-                    places[entry.key] = (start, len(line))
-                start += len(line)
-
-            def lines() -> Iterator[bytes]:
-                for key in keys:
-                    if key in places:
-                        start, length = places[key]
-                        file.seek(start)
-                        yield file.read(length)
-
-            _replace(self.path, lines())
+        _rewrite(self.path, lambda file: _sorted(file, keys))
 
     def first_other(self, known: Iterable[int]) -> str:
         """The id of the first answer that none of the `known` keys stands for."""
@@ -111,33 +103,23 @@ class Journal:
             return next(entry.id for entry in entries if entry is not None and entry.key not in keys)
 
     def _read(self) -> None:
-        """Take over what is there."""
-        if not self.path.exists():
-            return
-        dropped: set[int] = set()
-        torn = False
-        whole = 0  # bytes before the last line
         with open(self.path, "rb") as file:
             for number, line in enumerate(file):
-                torn = not line.endswith(b"\n")
                 entry = self._entry(number, line)
-                if torn or entry is None or not entry.answered or entry.key in self.answered:
-                    dropped.add(number)
+                if entry is None or not entry.answered or entry.key in self.answered:
+                    self._dropped.add(number)
                 else:
                     self.answered[entry.key] = entry.fingerprint
-                if not torn:
-                    whole += len(line)
-                    self.usd += entry.usd if entry is not None else 0.0
-                    self.failed += entry is not None and not entry.answered
-            if len(dropped) > torn:
-                file.seek(0)
-                _replace(self.path, (line for number, line in enumerate(file) if number not in dropped))
-            elif torn:
-                os.truncate(self.path, whole)
+                self.usd += entry.usd if entry is not None else 0.0
+
+    def _kept(self, file: BinaryIO) -> Iterator[bytes]:
+        return (line for number, line in enumerate(file) if number not in self._dropped)
 
     def _entry(self, number: int, line: bytes) -> Entry | None:
+        """None for the last line, too, where its end is lacking."""
         try:
-            return read_entry(line)
+            entry = read_entry(line)
+            return entry if line.endswith(b"\n") else None
         except ValueError as error:
             reason = str(error)
         raise ValueError(f"{self.path}, line {number + 1}: {reason}; give another output")
@@ -150,6 +132,9 @@ class Stream:
         self.answered: dict[int, str] = {}
         self.usd = 0.0
         self._file = file
+
+    def start(self) -> None:
+        """It is open."""
 
     def append(self, line: bytes) -> None:
         self._file.write(line)
@@ -187,12 +172,34 @@ def _is_file_of(file: BinaryIO, path: str) -> bool:
         return False
 
 
-def _replace(path: Path, lines: Iterable[bytes]) -> None:
-    """A new file with these lines, in the place of the old one: at each moment one of the two is there."""
+def _appended(path: Path) -> FileIO:
+    return open(path, "ab", buffering=0)
+
+
+def _sorted(file: BinaryIO, keys: Iterable[int]) -> Iterator[bytes]:
+    places: dict[int, tuple[int, int]] = {}
+    start = 0
+    for line in file:
+        if (entry := read_entry(line)) is not None:
+            places[entry.key] = (start, len(line))
+        start += len(line)
+    for key in keys:
+        if key in places:
+            start, length = places[key]
+            file.seek(start)
+            yield file.read(length)
+
+
+def _rewrite(path: Path, lines_of: Callable[[BinaryIO], Iterable[bytes]]) -> None:
+    """A file with these lines of the old one, in its place: at each moment one of the two is there."""
     new = f"{path}.new"
-    with open(new, "wb") as file:
-        file.writelines(lines)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open(path, "rb") as old, open(new, "wb") as file:
+            file.writelines(lines_of(old))
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        Path(new).unlink(missing_ok=True)  # on a full disk its room is needed
+        raise
     os.replace(new, path)
     sync_folder(path.parent)

@@ -173,6 +173,7 @@ def shown(status: BatchStatus, console: Console) -> Iterator[Progress]:
 
 def estimate_text(status: BatchStatus, estimate: Estimate) -> str:
     """What a batch would need, for `--dry-run`."""
+    prompts, most = _dollars(estimate.prompts_usd), _dollars(estimate.most_usd)
     answers = f"at most {estimate.answer_tokens:,}"
     if estimate.unlimited:
         answers += f", and those of {estimate.unlimited:,} rows without max_completion_tokens"
@@ -182,7 +183,7 @@ def estimate_text(status: BatchStatus, estimate: Estimate) -> str:
             f"to ask         {estimate.rows:,}",
             f"prompt tokens  about {estimate.prompt_tokens:,}",
             f"answer tokens  {answers}",
-            f"dollars        prompts {_dollars(estimate.prompts_usd)}, with answers {_dollars(estimate.most_usd)}",
+            f"dollars        prompts {prompts}, with answers at most {most}",
         ]
     )
 
