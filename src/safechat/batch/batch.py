@@ -180,6 +180,7 @@ class Batch:
             self.status.usd = self._spending.spent
             if self._progress is not None:
                 self._progress(self.status)
+            await asyncio.sleep(0)  # where answers come without a wait, others have their turn all the same
 
     async def _ask(self, row: Row, call: Call, layers: Layers) -> float | None:
         """Ask the row and write its line; the US dollars that it cost, where they are known."""

@@ -25,7 +25,7 @@ class Output(Protocol):
     """Where the lines of a batch go."""
 
     @property
-    def answered(self) -> dict[int, str]:
+    def answered(self) -> dict[int, int]:
         """The fingerprint of each row that is answered already, by the key of its id."""
 
     @property
@@ -48,7 +48,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.answered: dict[int, str] = {}
+        self.answered: dict[int, int] = {}
         self.usd = 0.0
         self._dropped: set[int] = set()  # lines that are taken out, counted from 0
         self._opened = ExitStack()
@@ -129,7 +129,7 @@ class Stream:
     """Standard output, or another file that is open already: nothing is there before, and nothing is read."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self.answered: dict[int, str] = {}
+        self.answered: dict[int, int] = {}
         self.usd = 0.0
         self._file = file
 

@@ -30,18 +30,18 @@ class Entry:
 
     id: str
     key: int
-    fingerprint: str
+    fingerprint: int
     answered: bool
     usd: float
 
 
-def answer_line(row: Row, fingerprint: str, reply: ChatReply, usd: float | None) -> bytes:
+def answer_line(row: Row, fingerprint: int, reply: ChatReply, usd: float | None) -> bytes:
     """The line of a row that was answered."""
     response = {"status_code": 200, "request_id": reply.request_id, "body": reply.raw}
     return _line(row, fingerprint, response, None, reply.attempts, reply.latency, usd)
 
 
-def error_line(row: Row, fingerprint: str, error: ChatError, seconds: float, usd: float | None) -> bytes:
+def error_line(row: Row, fingerprint: int, error: ChatError, seconds: float, usd: float | None) -> bytes:
     """The line of a row that failed."""
     problem = {
         "code": error.code or error.kind,
@@ -78,15 +78,16 @@ def read_entry(line: bytes) -> Entry | None:
         if _BEGINNING.startswith(damaged[: len(_BEGINNING)].rstrip(b"\n")):
             return None
     else:
-        with suppress(LookupError, TypeError, AttributeError):
+        with suppress(LookupError, TypeError, ValueError, AttributeError):
             id, own = fields["custom_id"], fields["safechat"]
-            return Entry(id, key_of(id), own["request"], fields["error"] is None, own["cost_usd"] or 0.0)
+            fingerprint = int(own["request"], 16)
+            return Entry(id, key_of(id), fingerprint, fields["error"] is None, own["cost_usd"] or 0.0)
     raise ValueError(f"this is no line of a batch's answers: {line[:60].decode('utf-8', 'replace')!r}")
 
 
 def _line(
     row: Row,
-    fingerprint: str,
+    fingerprint: int,
     response: object,
     error: object,
     attempts: int,
@@ -99,7 +100,7 @@ def _line(
         "error": error,
         "response": response,
         "safechat": {
-            "request": fingerprint,
+            "request": f"{fingerprint:016x}",
             "attempts": attempts,
             "latency_ms": round(seconds * 1000),
             "cost_usd": usd,

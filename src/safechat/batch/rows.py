@@ -38,15 +38,15 @@ class Row:
     model: str
     params: Mapping[str, object]
 
-    def fingerprint(self) -> str:
-        """A hash of what is asked: messages, model and parameters, in whatever order they stand."""
+    def fingerprint(self) -> int:
+        """64 bits of what is asked: messages, model and parameters, in whatever order they stand."""
         asked = [self.messages, self.model, self.params]
-        return _hash(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hex()
+        return _hash(json.dumps(asked, sort_keys=True, separators=(",", ":")))
 
 
 def key_of(id: str) -> int:
     """64 bits that stand for an id: a million of them take little memory, and no two are the same."""
-    return int.from_bytes(_hash(id.encode()), "big")
+    return _hash(id)
 
 
 def read_rows(lines: Iterable[bytes], model: str) -> Iterator[Row]:
@@ -127,5 +127,5 @@ def _no_number(name: str) -> object:
     raise ValueError(f"{name} is no number in JSON")
 
 
-def _hash(data: bytes) -> bytes:
-    return blake2b(data, digest_size=8).digest()
+def _hash(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -13,13 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from clients import KEY
 from command import safechat
 from echo_api import EchoApi, echo_api
 from processes import environment
 from safechat.batch import BatchStatus
-from safechat.cli.batch import Meter, read_shard
+from safechat.cli.batch import Meter, read_shard, shown
 from safechat.cli.terminal import visible
 
 KILLS = 3
@@ -225,3 +227,13 @@ def test_the_line_of_progress_has_rate_tokens_dollars_and_the_time_that_is_left(
 def test_a_shard_is_a_number_of_a_number(text: str) -> None:
     with pytest.raises(ValueError, match="shard"):
         read_shard(text)
+
+
+def test_on_a_terminal_the_progress_is_one_line_that_changes() -> None:
+    screen = io.StringIO()
+    status = BatchStatus(rows=10, to_ask=10)
+    with shown(status, Console(file=screen, force_terminal=True, width=100)) as progress:
+        status.answered = 10
+        progress(status)
+    assert "10 of 10 · " in screen.getvalue()
+    assert screen.getvalue().count("\n") <= 1
