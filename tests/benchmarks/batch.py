@@ -1,8 +1,9 @@
 """`safechat batch`: killed and resumed, its cost a row, its memory.  python tests/benchmarks/batch.py
 
 Five kills (SIGKILL) over 3,000 rows, at a server that takes 20 ms: the answers that are there at the end, and
-the requests beyond one a row. Then, on a stub that answers at once: what a batch costs a row beyond `chat.map`,
-the time that a resume of 100,000 answered rows takes, and the memory that runs add at their highest.
+the requests beyond one a row. Then, on a stub that answers at once: what a batch costs a row beyond
+`chat.map`, the time that a resume of 100,000 answered rows takes, and the memory that runs add at their
+highest.
 """
 
 from __future__ import annotations

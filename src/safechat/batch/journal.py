@@ -11,6 +11,7 @@ takes the place of the old one. Not here: what a line says (lines.py).
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from io import FileIO
@@ -47,13 +48,15 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path.resolve()  # a link stays one, and its file has one lock
         self.answered: dict[int, int] = {}
         self.usd = 0.0
         self._dropped: set[int] = set()  # lines that are taken out, counted from 0
         self._opened = ExitStack()
 
     def __enter__(self) -> Journal:
+        if self.path.exists() and not self.path.is_file():
+            raise ValueError(f"{self.path} is no ordinary file")
         with ExitStack() as opened:
             opened.enter_context(sole_writer(self.path))
             if self.path.exists():
@@ -195,6 +198,7 @@ def _rewrite(path: Path, lines_of: Callable[[BinaryIO], Iterable[bytes]]) -> Non
     new = f"{path}.new"
     try:
         with open(path, "rb") as old, open(new, "wb") as file:
+            shutil.copymode(path, new)
             file.writelines(lines_of(old))
             file.flush()
             os.fsync(file.fileno())

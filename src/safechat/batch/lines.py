@@ -21,6 +21,8 @@ from safechat.errors import ChatError
 from safechat.messages import ChatReply
 from safechat.redact import redact, without_remembered
 
+# What a reader may take for the end of a line, beside what JSON escapes anyway.
+_ENDS_OF_LINES = (("\x85", "\\u0085"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
 _BEGINNING = b'{"id": "batch_req_'
 
 

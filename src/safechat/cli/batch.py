@@ -61,10 +61,16 @@ def batch(
     """
     console = Console(stderr=True)
     with ExitStack() as opened:
-        source: Source = opened.enter_context(_spooled_stdin()) if input == "-" else input
+        source: Source = input
         target: Source = output
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="safechat-")))
+        if input == "-":
+            source = _spooled(sys.stdin.buffer, folder / "rows")
+        elif Path(input).exists() and not Path(input).is_file():  # a named pipe
+            with open(input, "rb") as pipe:
+                source = _spooled(pipe, folder / "rows")
         if output == "-":
-            target = Path(opened.enter_context(_folder())) / "sorted" if ordered else sys.stdout.buffer
+            target = folder / "answers" if ordered else sys.stdout.buffer
         chat = opened.enter_context(ChatClientWrapper.from_env())
         prepared = opened.enter_context(
             Batch(
@@ -162,7 +168,7 @@ def shown(status: BatchStatus, console: Console) -> Iterator[Progress]:
             _say(console, meter.text(now))
 
     if console.is_terminal:
-        with Live(meter, console=console, refresh_per_second=4):
+        with Live(meter, console=console, refresh_per_second=4, redirect_stdout=False):
             yield lambda _: None
     else:
         try:
@@ -202,13 +208,8 @@ def _say(console: Console, text: str) -> None:
     console.print(Text(f"safechat: {visible(text)}"), soft_wrap=True)
 
 
-@contextmanager
-def _spooled_stdin() -> Iterator[BinaryIO]:
-    """Standard input as a file: its rows are read twice."""
-    with tempfile.TemporaryFile() as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
-        yield file
-
-
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="safechat-")
+def _spooled(stream: BinaryIO, path: Path) -> Path:
+    """What comes, as a file: its rows are read twice."""
+    with open(path, "wb") as file:
+        shutil.copyfileobj(stream, file)
+    return path

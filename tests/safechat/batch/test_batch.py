@@ -271,7 +271,11 @@ def test_no_key_in_use_gets_into_the_output(files: Files, api: EchoApi) -> None:
 def test_the_log_of_a_call_has_the_id_of_its_row(files: Files) -> None:
     files.ask("a")
     seen = []
-    files.run(AsyncFake(fails=lambda _: seen.append(log_fields().get("custom_id"))))  # type: ignore[func-returns-value]
+
+    def fails(_: str) -> None:
+        seen.append(log_fields().get("custom_id"))
+
+    files.run(AsyncFake(fails=fails))
     assert seen == ["a"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -108,6 +109,7 @@ def test_it_is_sorted_by_the_order_of_keys(path: Path) -> None:
     assert path.read_bytes() == failed("a") + answered("b") + answered("c")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the limit on a file's size is POSIX's")
 def test_a_line_that_does_not_fit_on_the_disk_is_cut_off_again(path: Path) -> None:
     room = len(answered("a")) + 10
     program = (
@@ -153,3 +155,28 @@ def test_the_lock_ends_with_its_process(path: Path) -> None:
     subprocess.run([sys.executable, "-c", program], check=True, env=environment())
     with Journal(path) as journal:
         assert journal.answered == {}
+
+
+def test_a_link_stays_one_and_a_new_file_has_the_permissions_of_the_old_one(
+    path: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    path.write_bytes(failed("a"))
+    path.chmod(0o600)
+    assert started(link) == b""
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_what_is_no_ordinary_file_is_not_read() -> None:
+    with pytest.raises(ValueError, match="is no ordinary file"):
+        Journal(Path("/dev/zero" if os.name == "posix" else ".")).__enter__()
+
+
+def test_no_character_of_an_answer_ends_its_line() -> None:
+    text = "".join(map(chr, range(0x100))) + "\u2028\u2029"
+    reply = ChatReply("x", "m", raw={"choices": [text]})
+    line = answer_line(row("a"), 1, reply, None).decode()
+    assert line.splitlines() == [line.rstrip("\n")]
+    assert json.loads(line)["response"]["body"] == reply.raw

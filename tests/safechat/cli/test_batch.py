@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -47,13 +48,16 @@ def write(path: Path, *prompts: str) -> Path:
     return path
 
 
-def started(api: EchoApi, *arguments: str | Path, **streams: object) -> subprocess.Popen[bytes]:
+def started(api: EchoApi, *arguments: str | Path, **streams: int) -> subprocess.Popen[bytes]:
     """The command in a process of its own."""
     program = "from safechat.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "batch", *map(str, arguments)]
     return subprocess.Popen(
-        [sys.executable, "-c", program, "batch", *map(str, arguments)],
+        command,
         env={**environment(), **settings(api)},
-        **streams,  # type: ignore[call-overload]
+        stdin=streams.get("stdin"),
+        stdout=streams.get("stdout"),
+        stderr=streams.get("stderr"),
     )
 
 
@@ -107,6 +111,7 @@ def test_two_runs_on_one_output_are_refused(api: EchoApi, tmp_path: Path) -> Non
     assert second.stderr == f"safechat: another process writes {output} now\n"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process there")
 def test_ctrl_c_ends_it_and_it_says_how_to_go_on(api: EchoApi, tmp_path: Path) -> None:
     api.delay = 0.05
     source, output = write(tmp_path / "in.jsonl", *map(str, range(2000))), tmp_path / "out.jsonl"
@@ -151,7 +156,7 @@ def test_a_refused_key_and_an_empty_account_stop_it(
         (["in.jsonl", "out.jsonl", "--shard", "9/8"], "there is no shard 9 of 8"),
         (["in.jsonl", "out.jsonl", "--shard", "3"], "--shard must be as 3/8, not '3'"),
         (["nothing.jsonl", "out.jsonl"], "No such file or directory: 'nothing.jsonl'"),
-        (["in.jsonl", "nowhere/out.jsonl"], "No such file or directory: 'nowhere/out.jsonl.lock'"),
+        (["in.jsonl", "nowhere/out.jsonl"], "No such file or directory: 'nowhere"),
         (["twice.jsonl", "out.jsonl"], "line 2: the custom_id 'a' is that of line 1, too"),
     ],
 )
@@ -165,6 +170,7 @@ def test_what_is_wrong_is_one_line(api: EchoApi, tmp_path: Path, arguments: list
     assert not api.asked
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the limit on a file's size is POSIX's")
 def test_a_full_disk_stops_it_with_nothing_lost(api: EchoApi, tmp_path: Path) -> None:
     source, output = write(tmp_path / "in.jsonl", *map(str, range(200))), tmp_path / "out.jsonl"
     program = (
@@ -194,6 +200,17 @@ def test_a_dash_is_stdin_and_stdout(api: EchoApi, tmp_path: Path, ordered: list[
     expected = [f"line-{number}" for number in range(1, 51)]
     assert piped.returncode == 0, piped.stderr
     assert written == expected if ordered else sorted(written) == sorted(expected)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no named pipes in folders there")
+def test_an_input_may_be_a_named_pipe(api: EchoApi, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(b'{"prompt": "a"}',))
+    writer.start()
+    assert batch(api, pipe, tmp_path / "out.jsonl").returncode == 0
+    writer.join()
+    assert ids(tmp_path / "out.jsonl") == ["line-1"]
 
 
 def test_a_dry_run_says_what_to_expect_and_asks_nothing(api: EchoApi, tmp_path: Path) -> None:
