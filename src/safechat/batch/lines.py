@@ -108,6 +108,7 @@ def _line(
             "cost_usd": usd,
         },
     }
-    return (
-        without_remembered(json.dumps(fields, ensure_ascii=False)).encode("utf-8", "backslashreplace") + b"\n"
-    )
+    text = without_remembered(json.dumps(fields, ensure_ascii=False))
+    for character, escaped in _ENDS_OF_LINES:
+        text = text.replace(character, escaped)
+    return text.encode("utf-8", "backslashreplace") + b"\n"

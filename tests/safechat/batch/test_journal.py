@@ -157,6 +157,7 @@ def test_the_lock_ends_with_its_process(path: Path) -> None:
         assert journal.answered == {}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links and permissions are others there")
 def test_a_link_stays_one_and_a_new_file_has_the_permissions_of_the_old_one(
     path: Path, tmp_path: Path
 ) -> None:
