@@ -156,7 +156,7 @@ def test_a_refused_key_and_an_empty_account_stop_it(
         (["in.jsonl", "out.jsonl", "--shard", "9/8"], "there is no shard 9 of 8"),
         (["in.jsonl", "out.jsonl", "--shard", "3"], "--shard must be as 3/8, not '3'"),
         (["nothing.jsonl", "out.jsonl"], "No such file or directory: 'nothing.jsonl'"),
-        (["in.jsonl", "nowhere/out.jsonl"], "No such file or directory: 'nowhere"),
+        (["in.jsonl", "nowhere/out.jsonl"], "out.jsonl.lock'"),
         (["twice.jsonl", "out.jsonl"], "line 2: the custom_id 'a' is that of line 1, too"),
     ],
 )
