@@ -16,7 +16,7 @@ import os
 import reprlib
 import sys
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -124,9 +124,8 @@ def _is_equal_to_everything(cls: type) -> bool:
         return False
 
 
-def main(job_file: Path) -> int:
+def run(job: Mapping[str, Any]) -> int:
     """Run the job; pytest's exit code."""
-    job = json.loads(job_file.read_text(encoding="utf-8", errors="surrogateescape"))
     limit_itself(**job["limits"])
     end_with_parent(**job["end"])
     watch = Watch(Path(job["started"]), Path(job["package"]))
@@ -142,4 +141,5 @@ def main(job_file: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    text = Path(sys.argv[1]).read_text(encoding="utf-8", errors="surrogateescape")
+    sys.exit(run(json.loads(text)))
