@@ -1,6 +1,7 @@
 """Checks the course by running its tests: stubs fail, solutions pass, each wrong answer fails its own task.
 
-All problems are reported, not just the first. For each new task an author adds
+A solution must pass beside the stubs of later tasks too: that is how a student's copy has it. All problems
+are reported, not just the first. For each new task an author adds
 
 - to the file of the lesson in tests/steps, about eight tests with
   `@pytest.mark.task("2.1", points=6, hint="…")`. They import the task's module in the test itself, and
@@ -35,10 +36,10 @@ from odev.course.turkish import fold
 from odev.grading.grader import Grader, default_jobs, judging_pool
 from odev.grading.junit import Run, StepTest
 from odev.grading.limited_process import Limits
-from odev.grading.steps import Copies, copies, run_tests
+from odev.grading.steps import Copies, collect, copies, run_tests
 
 LIMITS = Limits(seconds=30)
-_IN_A_FORK = Limits(seconds=15)  # what takes longer there is run again, and LIMITS decide
+IN_A_FORK = Limits(seconds=15)  # what takes longer there is run again, and LIMITS decide
 _DOES_NOT_FIT = (SpliceError, LookupError, SyntaxError)
 
 _Check = Callable[[], list[str]]
@@ -74,6 +75,7 @@ def verify(
             wrong = [answer for answer in inspection.answers if answer.task == task.id]
             right = [answer for answer in inspection.right_answers if answer.cell.id == task.id]
             checks.append(partial(verifier.answers, task, tasks, wrong, right))
+        checks += [partial(verifier.students_copy, task) for task in tasks]
         if mutants:
             checks += [partial(problems_of_mutants, course, package_copies, task) for task in tasks]
         with judging_pool(jobs or default_jobs()) as pool:
@@ -105,6 +107,37 @@ class _Verifier:
             for test in self._tests
             if test.nodeid not in run.passed
         ]
+
+    def students_copy(self, task: Task) -> list[str]:
+        """Where all later tasks are stubs, as in a student's copy, the task's solution passes; at the end of
+        a lesson those of all tasks before it, too."""
+        later = [one for one in self._course.tasks if one.id > task.id and one.id in self._course.stubs]
+        if not later:
+            return []  # that is the reference
+        is_last = later[0].lesson != task.lesson
+        tested = [one for one in self._course.tasks if one == task or (is_last and one.id < task.id)]
+        run, failed = self._beside_stubs(later, tested)
+        if not run.reported:
+            return [
+                f"task {task.id}: beside the later stubs its run ended early ({run.ended}) in {run.running}"
+            ]
+        blamed: dict[StepTest, TaskId] = {}
+        for stub in later:
+            if left := {test.task for test in failed - blamed.keys()}:
+                _, alone = self._beside_stubs([stub], [self._course.task(id) for id in left])
+                blamed |= dict.fromkeys(alone - blamed.keys(), stub.id)
+        return [
+            f"task {test.task}: the stub of {blamed.get(test, 'several later tasks')} breaks {test.nodeid}: "
+            f"{run.messages.get(test.nodeid, run.broken)}"
+            for test in sorted(failed, key=lambda test: (test.task, test.nodeid))
+        ]
+
+    def _beside_stubs(self, stubs: Sequence[Task], tested: Sequence[Task]) -> tuple[Run, set[StepTest]]:
+        """The run of these tasks' tests where the first ones are stubs, and the tests that did not pass."""
+        tests = {test for one in tested for test in collect(self._course, one.lesson) if test.task == one.id}
+        with self._copies.stubbed(stubs) as package:
+            run = run_tests(self._course, package, [one.id for one in tested], LIMITS)
+        return run, {test for test in tests if test.nodeid not in run.passed}
 
     def answers(
         self, task: Task, tasks: Sequence[Task], wrong: Sequence[WrongAnswer], right: Sequence[RightAnswer]
@@ -143,7 +176,7 @@ class _Verifier:
             with suppress(*_DOES_NOT_FIT):  # it is reported by the one who looks for its run
                 tries[source] = Try(self._copies.spliced(task, source), tasks)
         try:
-            runs = try_all(self._course, self._copies, task, list(tries.values()), _IN_A_FORK)
+            runs = try_all(self._course, self._copies, task, list(tries.values()), IN_A_FORK)
         except CourseError:  # the package cannot be imported, as the runs will say
             return {}
         return {source: run for source, run in zip(tries, runs, strict=True) if run.reported}
