@@ -163,8 +163,8 @@ class _Verifier:
         problems = self._of_stub(task, stub, runs)
         for answer in wrong:
             problems += self._of_wrong_answer(answer, task, others, runs)
-        for answer in right:
-            problems += self._of_right_answer(answer, task, runs)
+        for right_answer in right:
+            problems += self._of_right_answer(right_answer, task, runs)
         return problems
 
     def _runs_in_forks(self, task: Task, cells: Mapping[str, Sequence[TaskId]]) -> dict[str, Run]:
