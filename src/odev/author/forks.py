@@ -2,7 +2,7 @@
 else already.
 
 `python -m odev.author.forks job.json`; only tries.py starts it, on systems that can fork. Not a place for
-students' code: a run's files are not watched from outside, as limited_process.py does it.
+students' code: a run's files are not watched from outside, as grading/limited_process.py does it.
 """
 
 from __future__ import annotations

@@ -116,7 +116,10 @@ class _Verifier:
             return []  # that is the reference
         is_last = later[0].lesson != task.lesson
         tested = [one for one in self._course.tasks if one == task or (is_last and one.id < task.id)]
-        run, failed = self._beside_stubs(later, tested)
+        try:
+            run, failed = self._beside_stubs(later, tested)
+        except _DOES_NOT_FIT as error:
+            return [f"task {task.id}: the stubs of later tasks do not fit into src: {error}"]
         if not run.reported:
             return [
                 f"task {task.id}: beside the later stubs its run ended early ({run.ended}) in {run.running}"
