@@ -308,9 +308,8 @@ def test_a_later_lessons_stub_that_breaks_an_earlier_task_is_named(tmp_path: Pat
 def test_a_later_stub_of_the_same_lesson_is_named(tmp_path: Path) -> None:
     course = mini.mini_course(tmp_path)
     needs = NEEDS_A_LATER_ONE.replace("Queue, greet", "count, greet").partition("    queue = ")[0]
-    (course.steps / "test_01_words.py").write_text(
-        f"{mini.STEPS_1}{needs}    assert count(greet('a')) == 2\n"
-    )
+    test = f"{needs}    assert count(greet('a')) == 2\n"
+    mini.write(course.steps / "test_01_words.py", mini.STEPS_1 + test)
     problem = "task 1.1: the stub of 1.2 breaks tests/steps/test_01_words.py::test_needs_the_queue: "
     assert [found for found in verify(course, [1]) if found.startswith(problem)]
 

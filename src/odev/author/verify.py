@@ -178,6 +178,8 @@ class _Verifier:
         for source, tasks in cells.items():
             with suppress(*_DOES_NOT_FIT):  # it is reported by the one who looks for its run
                 tries[source] = Try(self._copies.spliced(task, source), tasks)
+        if not tries:
+            return {}
         try:
             runs = try_all(self._course, self._copies, task, list(tries.values()), IN_A_FORK)
         except CourseError:  # the package cannot be imported, as the runs will say
