@@ -111,15 +111,12 @@ def _repr(value: object) -> str:
 def _subclasses(of: type) -> dict[int, type]:
     """All of them by id: a metaclass may say of any two classes that they are equal."""
     found: dict[int, type] = {}
-    parents = {id(of): of}
+    parents = [of]
     while parents:
-        parents = {
-            id(child): child
-            for parent in parents.values()
-            for child in type.__subclasses__(parent)
-            if id(child) not in found
-        }
-        found |= parents
+        children: list[type] = [child for parent in parents for child in type.__subclasses__(parent)]
+        new = {id(child): child for child in children if id(child) not in found}
+        found |= new
+        parents = list(new.values())
     return found
 
 
