@@ -113,7 +113,9 @@ def _subclasses(of: type) -> dict[int, type]:
     found: dict[int, type] = {}
     parents = [of]
     while parents:
-        children: list[type] = [child for parent in parents for child in type.__subclasses__(parent)]
+        children: list[type] = []
+        for parent in parents:
+            children += type.__subclasses__(parent)
         new = {id(child): child for child in children if id(child) not in found}
         found |= new
         parents = list(new.values())
