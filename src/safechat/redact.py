@@ -69,6 +69,12 @@ def redact(text: str) -> str:
     return _without(text, spans) if spans else text
 
 
+def without_remembered(text: str) -> str:
+    """`text` without the secrets that were remembered. What is only shaped like a key stays: an answer may be
+    about one."""
+    return text if _literals is None else _literals.sub(REDACTED, text)
+
+
 def _secret_spans(text: str) -> list[tuple[int, int]]:
     """Where secrets stand; some overlap."""
     names = _may_name_a_secret(text)
@@ -206,7 +212,10 @@ def redacted(value: object, name: str = "") -> object:
 
 def redacted_field(name: str, value: object) -> tuple[str, object]:
     """The name and the value of a field, both redacted."""
-    return redacted_name(name), redacted(value, name)
+    known, is_secret = _known(name)
+    if not is_secret and type(value) is str:  # as most are: `redacted` asks for other types first
+        return known, redact(value)
+    return known, redacted(value, name)
 
 
 def redacted_name(name: str) -> str:

@@ -49,12 +49,12 @@ def server_program() -> str | None:
 class OwnServer:
     """One that is started here, on a port of its own, and ends with this process. Nothing is on disk."""
 
-    def __init__(self, program: str, *options: str) -> None:
+    def __init__(self, program: str, *options: str, password: str = "") -> None:
         self._program = program
         self._options = options
         self._home = tempfile.TemporaryDirectory(prefix="safechat-redis-", ignore_cleanup_errors=True)
         self._port = free_port()
-        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{self._port}/0"
         self.start()
 
     def start(self) -> None:
@@ -83,8 +83,9 @@ class OwnServer:
 
     def kill(self) -> None:
         """SIGKILL. All that it held is lost."""
-        process = self._process()
-        process.kill()
+        self._process().kill()
+        assert self._guard.stdin is not None
+        self._guard.stdin.close()  # the guard reads from it while it lives
         self._guard.wait(10)
 
     def stop(self) -> None:

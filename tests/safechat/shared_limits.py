@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -24,6 +25,12 @@ async def members(
     finally:
         for quotas in all_quotas:
             await quotas.aclose()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what has no event: it is in Redis, or in a log."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
 
 
 class Stored:
@@ -52,7 +59,7 @@ class Stored:
     @property
     def leases(self) -> dict[str, float]:
         """When each of them ends."""
-        return dict(self.client.zrange(f"{self._prefix}slots", 0, -1, withscores=True))
+        return {str(lease): float(ends) for lease, ends in self.client.zscan_iter(f"{self._prefix}slots")}
 
     @property
     def members(self) -> int:

@@ -91,8 +91,10 @@ async def examine(
         yield check
         if check.ok is False:
             return
-    if settings.redis_url is not None:
-        yield await _check_redis(settings)
+    async for check in _check_redis(settings):
+        yield check
+        if check.ok is False:
+            return
     has_key = bool(read) or settings.vault_address is None
     if settings.vault_address is not None:  # to read the key again would be a second login
         keys = KnownKey(read[0] if read else _NO_KEY)
@@ -165,18 +167,27 @@ async def _check_vault(keys: VaultKeys, read: list[Key], *, login: bool) -> Asyn
         yield Check("login", None, result, "start the program, or try with a secret_id that is not wrapped")
 
 
-async def _check_redis(settings: Settings) -> Check:
-    """Never a failure: without it each process goes on with its share of the limits."""
+async def _check_redis(settings: Settings) -> AsyncIterator[Check]:
+    """Only settings that are wrong are a failure: without Redis each process keeps to its share."""
     try:
         limits = shared_limits(settings)
-        seconds = await answer_time(limits) if limits is not None else 0.0
+    except (ValueError, ModuleNotFoundError) as error:
+        yield Check("Redis", False, str(error), "correct SAFECHAT_REDIS_URL, or unset it to share no limits")
+        return
+    if limits is None:
+        return
+    try:
+        seconds = await answer_time(limits)
     except Exception as error:
-        result = f"it does not answer, so no limits are shared ({error or type(error).__name__})"
-        return Check("Redis", None, result, "is SAFECHAT_REDIS_URL right? is the server up?")
-    if seconds > PATIENCE:
-        result = f"it answers in {seconds:.1f} s, and calls wait {PATIENCE:g} s for it: no limits are shared"
-        return Check("Redis", None, result, "use one that is nearer")
-    return Check("Redis", True, f"it answers in {seconds * 1000:.0f} ms: limits are shared")
+        result = f"it does not answer, so no limits are shared ({str(error) or type(error).__name__})"
+        yield Check("Redis", None, result, "is SAFECHAT_REDIS_URL right? is the server up?")
+        return
+    result = f"it answers in {seconds * 1000:.0f} ms, and shares the limits of {limits.name}"
+    if seconds <= PATIENCE:
+        yield Check("Redis", True, result)
+    else:
+        advice = f"calls wait {PATIENCE * 1000:.0f} ms for it: use one that is nearer"
+        yield Check("Redis", None, result, advice)
 
 
 async def _check_api(

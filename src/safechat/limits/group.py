@@ -12,15 +12,19 @@ import hashlib
 import logging
 import secrets
 import time
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from safechat.limits.bucket import BURST_SECONDS
 from safechat.limits.slots import Slots
 from safechat.log.events import event
 from safechat.runtime import clock
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 Word = str | int | float  # of a command
 
@@ -131,14 +135,12 @@ class Group:
     """One member of it, with its `slots`. For one event loop. `alone` is true while Redis does not answer."""
 
     def __init__(self, limits: RedisLimits, slots: Slots) -> None:
-        from redis.asyncio import Redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-        from redis.exceptions import NoScriptError
+        from redis.exceptions import MovedError, NoScriptError
 
-        self._no_script = NoScriptError
-        # A connection that the server has closed is made anew, once and at once.
-        self._redis = Redis.from_url(limits.url, decode_responses=True, retry=Retry(NoBackoff(), 1))
+        self._moved, self._no_script = MovedError, NoScriptError
+        self._url = limits.url
+        self._clients: list[Redis] = []  # the last one is in use
+        self._connect()
         self._name = limits.name
         self._prefix = f"{{safechat:{limits.name}}}:"  # in braces: what decides on the hash slot
         self._slots = slots
@@ -170,13 +172,7 @@ class Group:
         """The same; raises where Redis does not answer."""
         keys = [f"{self._prefix}{name}" for name in ("slots", "members", "line", f"quota:{model}")]
         words: list[Word] = [*keys, self.member, BURST_SECONDS, *arguments]
-        began = clock.now()
-        try:
-            answer = await self._answer(words)
-        except TimeoutError:
-            if clock.now() - began < 1.5 * PATIENCE:
-                raise
-            answer = await self._answer(words)  # this process itself stood still
+        answer = Answer.read(await self._in_time(words))
         self.members = answer.members
         return answer
 
@@ -184,21 +180,50 @@ class Group:
         """Leave the group, and close the connections."""
         if self._returning is not None:
             self._returning.cancel()
-        try:
+        was_alone, self.alone = self.alone, True  # from now on nothing is sent
+        with suppress(Exception):  # else others see after a while that it has gone
             async with asyncio.timeout(PATIENCE):
-                if not self.alone:
-                    await self._redis.zrem(f"{self._prefix}members", self.member)
-                await self._redis.aclose()
-        except Exception:
-            logging.getLogger("safechat").debug("Redis did not answer at the end", exc_info=True)
+                if not was_alone:
+                    await self._clients[-1].zrem(f"{self._prefix}members", self.member)
+        for client in self._clients:
+            with suppress(Exception):
+                async with asyncio.timeout(PATIENCE):
+                    await client.aclose()
 
-    async def _answer(self, words: list[Word]) -> Answer:
-        async with asyncio.timeout(PATIENCE):
-            try:
-                answer = await self._redis.evalsha(_SHA, 4, *words)
-            except self._no_script:
-                answer = await self._redis.eval(_SCRIPT, 4, *words)
-        return Answer.read(answer)
+    def _connect(self, **elsewhere: str | int) -> None:
+        """Go to the URL's server, or with its `host` and `port` to another one."""
+        from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
+        # A connection that the server has closed is made anew, once and at once.
+        client = Redis.from_url(self._url, decode_responses=True, retry=Retry(NoBackoff(), 1))
+        client.connection_pool.connection_kwargs.update(elsewhere)
+        self._clients.append(client)
+        self._is_elsewhere = bool(elsewhere)
+
+    async def _in_time(self, words: list[Word]) -> str:
+        """The answer to one step. Raises TimeoutError when Redis takes too long for it."""
+        step = asyncio.ensure_future(self._step(words))
+        began = clock.now()
+        try:
+            await asyncio.wait([step], timeout=PATIENCE)
+            if clock.now() - began > 1.5 * PATIENCE:  # this process stood still: the answer may be there
+                await asyncio.wait([step], timeout=PATIENCE)
+            if not step.done():
+                raise TimeoutError
+            return step.result()
+        finally:
+            step.cancel()
+
+    async def _step(self, words: list[Word]) -> str:
+        try:
+            return str(await self._clients[-1].evalsha(_SHA, 4, *words))
+        except self._no_script:
+            return str(await self._clients[-1].eval(_SCRIPT, 4, *words))
+        except self._moved as moved:  # the node of a cluster that has all our keys is another one
+            self._connect(port=moved.port, **({"host": moved.host} if moved.host else {}))
+            return await self._step(words)
 
     async def _lost(self, error: Exception) -> None:
         if self.alone:
@@ -220,6 +245,8 @@ class Group:
             # All on the full second: those that are back already and those that are still alone would use
             # more than there is together.
             await asyncio.sleep(_TRY_EVERY - time.time() % _TRY_EVERY)
+            if self._is_elsewhere:
+                self._connect()
             self.alone = not await self._joined()
         await self._divide(1.0)
         event(logging.INFO, "limits.shared", group=self._name, seconds=round(clock.now() - self._lost_at, 1))

@@ -11,20 +11,20 @@ from __future__ import annotations
 import math
 import random as _random
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
 from safechat.checks import check_count, check_rate, check_seconds
 from safechat.errors import RateLimited
 from safechat.headers import Random, rate_limit
+from safechat.limits.bucket import Bucket
 from safechat.limits.gate import Gate
 from safechat.limits.group import Group, RedisLimits
 from safechat.limits.observed import FollowedBucket
 from safechat.limits.pause import Pause
 from safechat.limits.refusal import too_large, too_late
-from safechat.limits.shared import SharedQuota
-from safechat.limits.slots import Lendable, Slot, Slots
+from safechat.limits.shared import Lease, SharedQuota
+from safechat.limits.slots import Slot, Slots
 from safechat.limits.tokens import least_tokens
 from safechat.limits.window import Window
 from safechat.messages import ChatRequest
@@ -54,13 +54,6 @@ class RateLimits:
             raise TypeError(f"shared must be RedisLimits, not {type(self.shared).__name__}")
 
 
-class Settles(Protocol):
-    """Where a call's tokens are from."""
-
-    def settle(self, difference: float) -> None:
-        """`difference` more were used than taken; below 0, fewer."""
-
-
 class Reservation:
     """What a call holds while it is under way: `tokens` of the bucket, its place in the window, and a slot.
 
@@ -69,7 +62,7 @@ class Reservation:
     many were used. `bucket` is None where no limit of tokens is known.
     """
 
-    def __init__(self, tokens: float, bucket: Settles | None, window: Window, slots: Lendable) -> None:
+    def __init__(self, tokens: float, bucket: Bucket | None, window: Window, slots: Slots) -> None:
         self.tokens = tokens
         self.slot = Slot(slots)
         self.landed = False
@@ -96,6 +89,19 @@ class Reservation:
         if not self.landed:
             self.landed = True
             self._window.leave(self)
+
+
+class SharedReservation(Reservation):
+    """The same where processes share the quota: its tokens and its slot are those of a lease."""
+
+    def __init__(self, tokens: float, lease: Lease, window: Window, slots: Slots) -> None:
+        super().__init__(tokens, None, window, slots)
+        self.slot = Slot(lease)
+        self._lease = lease
+
+    def settle(self, used: float) -> None:
+        self._lease.settle(used - self.tokens)
+        super().settle(used)
 
 
 class Quotas:
@@ -203,25 +209,32 @@ class Quota:
         if self._gives_way(request):
             lease.undo()
             return None
-        return Reservation(tokens, lease, self._window, lease)
+        return SharedReservation(tokens, lease, self._window, self._slots)
 
     async def _take_here(self, request: ChatRequest, tokens: int) -> Reservation | None:
-        """The same by the limits of this process."""
+        """The same by the limits of this process; should the shared ones be back, it gives way to them."""
         buckets = ((self._requests.bucket, 1), (self._tokens.bucket, tokens))
-        with ExitStack() as taken:
+        taken: list[tuple[Bucket, int]] = []
+        goes = False
+        try:
             for bucket, amount in buckets:
                 if bucket is not None:
                     await bucket.take(amount, lambda: self._pause.check(request))
-                    taken.callback(bucket.settle, -amount)
+                    taken.append((bucket, amount))
             await self._take_slot(request)
-            if self._gives_way(request):
+            goes = not self._gives_way(request) and (self._shared is None or self._shared.alone)
+            if not goes:
                 self._slots.release()
-                return None
-            taken.pop_all()
+        finally:
+            if not goes:
+                for bucket, amount in taken:
+                    bucket.settle(-amount)
+        if not goes:
+            return None
         if self._shared is None:
             return Reservation(tokens, buckets[1][0], self._window, self._slots)
         lease = self._shared.taken_here(request, buckets[1][0])
-        return Reservation(tokens, lease, self._window, lease)
+        return SharedReservation(tokens, lease, self._window, self._slots)
 
     def _gives_way(self, request: ChatRequest) -> bool:
         return self._gate.has_sent_back and request.attempt == 1

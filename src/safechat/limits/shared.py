@@ -24,11 +24,12 @@ from safechat.limits.slots import Slots
 from safechat.messages import ChatRequest
 from safechat.runtime import clock
 
-_LOOK_EVERY = 0.008  # seconds between two looks for a slot
+_LOOK_EVERY = 0.005  # seconds between two looks for a slot
 _LISTEN_EVERY = 0.25  # seconds between two steps of a call that waits longer: is there a pause, or more room?
 
 _LEASE_MARGIN = 5.0  # seconds that a lease is longer than its call
 _LONGEST_LEASE = 3600.0  # seconds, for a call without a deadline
+_LONGEST_WAIT = 1e9  # seconds; Lua may know no infinity
 
 _UNCHANGED = -1.0  # the seconds of a lease that stays as it is
 
@@ -142,6 +143,11 @@ class SharedQuota:
         self._heard = asyncio.Event()  # Redis has answered
         group.add(self)
 
+    @property
+    def alone(self) -> bool:
+        """Whether the limits of this process count, because Redis does not answer."""
+        return self._group.alone
+
     def new_id(self) -> str:
         return f"{self._group.member}:{self._model}:{next(self._numbers)}"
 
@@ -150,6 +156,8 @@ class SharedQuota:
 
         Raises DeadlineExceeded or RateLimited when the wait would outlast the call's deadline.
         """
+        if self.alone:
+            return None
         lease = Lease(self, self._slots, request.deadline)
         self._goes_at = 0.0
         try:
@@ -242,12 +250,12 @@ class SharedQuota:
     async def _reserve(self, lease: Lease, tokens: int, left: float) -> Answer | None:
         """One step: the amounts, if `lease` has none yet, and a slot, if it is time for it."""
         wants_slot = lease.has_place and self._goes_at <= clock.now()
-        lease.was_sent = True
+        lease.was_sent = lease.was_sent or wants_slot
         return await self._step(
             self._group.ask,
             int(not lease.born),
             tokens,
-            left,
+            min(left, _LONGEST_WAIT),
             lease.id if wants_slot else "",
             lease.seconds,
             lease.since,

@@ -50,7 +50,7 @@ class Slots:
 
     async def divide(self, fraction: float) -> None:
         """From now on there is this fraction of them, and at least one."""
-        count = max(1, int(self.count * fraction))
+        count = max(1, int(self.count * fraction + 1e-9))  # a third of 3 is 1, also with floats
         for _ in range(self._count_now - count):
             await self.take_back()
         for _ in range(count - self._count_now):

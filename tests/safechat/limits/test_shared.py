@@ -11,30 +11,43 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from redis import Redis
 
 from limited_apis import Refusing, Server, headers, of_tokens, request
+from odev.classroom.bao import free_port
 from processes import environment, run_python
-from redis_servers import OwnServer, server_program
+from redis_servers import Server as RedisServer
 from safechat import (
     ChatClientWrapper,
     ChatQueue,
     ChatReply,
+    ConnectionFailed,
     DeadlineExceeded,
     RateLimited,
     RateLimits,
     RedisLimits,
     Usage,
 )
+from safechat.limits import group
 from safechat.testing import ScriptedClient
-from shared_limits import Stored, members
+from shared_limits import Stored, members, until
 from virtual_time import now
 
 FAST = {"requests_per_minute": 600_000.0}  # a limit that nobody feels
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine Redis may need longer than a call would wait."""
+    monkeypatch.setattr(group, "PATIENCE", 10.0)
+
 
 # A process with the only slot, in a call that would take a minute. Its lease is 0.6 s long.
 HOLDER = """
@@ -149,16 +162,16 @@ async def test_names_share_nothing(shared: RedisLimits) -> None:
 
 async def test_what_was_not_used_is_given_back_to_all(shared: RedisLimits, stored: Stored) -> None:
     server = Server(usage=Usage(9, 1, 10))
-    async with members(shared, server, tokens_per_minute=60) as (layer,):
-        await layer(request(params={"max_completion_tokens": 50}))
-    assert stored.level("tokens") <= 10
+    async with members(shared, server, tokens_per_minute=60_000) as (layer,):
+        await layer(request(params={"max_completion_tokens": 1000}))
+    assert stored.level("tokens") < -500  # a credit: when it went, most of what it reserved had leaked
 
 
 async def test_what_was_used_above_the_estimate_is_taken(shared: RedisLimits, stored: Stored) -> None:
     server = Server(usage=Usage(900, 100, 1000))
-    async with members(shared, server, tokens_per_minute=60) as (layer,):
+    async with members(shared, server, tokens_per_minute=6000) as (layer,):
         await layer(request())
-    assert stored.level("tokens") > 950
+    assert stored.level("tokens") > 900
 
 
 async def test_a_call_is_counted_once(shared: RedisLimits, stored: Stored) -> None:
@@ -173,8 +186,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_gives_all_back(
     async with members(shared, Server(), requests_per_minute=1) as (layer,):
         await layer(request())
         waiting = asyncio.ensure_future(layer(request()))
-        while stored.level("requests") < 1.5:
-            await asyncio.sleep(0.01)
+        await until(lambda: stored.level("requests") > 1.5)
         waiting.cancel()
         await asyncio.wait([waiting])
     assert stored.level("requests") <= 1
@@ -186,12 +198,11 @@ async def test_a_call_that_would_come_too_late_is_refused_at_once_and_takes_noth
 ) -> None:
     async with members(shared, Server(), Server(), requests_per_minute=6) as (one, other):
         await one(request())
-        await one(request())
         began = now()
         with pytest.raises(DeadlineExceeded, match="the rate limit would have the call wait"):
             await other(request(deadline=now() + 5))
         assert now() - began < 5
-    assert stored.level("requests") <= 2
+    assert stored.level("requests") <= 1
 
 
 async def test_the_limit_that_one_member_learns_is_known_to_all(shared: RedisLimits) -> None:
@@ -260,7 +271,7 @@ async def test_only_the_head_of_a_line_asks(shared: RedisLimits, stored: Stored)
 
 
 async def test_a_lease_is_longer_than_its_call(shared: RedisLimits, stored: Stored) -> None:
-    lasts = []
+    lasts: list[float] = []
 
     async def api(request: Any) -> ChatReply:
         lasts.extend(ends - stored.now for ends in stored.leases.values())
@@ -276,7 +287,7 @@ async def test_a_lease_is_longer_than_its_call(shared: RedisLimits, stored: Stor
 
 async def test_a_process_that_is_killed_gives_its_slot_back(shared: RedisLimits, stored: Stored) -> None:
     command = [sys.executable, "-c", HOLDER, shared.url, shared.name]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as holder:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as holder:  # noqa: ASYNC220
         assert holder.stdout is not None
         assert holder.stdout.readline().strip() == b"under way"
         os.kill(holder.pid, signal.SIGKILL)
@@ -302,38 +313,57 @@ async def test_the_clock_of_the_process_does_not_matter(
     monkeypatch.setattr(time, "time", lambda: 1_000_000.0)
     async with members(shared, Server(seconds=0.3)) as (layer,):
         call = asyncio.ensure_future(layer(request(deadline=now() + 60)))
-        while not stored.leases:
-            await asyncio.sleep(0.01)
+        await until(lambda: bool(stored.leases))
         (ends,) = stored.leases.values()
         assert 50 < ends - stored.now < 70
         await call
 
 
-async def test_a_cluster_takes_the_keys_for_one_hash_slot() -> None:
-    server = OwnServer(str(server_program()), "--cluster-enabled", "yes")
-    try:
-        shared = RedisLimits(server.url, name="prod")
-        with Stored(shared) as stored:
-            stored.client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
-            while "cluster_state:ok" not in str(stored.client.execute_command("CLUSTER", "INFO")):
-                await asyncio.sleep(0.05)
-            async with members(shared, Server(), requests_per_minute=1) as (layer,):
-                await layer(request())
-                assert stored.level("requests") == 1
-                slots = {stored.client.execute_command("CLUSTER", "KEYSLOT", key) for key in stored.keys}
-        assert len(slots) == 1
-    finally:
-        server.stop()
+def knows_its_cluster(client: Redis) -> bool:
+    return "state:ok" in str(client.execute_command("CLUSTER", "INFO"))
+
+
+async def test_a_cluster_takes_the_keys_for_one_hash_slot(start_redis: Callable[..., RedisServer]) -> None:
+    shared = RedisLimits(start_redis("--cluster-enabled", "yes").url, name="prod")
+    with Stored(shared) as stored:
+        stored.client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+        await until(partial(knows_its_cluster, stored.client))
+        async with members(shared, Server(), requests_per_minute=1) as (layer,):
+            await layer(request())
+            assert stored.level("requests") == 1
+            slots = {stored.client.execute_command("CLUSTER", "KEYSLOT", key) for key in stored.keys}
+    assert len(slots) == 1
+
+
+async def test_the_node_of_a_cluster_that_has_the_keys_is_found(
+    start_redis: Callable[..., RedisServer],
+) -> None:
+    urls = [start_redis("--cluster-enabled", "yes").url for _ in range(2)]
+    with Redis.from_url(urls[0]) as one, Redis.from_url(urls[1]) as other:
+        one.execute_command("CLUSTER", "ADDSLOTS", *range(8192))
+        other.execute_command("CLUSTER", "ADDSLOTS", *range(8192, 16384))
+        one.execute_command("CLUSTER", "MEET", "127.0.0.1", str(urlsplit(urls[1]).port))
+        await until(partial(knows_its_cluster, one))
+        await until(partial(knows_its_cluster, other))
+    api = Server(seconds=0.05)
+    async with (
+        members(RedisLimits(urls[0], name="prod"), api, concurrency=1) as (here,),
+        members(RedisLimits(urls[1], name="prod"), api, concurrency=1) as (there,),
+    ):
+        await asyncio.gather(*(layer(request()) for layer in (here, there) for _ in range(4)))
+    assert api.most == 1
 
 
 async def test_all_that_is_kept_ends_some_day(shared: RedisLimits, stored: Stored) -> None:
-    async with members(shared, Server(seconds=0.3), Server(), concurrency=1, **FAST) as (one, other):
-        call = asyncio.gather(one(request()), other(request()))
-        await asyncio.sleep(0.15)
-        left = {key: stored.client.ttl(key) for key in stored.keys}
-        await call
-    assert len(left) == 4
-    assert all(0 < seconds <= 7200 for seconds in left.values())
+    api = Server(seconds=60)
+    async with members(shared, api, api, concurrency=1, **FAST) as layers:
+        calls = [asyncio.ensure_future(layer(request())) for layer in layers]
+        await until(lambda: len(stored.keys) == 4)  # the slots, the members, the line, the quota
+        left = [stored.client.ttl(key) for key in stored.keys]
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
+    assert all(0 < seconds <= 7200 for seconds in left)
 
 
 SECRETS = ("sk-proj-very-secret-0000", "a private question", "a private answer")
@@ -421,6 +451,7 @@ def test_the_child_of_a_fork_is_a_member_of_its_own(shared: RedisLimits, stored:
     run_python(f"""
 import os
 from safechat import ChatClientWrapper, RateLimits, RedisLimits
+from safechat.limits import group
 from safechat.testing import ScriptedClient
 limits = RateLimits(requests_per_minute=600000, shared=RedisLimits({shared.url!r}, name={shared.name!r}))
 chat = ChatClientWrapper(ScriptedClient("tamam"), model="m", limits=limits)
@@ -472,6 +503,20 @@ def test_a_name_must_be_a_text_without_braces(name: Any) -> None:
 def test_shared_must_be_redis_limits() -> None:
     with pytest.raises(TypeError, match="shared must be RedisLimits, not str"):
         RateLimits(shared="redis://127.0.0.1")  # type: ignore[arg-type]
+
+
+def test_the_environment_names_the_redis(
+    shared: RedisLimits, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-proj-not-used-here")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{free_port()}/v1")
+    monkeypatch.setenv("SAFECHAT_REDIS_URL", shared.url)
+    monkeypatch.setenv("SAFECHAT_REDIS_NAME", shared.name)
+    monkeypatch.setenv("SAFECHAT_ATTEMPTS", "1")
+    with ChatClientWrapper.from_env() as chat, pytest.raises(ConnectionFailed):
+        chat.generate("Merhaba", "m")
+    assert stored.level("requests") == 0
+    assert [key for key in stored.keys if key.endswith(":quota:m")]
 
 
 def test_the_password_is_not_shown() -> None:
