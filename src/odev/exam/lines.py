@@ -50,10 +50,8 @@ def crowd(day: Day) -> Mark:
 def waits_and_tries_again(day: Day) -> Mark:
     steps = day.of("bekle", "aksama")
     findings = [finding for step in steps for finding in step.findings]
-    verdict = f"LLMock'un itirazı var: {_names(findings)}" if findings else "LLMock'un itirazı yok"
-    text = (
-        f"{sum(step.calls for step in steps)} çağrı, {sum(step.answered for step in steps)} cevap; {verdict}"
-    )
+    calls, answered = sum(step.calls for step in steps), sum(step.answered for step in steps)
+    text = f"{calls} çağrı, {answered} cevap; LLMock'un kararı: {_verdict(findings)}"
     return Mark(_all_answered(*steps) and not findings, text + _why(*steps))
 
 
