@@ -15,7 +15,7 @@ from typing import Any
 
 from odev.exam.day import ECHO, Step
 
-_LONGEST_ERROR = 90  # characters of an error in a table
+_LONGEST_ERROR = 70  # characters of an error in a table
 
 
 @dataclass(frozen=True, slots=True)

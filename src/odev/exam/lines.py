@@ -6,7 +6,7 @@ lines look (report.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from odev.exam.facts import Counts, Day
@@ -58,7 +58,7 @@ def waits_and_tries_again(day: Day) -> Mark:
 def outage(day: Day) -> Mark:
     down, back = day.of("kesinti", "dönüş")
     text = f"kesintide {down.calls} çağrı için {down.requests} istek; API dönünce {_of_calls(back)}"
-    unnamed = f"; adı belli olmayan {down.unnamed} hata" if down.unnamed else ""
+    unnamed = f"; {down.unnamed} hata adıyla gelmedi" if down.unnamed else ""
     passed = down.named == down.calls and down.requests <= _MOST_REQUESTS and _all_answered(back)
     return Mark(passed, text + (unnamed or _why(down, back)))
 
@@ -84,17 +84,18 @@ def half_answers(day: Day) -> Mark:
     wrong = sum(step.wrong for step in steps)
     noticed = sum(step.noticed for step in steps)
     calls = sum(step.calls for step in steps)
-    words = (
-        f"{wrong} yarım cevap tam sanıldı" if wrong else f"yarıda kalan {noticed} cevabın hepsi fark edildi"
-    )
-    if not wrong and not _all_answered(*steps):
+    if wrong:
+        words = f"{wrong} yarım cevap tam sanıldı"
+    elif _all_answered(*steps):
+        words = f"yarıda kalan {noticed} cevabın hepsi fark edildi"
+    else:
         words = f"{sum(step.answered for step in steps)} tam cevap"
     return Mark(_all_answered(*steps), f"{calls} soru: {words}{_why(*steps)}")
 
 
 def new_key(day: Day) -> Mark:
     before, after = day.of("anahtar", "yeni anahtar")
-    text = f"yeni anahtardan önce {_of_calls(before)}, sonra {_of_calls(after)} ({after.denied} kez 401)"
+    text = f"önce {_of_calls(before)}; anahtar yenilenince {_of_calls(after)} ({after.denied} kez 401)"
     return Mark(_all_answered(before, after), text + _why(before, after))
 
 
@@ -108,7 +109,7 @@ def sealed_vault(day: Day) -> Mark:
 
 def log(day: Day) -> Mark:
     passed = day.logged == day.ended >= _MOST_OF_THE_DAY
-    return Mark(passed, f"biten {day.ended} çağrının {day.logged} tanesi logda tek ve doğru bir kayıt")
+    return Mark(passed, f"{day.ended} sorudan {day.logged} tanesinin logda tek ve doğru bir kaydı var")
 
 
 def no_secrets(day: Day) -> Mark:
@@ -162,5 +163,18 @@ def _reasons(steps: tuple[Counts, ...]) -> Iterator[str]:
         yield f"ilk hata: {errors[0]}"
 
 
-def _names(findings: list[str]) -> str:
-    return ", ".join(f"{findings.count(name)} × {name}" for name in dict.fromkeys(findings))
+_FINDINGS = {
+    "retry_after_ignored": "Retry-After dolmadan yeniden denedi",
+    "no_backoff": "ara vermeden yeniden denedi",
+    "gave_up": "bir kez bile yeniden denemedi",
+    "retried_non_retryable": "denemekle geçmeyecek hatayı denedi",
+    "retry_storm": "onlarca kez denedi",
+}
+
+
+def _verdict(findings: Sequence[str]) -> str:
+    """What LLMock holds against the client (Turkish)."""
+    codes = sorted(set(findings))
+    return (
+        ", ".join(f"{findings.count(code)} kez {_FINDINGS.get(code, code)}" for code in codes) or "kusursuz"
+    )

@@ -91,16 +91,16 @@ class Exam:
         table = Table(title=_TITLE, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
         table.add_column("")
         table.add_column("ne oldu")
-        table.add_column("puan", no_wrap=True, justify="right")
-        table.add_column(_OWN)
+        table.add_column("paketin", no_wrap=True, justify="right")
         if self.compared:
-            table.add_column("puan", no_wrap=True, justify="right", style="dim")
-            table.add_column(_UNSAFE, style="dim")
+            table.add_column("üç satır", no_wrap=True, justify="right", style="dim")
         for line in self.lines:
-            what = Text(line.title).append(f" · ders {line.lesson:02}", "dim")
-            row = [_sign(line.package).text(), what, _points(line.package), Text(line.package.text)]
+            what = Text(line.title, "bold").append(f" · ders {line.lesson:02}", "not bold dim")
+            what.append(f"\n{line.package.text}", "not bold")
+            row = [_sign(line.package).text(), what, _points(line.package)]
             if line.unsafe is not None:
-                row += [_points(line.unsafe), Text(line.unsafe.text)]
+                what.append(f"\nüç satır: {line.unsafe.text}", "not bold dim")
+                row.append(_points(line.unsafe))
             table.add_row(*row)
         return Group(table, Text(self._total(), style="bold"), *map(Text, self._notes()))
 
