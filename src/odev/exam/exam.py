@@ -6,7 +6,7 @@ they look (report.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -72,7 +72,11 @@ def judge(own: Day, unsafe: Day | None = None) -> Exam:
     hours: dict[str, list[str]] = {}
     for hour, problem in own.problems.items():
         hours.setdefault(problem, []).append(hour)
-    return Exam(lines, tuple(f"{', '.join(when)}: {problem}" for problem, when in hours.items()))
+    return Exam(lines, tuple(f"{_when(hours[problem])}: {problem}" for problem in hours))
+
+
+def _when(hours: Sequence[str]) -> str:
+    return "bütün gün" if len(hours) == len(SCENES) else ", ".join(hours)
 
 
 def unsafe_scripts() -> Mapping[str, str]:

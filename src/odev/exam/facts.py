@@ -66,7 +66,7 @@ class Counts:
 class Day:
     """The whole day of one program: the counts of each step by its name, and what concerns all.
 
-    `ended` questions have an answer or an error, and `logged` of them exactly one record in the log.
+    `ended` questions had an answer or an error, and `logged` of them exactly one record in the log.
     `leaks` names the places where a secret was seen.
     `vault_reads` counts how often the key was read from the Vault. `problems` says, by the hour, why a
     scene broke off (Turkish).

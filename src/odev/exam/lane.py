@@ -43,12 +43,15 @@ class Busy(Exception):
 
 @dataclass
 class Servers:
-    """What the program talks to: an API, and a Vault where it has one. It is day.Stage."""
+    """What the program talks to: an API, and a Vault where it has one. It is day.Stage.
+
+    `secrets` are those that may be seen nowhere: first the program's password of a database.
+    """
 
     api: ClassroomAPI
     vault_server: VaultServer | None
     vault: VaultInfo | None
-    secrets: list[str] = field(default_factory=list)
+    secrets: list[str]
 
     def begin(self) -> None:
         """As new, for a scene; a Vault that is sealed stays so."""
@@ -69,7 +72,7 @@ class Servers:
 
     def environment(self) -> dict[str, str]:
         """What tells the program where all is. With a Vault, the key is only there."""
-        own = {"OPENAI_BASE_URL": self.api.base_url}
+        own = {"OPENAI_BASE_URL": self.api.base_url, "DATABASE_PASSWORD": self.secrets[0]}
         return own | (self.vault.environment() if self.vault else {"OPENAI_API_KEY": self.api.key})
 
     def vault_reads(self) -> int:
@@ -95,7 +98,7 @@ def servers(*, with_vault: bool) -> Iterator[Servers]:
         if vault_server is not None:
             stack.callback(vault_server.stop)
             vault = vault_server.start(key)
-        known = [key] + ([vault.secret_id] if vault is not None else [])
+        known = [secrets.token_hex(8), key] + ([vault.secret_id] if vault is not None else [])
         yield Servers(api, vault_server, vault, known)
 
 

@@ -60,7 +60,7 @@ def outage(day: Day) -> Mark:
     text = f"kesintide {down.calls} çağrı için {down.requests} istek; API dönünce {_of_calls(back)}"
     unnamed = f"; {down.unnamed} hata adıyla gelmedi" if down.unnamed else ""
     passed = down.named == down.calls and down.requests <= _MOST_REQUESTS and _all_answered(back)
-    return Mark(passed, text + (unnamed or _why(down, back)))
+    return Mark(passed, text + (unnamed or _why(back)))
 
 
 def other_models(day: Day) -> Mark:
@@ -74,9 +74,8 @@ def hopeless(day: Day) -> Mark:
     calls, requests = credit.calls + wrong.calls, credit.requests + wrong.requests
     named = (credit.kinds, wrong.kinds) == (("quota_exhausted",), ("request_rejected",))
     named = named and credit.named + wrong.named == calls
-    words = "hataların hepsi adıyla geldi" if named else "hatalar doğru adla gelmedi"
-    text = f"{calls} çağrı, {requests} istek; {words}"
-    return Mark(named and requests <= calls + _SPARE, text + ("" if named else _why(credit, wrong)))
+    words = "hataların hepsi adıyla geldi" if named else f"hatalar doğru adla gelmedi{_why(credit, wrong)}"
+    return Mark(named and requests <= calls + _SPARE, f"{calls} çağrı, {requests} istek; {words}")
 
 
 def half_answers(day: Day) -> Mark:
@@ -115,12 +114,13 @@ def log(day: Day) -> Mark:
 def no_secrets(day: Day) -> Mark:
     (bait,) = day.of("başlık")
     if day.leaks:
-        return Mark(False, f"anahtar görüldü: {', '.join(day.leaks)}")
-    seen = "logda, ekranda ve hatalarda hiç görülmedi"
-    text = f"API anahtarı {bait.requests} hata mesajında geri gönderdi; {seen}"
-    if not bait.requests or day.ended < _MOST_OF_THE_DAY:
-        text = f"yalnızca {day.ended} çağrı bitti, sır aramaya yetmez"
-    return Mark(bool(bait.requests) and day.ended >= _MOST_OF_THE_DAY, text)
+        return Mark(False, f"bir sır görüldü: {', '.join(day.leaks)}")
+    if not bait.requests:
+        return Mark(False, "API'nin anahtarı geri gönderdiği istekler hiç yapılmadı")
+    if day.ended < _MOST_OF_THE_DAY:
+        return Mark(False, f"yalnızca {day.ended} soru bitti, sır aramaya yetmez")
+    echoed = f"API anahtarı {bait.requests} hata mesajında geri gönderdi"
+    return Mark(True, f"{echoed}; hiçbir sır logda, ekranda ve hatalarda görülmedi")
 
 
 RULES = (
@@ -159,8 +159,11 @@ def _reasons(steps: tuple[Counts, ...]) -> Iterator[str]:
     if lost:
         yield f"{lost} çağrı hiç bitmedi"
     errors = [step.first_error for step in steps if step.first_error]
+    kinds = sorted({kind for step in steps if step.answered < step.calls for kind in step.kinds})
     if errors:
         yield f"ilk hata: {errors[0]}"
+    elif kinds:
+        yield f"gelen hatalar: {', '.join(kinds)}"
 
 
 _FINDINGS = {
@@ -174,7 +177,5 @@ _FINDINGS = {
 
 def _verdict(findings: Sequence[str]) -> str:
     """What LLMock holds against the client (Turkish)."""
-    codes = sorted(set(findings))
-    return (
-        ", ".join(f"{findings.count(code)} kez {_FINDINGS.get(code, code)}" for code in codes) or "kusursuz"
-    )
+    counted = [f"{findings.count(code)} kez {_FINDINGS.get(code, code)}" for code in sorted(set(findings))]
+    return ", ".join(counted) or "kusursuz"

@@ -45,6 +45,8 @@ class Package:
         )
         safechat.configure_logging("chat_api.log")
         self._safechat = safechat
+        # What a program writes into its log without a thought: its own settings, a password among them.
+        self._settings = {"host": "db.example", "password": environment["DATABASE_PASSWORD"]}
         self._chat = safechat.ChatClientWrapper(
             AsyncOpenAI(base_url=environment["OPENAI_BASE_URL"], api_key="in-the-vault"),
             keys=keys,
@@ -58,14 +60,14 @@ class Package:
 
     def ask(self, step: Mapping[str, Any], prompt: str, number: str) -> str:
         messages = [{"role": "user", "content": prompt}]
-        with self._safechat.log_context(exam_call=number):
+        with self._safechat.log_context(exam_call=number, database=self._settings):
             if step["way"] == "stream":
                 return "".join(self._chat.stream(messages, model=step["model"]))
             return self._chat.generate(messages, model=step["model"]).text
 
     async def ask_async(self, step: Mapping[str, Any], prompt: str, number: str) -> str:
         messages = [{"role": "user", "content": prompt}]
-        with self._safechat.log_context(exam_call=number):
+        with self._safechat.log_context(exam_call=number, database=self._settings):
             return (await self._chat.generate_async(messages, model=step["model"])).text
 
     def is_named(self, error: Exception) -> bool:

@@ -97,7 +97,7 @@ class Exam:
         for line in self.lines:
             what = Text(line.title, "bold").append(f" · ders {line.lesson:02}", "not bold dim")
             what.append(f"\n{line.package.text}", "not bold")
-            row = [_sign(line.package).text(), what, _points(line.package)]
+            row: list[RenderableType] = [_sign(line.package).text(), what, _points(line.package)]
             if line.unsafe is not None:
                 what.append(f"\nüç satır: {line.unsafe.text}", "not bold dim")
                 row.append(_points(line.unsafe))
