@@ -138,7 +138,7 @@ SCENES = (
             Step("kopuk", 20, _cut_on_the_way, way="stream", again=True),
         ),
     ),
-    Scene("16.00", (Step("anahtar", 10), Step("yeni anahtar", 10, lambda stage: stage.rotate()))),
+    Scene("16.00", (Step("anahtar", 10), Step("yeni anahtar", 10, lambda stage: stage.rotate(), at_once=3))),
     Scene(
         "23.00",
         (Step("kasa", 10), Step("mühür", 10, lambda stage: stage.seal(), pause=1.0)),

@@ -7,16 +7,17 @@ they look (report.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import wait
 from functools import partial
 from pathlib import Path
 
-from odev.course.course import Course, CourseError, find_course
+from odev.course.course import Course, find_course
 from odev.course.files import temporary_folder
 from odev.demo.demo import ASK, STREAM
 from odev.exam.day import SCENES
 from odev.exam.facts import Day
 from odev.exam.installed import install, make_environment
-from odev.exam.lane import LIMITS, Busy, live
+from odev.exam.lane import LIMITS, live
 from odev.exam.lines import RULES
 from odev.exam.report import Exam, Line
 from odev.grading.grader import judging_pool
@@ -40,27 +41,25 @@ def run(
 
     With `compare` the unsafe script goes through the same day. `progress` is called after each scene with
     the number of all scenes. What is wrong with the student's code costs lines. CourseError when there is no
-    package, and when the computer was too busy to judge it.
+    package, Busy (a CourseError) when the computer had no time for it.
     """
     course = course or find_course()
-    total = len(SCENES) * (2 if compare else 1)
-    with temporary_folder() as folder, judging_pool(2) as pool:
+    programs: list[tuple[Mapping[str, str], Limits]] = [({}, LIMITS)]
+    if compare:
+        programs.append((unsafe_scripts(), _UNSAFE_LIMITS))
+    step = partial(progress, len(SCENES) * len(programs))
+    with temporary_folder() as folder:
         environment = make_environment(folder / "environment")
         if package is None:
             make_project(course, folder / "project")
         install(folder / "project" if package is None else Path(package), course.package, environment)
-        step = partial(progress, total)
-        own = pool.submit(live, environment.python, {}, SCENES, LIMITS, step)
-        if compare:
-            scripts = unsafe_scripts()
-            other = pool.submit(live, environment.python, scripts, SCENES, _UNSAFE_LIMITS, step)
-        try:
-            return judge(own.result(), other.result() if compare else None)
-        except Busy:
-            raise CourseError(
-                "Bilgisayar çok meşguldü, sınav bitemedi; bu, kodunun yanlış olduğu anlamına gelmez. Öteki "
-                "programlar bitince yeniden dene."
-            ) from None
+        with judging_pool(len(programs)) as pool:
+            days = [
+                pool.submit(live, environment.python, scripts, limits, progress=step)
+                for scripts, limits in programs
+            ]
+            wait(days)
+    return judge(*(day.result() for day in days))
 
 
 def judge(own: Day, unsafe: Day | None = None) -> Exam:

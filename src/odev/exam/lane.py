@@ -23,6 +23,7 @@ import hvac
 
 from odev.classroom.api import APIServer, ClassroomAPI
 from odev.classroom.vault import KEY_PATH, VaultInfo, VaultServer
+from odev.course.course import CourseError
 from odev.course.files import temporary_folder
 from odev.exam import day, program
 from odev.exam.day import SCENES, Scene, Step, as_json
@@ -37,8 +38,14 @@ _LARGEST_LOG = 50_000_000
 LOG = "chat_api.log"
 
 
-class Busy(Exception):
+class Busy(CourseError):
     """The computer had no time for the program, so nothing is known of it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Bilgisayar çok meşguldü, sınav bitemedi; bu, kodun yanlış demek değil. Öteki programlar bitince "
+            "yeniden dene."
+        )
 
 
 @dataclass
@@ -109,8 +116,8 @@ def _new_key() -> str:
 def live(
     python: Path,
     scripts: Mapping[str, str],
-    scenes: Sequence[Scene] = SCENES,
     limits: Limits = LIMITS,
+    scenes: Sequence[Scene] = SCENES,
     progress: Callable[[], None] = lambda: None,
 ) -> Day:
     """The day of one program: of the package in the environment of `python`, or of the course's unsafe

@@ -16,6 +16,7 @@ POINTS = 10  # of each line
 _FEW_REFUSALS = 3  # 429s that a busy computer may cost a client that keeps to its limit
 _MOST_REQUESTS = 40  # in the outage; without a breaker it is one for each of the 60 calls, and the retries
 _SPARE = 2  # requests that a lost connection may cost
+_MOST_DENIED = 5  # requests with the old key; the calls under way when it was changed are three
 _MOST_OF_THE_DAY = 200  # questions that must have ended for the lines that are about the whole day
 
 
@@ -95,7 +96,8 @@ def half_answers(day: Day) -> Mark:
 def new_key(day: Day) -> Mark:
     before, after = day.of("anahtar", "yeni anahtar")
     text = f"önce {_of_calls(before)}; anahtar yenilenince {_of_calls(after)} ({after.denied} kez 401)"
-    return Mark(_all_answered(before, after), text + _why(before, after))
+    passed = _all_answered(before, after) and after.denied <= _MOST_DENIED
+    return Mark(passed, text + _why(before, after))
 
 
 def sealed_vault(day: Day) -> Mark:
