@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from odev.course.course import CourseError
 from odev.course.package_files import package_files
 
-_MOST_BYTES = 20_000_000  # of a package, unpacked
+LARGEST = 20_000_000  # bytes of a package, unpacked
 _MOST_FILES = 2_000
 _NOT_THE_PACKAGE = {"__pycache__", "__MACOSX", "solutions", "site-packages"}
 Files = Mapping[PurePosixPath, Callable[[], bytes]]
@@ -96,12 +96,12 @@ def package_in(files: Files, package: str) -> dict[PurePosixPath, bytes]:
     if len(own) > _MOST_FILES:
         raise ValueError(f"pakette {_MOST_FILES} dosyadan fazlası var")
     found: dict[PurePosixPath, bytes] = {}
-    room = _MOST_BYTES
+    room = LARGEST
     for path, read in own.items():
         content = found[path.relative_to(home)] = read()
         room -= len(content)
         if room < 0:
-            raise ValueError(f"paket {_MOST_BYTES // 1_000_000} MB'tan büyük")
+            raise ValueError(f"paket {LARGEST // 1_000_000} MB'tan büyük")
     return found
 
 
@@ -121,7 +121,7 @@ def _of_zip(archive: zipfile.ZipFile) -> Files:
     def reader(info: zipfile.ZipInfo) -> Callable[[], bytes]:
         def read() -> bytes:
             with archive.open(info) as stream:
-                return stream.read(_MOST_BYTES + 1)
+                return stream.read(LARGEST + 1)
 
         return read
 

@@ -138,6 +138,8 @@ RULES = (
     Rule("Sır saklamak", 2, no_secrets),
 )
 
+ALL_POINTS = POINTS * len(RULES)
+
 
 def _all_answered(*steps: Counts) -> bool:
     return all(step.answered == step.calls for step in steps)

@@ -8,11 +8,12 @@ plugin or a module of a submission. Not here: finding it (handed_in.py), the gra
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from odev.course.cells import TaskCell, TaskId
 from odev.grading.grader import is_stub
+from odev.instructor.files import HandedInFile
 from odev.instructor.handed_in import HandedIn, handed_in
 from odev.instructor.reader import Read, Reader
 from odev.instructor.uploads import Upload
@@ -22,7 +23,8 @@ _MOST_NAMES = 8
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """`cells` holds the cell of each task that counts; `warnings` are Turkish.
+    """`cells` holds the cell of each task that counts; `warnings` are Turkish; `files` are all that were
+    handed in.
 
     `time` is when the newest file that counts was changed last, in seconds since 1970; None for a student
     who handed nothing in.
@@ -33,6 +35,7 @@ class Submission:
     warnings: tuple[str, ...] = ()
     upload: Upload | None = None
     time: float | None = None
+    files: tuple[HandedInFile, ...] = field(default=(), compare=False, repr=False)
 
 
 def read_path(path: Path) -> Submission:
@@ -64,7 +67,7 @@ def read_submission(one: HandedIn) -> Submission:
         unused += others
     warnings += _not_counted(unused)
     time = max((notebook.time for notebook in counts.values()), default=None)
-    return Submission(one.name, cells, tuple(dict.fromkeys(warnings)), one.upload, time)
+    return Submission(one.name, cells, tuple(dict.fromkeys(warnings)), one.upload, time, one.files)
 
 
 def _not_counted(names: Sequence[str]) -> Iterator[str]:
