@@ -24,12 +24,9 @@ from odev.exam.facts import Counts, Day
 from odev.exam.installed import Environment, files_of, install, make_environment, package_in
 from odev.exam.lane import live
 from odev.grading.limited_process import Limits
-from odev.instructor.exams import package_of, take_exams
-from odev.instructor.submission import read_path
 
 ROOT = Path(__file__).parents[2]
 COURSE = Course(ROOT)
-SHORT = Limits(seconds=8.0)
 WHOLE_DAY = pytest.mark.timeout(600)
 
 Change = Callable[[Path], None]
@@ -299,36 +296,3 @@ def test_the_table_fits_on_a_narrow_screen() -> None:
     screen = io.StringIO()
     Console(file=screen, width=80).print(exam_of(compare=True))
     assert max(map(len, screen.getvalue().splitlines())) <= 80
-
-
-def handed_in(folder: Path, name: str, files: Mapping[str, bytes]) -> Path:
-    for path, content in files.items():
-        target = folder / name / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-    return folder / name
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        {"benim-paketim/src/safechat/__init__.py": b"1"},
-        {"lessons/00_a.ipynb": b"{}", "src/safechat/__init__.py": b"1"},
-    ],
-)
-def test_a_submissions_package_is_found(tmp_path: Path, files: dict[str, bytes]) -> None:
-    submission = read_path(handed_in(tmp_path, "ayşe", files))
-    assert package_of(submission.files, "safechat") == {PurePosixPath("__init__.py"): b"1"}
-
-
-def test_a_submissions_package_is_found_in_a_zip(tmp_path: Path) -> None:
-    project = handed_in(tmp_path, "project", {"src/safechat/__init__.py": b"1"})
-    submission = read_path(handed_in(tmp_path, "ayşe", {"paket.zip": packed(project)}))
-    assert package_of(submission.files, "safechat") == {PurePosixPath("__init__.py"): b"1"}
-
-
-def test_without_a_package_the_exam_gives_nothing_and_says_so(tmp_path: Path) -> None:
-    submission = read_path(handed_in(tmp_path, "ayşe", {"lessons/00_a.ipynb": b"{}"}))
-    taken = take_exams(COURSE, [submission], tmp_path / "out")
-    assert (taken["ayşe"].score, taken["ayşe"].points) == (0, 100)
-    assert taken["ayşe"].reasons == ("teslimde paket yok",)

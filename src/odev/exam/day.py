@@ -128,7 +128,7 @@ SCENES = (
     Scene(
         "13.00",
         (Step("emekli", 15, _gone), Step("sessiz", 15, _silent, model=OTHER_MODEL)),
-        {"fallbacks": [BACKUP], "failures": 3, "attempts": 2, "timeout": 2.0},
+        {"fallbacks": [BACKUP], "failures": 3, "attempts": 1, "timeout": 3.0},
     ),
     Scene("14.00", (Step("kredi", 10, _no_credit), Step("başlık", 10, _repeats_the_key))),
     Scene(

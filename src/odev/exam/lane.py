@@ -32,7 +32,7 @@ from odev.grading import process_group
 from odev.grading.limited_process import Ended, Limits, Outcome, clean_environment, run_limited
 from odev.grading.steps import threads_of_this_user
 
-LIMITS = Limits(seconds=30.0)  # of a scene, which needs three to eight
+LIMITS = Limits(seconds=45.0)  # of a scene, which needs three to ten
 _LARGEST_LINE = 200_000  # bytes of one report
 _LARGEST_LOG = 50_000_000
 LOG = "chat_api.log"

@@ -11,6 +11,7 @@ report is worth (facts.py).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import json
 import os
@@ -50,8 +51,8 @@ class Package:
         self._chat = safechat.ChatClientWrapper(
             AsyncOpenAI(base_url=environment["OPENAI_BASE_URL"], api_key="in-the-vault"),
             keys=keys,
-            timeout=options.get("timeout", 5.0),
-            deadline=20.0,
+            timeout=options.get("timeout", 10.0),
+            deadline=40.0,
             fallbacks=options.get("fallbacks", ()),
             retry=safechat.RetryPolicy(attempts=options.get("attempts", 3), base=0.2, cap=2.0),
             limits=safechat.RateLimits(options.get("requests_per_minute"), concurrency=64),
@@ -81,8 +82,6 @@ class Script:
     """The course's unsafe scripts: each question is a run of the script's source, in this process."""
 
     def __init__(self, sources: Mapping[str, str]) -> None:
-        import openai  # noqa: F401 - the first question should not pay for it
-
         self._sources = sources
 
     def ask(self, step: Mapping[str, Any], prompt: str, number: str) -> str:
@@ -172,6 +171,19 @@ def run(asker: Asker, step: Mapping[str, Any], owner: Owner) -> None:
     owner.send(done=step["name"])
 
 
+def first_request() -> None:
+    """Ask a port where nobody listens: the SDK imports most of itself at its first request, and that time is
+    no call's."""
+    import openai
+
+    async def ask() -> None:
+        async with openai.AsyncOpenAI(base_url="http://127.0.0.1:9/v1", api_key="-", max_retries=0) as client:
+            await client.chat.completions.create(model="-", messages=[])
+
+    with contextlib.suppress(openai.OpenAIError):
+        asyncio.run(ask())
+
+
 def limit(job: Mapping[str, Any]) -> None:
     """Limit this process as a graded one limits itself."""
     spec = importlib.util.spec_from_file_location("process_group", job["process_group"])
@@ -189,6 +201,7 @@ def main(job_file: Path) -> None:
     asker: Asker = Script(job["scripts"]) if job["scripts"] else Package(job["options"])
     with socket.create_connection(("127.0.0.1", job["port"])) as line:
         owner = Owner(line)
+        first_request()
         owner.send(ready=True)
         with line.makefile("r", encoding="utf-8") as steps:
             for step in steps:
