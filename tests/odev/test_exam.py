@@ -106,7 +106,7 @@ LACKING: Mapping[str, tuple[str, list[int], Change]] = {
         ),
     ),
     "no retries": ("10.00", [], changed("layers.py", "partial(Retried, policy=policies.retry),", "")),
-    "no breaker": ("11.00", [], changed("breaker.py", "self.failures = 0", "self.failures = -1e9")),
+    "no breaker": ("11.00", [], changed("breaker.py", 'elif outcome == "failed":', "elif False:")),
     "no fallback": (
         "13.00",
         [],
@@ -170,11 +170,17 @@ def test_a_package_that_cannot_be_imported_costs_the_lines_and_not_the_exam(
 
 def test_an_endless_loop_ends_with_its_scene(environment: Environment) -> None:
     install(ROOT, "safechat", environment)
-    change = changed("retry.py", "import logging\n", "import logging\nwhile True:\n    pass\n")
+    loop = """
+def _loop(*_, **__):
+    while True:
+        pass
+ChatClientWrapper.generate = _loop
+"""
+    change = changed("__init__.py", "\n__all__ =", f"{loop}\n__all__ =")
     change(environment.site_packages / "safechat")
-    scenes = [scene for scene in SCENES if scene.hour == "16.00"]
+    scenes = [scene for scene in SCENES if scene.hour in ("15.00", "16.00")]
     day = live(environment.python, {}, Limits(seconds=1.0), scenes)
-    assert "bitmedi" in day.problems["16.00"]
+    assert all("bitmedi" in day.problems[hour] for hour in ("15.00", "16.00"))
     assert day.steps["anahtar"].lost == 10
 
 
