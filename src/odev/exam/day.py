@@ -69,7 +69,7 @@ class Scene:
 
 
 def _few_a_second(stage: Stage) -> None:
-    stage.api.settings(requests_per_second=15)
+    stage.api.settings(requests_per_second=12)
 
 
 def _too_many(stage: Stage) -> None:
@@ -117,7 +117,7 @@ SCENES = (
     Scene(
         "09.00",
         (Step("kalabalık", 60, _few_a_second, at_once=60, way="async"),),
-        {"requests_per_minute": 600},
+        {"requests_per_minute": 480},
     ),
     Scene("10.00", (Step("bekle", 25, _too_many), Step("aksama", 25, _stumbles)), {"attempts": 6}),
     Scene(

@@ -168,6 +168,9 @@ def _play(
     played = _Played(Outcome(Ended.ITSELF, 0, ""))
     stage.begin()
     with socket.create_server(("127.0.0.1", 0)) as listener, temporary_folder() as control:
+        job = _job(scene, scripts, listener.getsockname()[1], limits)
+        job_file = control / "job.json"
+        job_file.write_text(json.dumps(job), encoding="utf-8")
         over = threading.Event()
         failures: list[BaseException] = []
 
@@ -179,9 +182,6 @@ def _play(
 
         conductor = threading.Thread(target=conduct, daemon=True)
         conductor.start()
-        job = _job(scene, scripts, listener.getsockname()[1], limits)
-        job_file = control / "job.json"
-        job_file.write_text(json.dumps(job), encoding="utf-8")
         try:
             played.outcome = run_limited(
                 [str(python), "-I", "-B", "-X", "utf8", program.__file__, str(job_file)],
