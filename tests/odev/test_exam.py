@@ -27,6 +27,7 @@ from odev.grading.limited_process import Limits
 
 ROOT = Path(__file__).parents[2]
 COURSE = Course(ROOT)
+SECOND = "API “bekle” diyor, sonra aksıyor"  # the SDK waits and tries again, too
 WHOLE_DAY = pytest.mark.timeout(600)
 
 Change = Callable[[Path], None]
@@ -90,7 +91,7 @@ def passed(day: Day) -> list[int]:
 def test_the_courses_package_wins_every_line_and_three_lines_win_one() -> None:
     exam = run(course=COURSE)
     assert exam.score == 100, exam
-    assert exam.unsafe_score <= 20, exam
+    assert [line.title for line in exam.lines if line.unsafe and line.unsafe.passed] in ([], [SECOND]), exam
     assert exam.problems == ()
 
 

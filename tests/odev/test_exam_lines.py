@@ -124,6 +124,11 @@ def test_a_line_that_is_lost_says_why() -> None:
     assert "ÖDEV 3.2 henüz yazılmadı" in line.package.text
 
 
+def test_the_named_errors_of_an_outage_are_no_reason() -> None:
+    line = judge(good_day(kesinti={"requests": 82})).lines[2]
+    assert line.package.text == "kesintide 60 çağrı için 82 istek; API dönünce 10 çağrı, 10 cevap"
+
+
 def answered(position: int, text: str | None = None) -> Report:
     return Report(position, f"adım/{position}/0", text or f"{ECHO}adım {position + 1}")
 

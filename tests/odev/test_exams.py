@@ -85,6 +85,16 @@ def test_a_submissions_package_is_found(tmp_path: Path, files: dict[str, bytes])
     assert package_of(submission.files, "safechat") == {PurePosixPath("__init__.py"): b"1"}
 
 
+def test_the_files_of_a_package_are_not_among_those_that_do_not_count(tmp_path: Path) -> None:
+    project = {f"benim-paketim/{name}": b"" for name in ("README.md", "pyproject.toml", "src/safechat/a.py")}
+    submission = handed_in(
+        tmp_path, {**PACKAGE, "paket.zip": packed({**PACKAGE, **project}), "notlar.txt": b""}
+    )
+    assert [warning for warning in submission.warnings if "sayılmayan" in warning] == [
+        "sayılmayan dosyalar: notlar.txt"
+    ]
+
+
 def test_without_a_package_there_are_no_points_and_a_reason(tmp_path: Path) -> None:
     submission = handed_in(tmp_path, {"lessons/00_a.ipynb": b"{}"})
     taken = take_exams(COURSE, [submission], tmp_path / "out")

@@ -7,6 +7,7 @@ plugin or a module of a submission. Not here: finding it (handed_in.py), the gra
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from odev.instructor.reader import Read, Reader
 from odev.instructor.uploads import Upload
 
 _MOST_NAMES = 8
+_PACKAGE = re.compile(r"(.*?)src/\w+/__init__\.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,19 @@ def read_submission(one: HandedIn) -> Submission:
     used = {notebook.name for notebook in counts.values()}
     unused = [notebook.name for notebook in notebooks if not notebook.problem and notebook.name not in used]
     if not any("lessons" in notebook.name.split("/")[:-1] for notebook in notebooks):  # else a whole course
-        unused += others
+        unused += _without_packages(others)
     warnings += _not_counted(unused)
     time = max((notebook.time for notebook in counts.values()), default=None)
     return Submission(one.name, cells, tuple(dict.fromkeys(warnings)), one.upload, time, one.files)
+
+
+def _without_packages(names: Sequence[str]) -> list[str]:
+    """The names without those of the projects that `odev package` makes: the exam takes these."""
+    projects = {match[1] for name in names if (match := _PACKAGE.fullmatch(name))}
+    own = tuple(
+        f"{project}{part}" for project in projects for part in ("src/", "README.md", "pyproject.toml")
+    )
+    return [name for name in names if not name.startswith(own)]
 
 
 def _not_counted(names: Sequence[str]) -> Iterator[str]:
