@@ -17,6 +17,7 @@ from safechat.breaker import BreakerPolicy
 from safechat.call.clients import check_keyed, new_client
 from safechat.checks import check_client, check_fallbacks
 from safechat.client.dispatch import Defaults, Dispatcher
+from safechat.client.generation import AsyncGeneration, Generation
 from safechat.client.map import Map, Progress
 from safechat.client.stream import AsyncChatStream, ChatStream
 from safechat.errors import ChatError, KeyUnavailable
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "gpt-6.1-terra"
 
 
-class ChatClientWrapper:
+class ChatClientWrapper(Generation, AsyncGeneration):
     """A chat client that is safe to call from anywhere in a program.
 
     `client` is `OpenAI()`, `AsyncOpenAI()`, one of their Azure variants, or any
@@ -110,65 +111,6 @@ class ChatClientWrapper:
             project=settings.project,
         )
         return cls(client, keys=keys, **_options(settings))
-
-    def generate(
-        self,
-        messages: Messages,
-        model: str | None = None,
-        temperature: float | None = None,
-        *,
-        timeout: float | None = None,
-        deadline: float | None = None,
-        allow_truncated: bool = False,
-        parse: type[BaseModel] | None = None,
-        **params: object,
-    ) -> ChatReply:
-        """The answer to `messages`: a str, or a list of messages.
-
-        With `parse` the answer is JSON that fits this pydantic model, and `reply.parsed`
-        is one. What is not given is the wrapper's own. `params` go to the API as they
-        are (`tools=`, `response_format=`, `max_completion_tokens=`, …); a sampling
-        parameter that the model does not take is left out, and logged once.
-
-        Raises ChatError (errors.py draws the tree) when there is no answer;
-        TypeError or ValueError, before anything is sent, when the input is wrong.
-        """
-        call = self.dispatcher.call(
-            messages,
-            model,
-            temperature,
-            timeout=timeout,
-            deadline=deadline,
-            allow_truncated=allow_truncated,
-            parse=parse,
-            params=params,
-        )
-        return self.dispatcher.run(call.answer)
-
-    async def generate_async(
-        self,
-        messages: Messages,
-        model: str | None = None,
-        temperature: float | None = None,
-        *,
-        timeout: float | None = None,
-        deadline: float | None = None,
-        allow_truncated: bool = False,
-        parse: type[BaseModel] | None = None,
-        **params: object,
-    ) -> ChatReply:
-        """`generate` for an event loop, any event loop. Cancelling it cancels the request."""
-        call = self.dispatcher.call(
-            messages,
-            model,
-            temperature,
-            timeout=timeout,
-            deadline=deadline,
-            allow_truncated=allow_truncated,
-            parse=parse,
-            params=params,
-        )
-        return await self.dispatcher.run_async(call.answer)
 
     def stream(
         self,
