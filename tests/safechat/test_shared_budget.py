@@ -35,7 +35,8 @@ from types import SimpleNamespace
 from safechat import Budget, ChatClientWrapper, ChatError, RateLimits, RedisLimits
 
 async def create(**_):
-    return {"model": "m", "choices": [{"message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}]}
+    message = {"role": "assistant", "content": "x"}
+    return {"model": "m", "choices": [{"message": message, "finish_reason": "stop"}]}
 
 client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
 budget = Budget(usd_per_day=12.5, prices={"m": (0.0, 1.0)})
