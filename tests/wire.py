@@ -128,3 +128,59 @@ def completion(text: str | None = "Merhaba!", **choice: object) -> dict[str, obj
             "completion_tokens_details": {"reasoning_tokens": 3},
         },
     }
+
+
+def response(*output: dict[str, object], **fields: object) -> dict[str, object]:
+    """A response as the API gives it, with the model and the tokens of `completion`."""
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1,
+        "status": "completed",
+        "model": "gpt-5-mini-2025-08-07",
+        "error": None,
+        "incomplete_details": None,
+        "output": list(output),
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": {
+            "input_tokens": 9,
+            "output_tokens": 5,
+            "total_tokens": 14,
+            "input_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 0},
+            "output_tokens_details": {"reasoning_tokens": 3},
+        },
+        **fields,
+    }
+
+
+def text_item(text: str, **fields: object) -> dict[str, object]:
+    """The item of a response that says `text`."""
+    content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
+    return {
+        "type": "message",
+        "id": "msg_1",
+        "status": "completed",
+        "role": "assistant",
+        "content": content,
+        **fields,
+    }
+
+
+def call_item(call_id: str, name: str, arguments: str) -> dict[str, object]:
+    """The item of a response that calls a tool."""
+    return {
+        "type": "function_call",
+        "id": "fc_1",
+        "call_id": call_id,
+        "name": name,
+        "arguments": arguments,
+        "status": "completed",
+    }
+
+
+def reasoning_item(summary: list[str] | None = None, **fields: object) -> dict[str, object]:
+    """The item of a response that shows what the model thought."""
+    parts = [{"type": "summary_text", "text": text} for text in summary or []]
+    return {"type": "reasoning", "id": "rs_1", "summary": parts, **fields}

@@ -88,9 +88,11 @@ class OpenAICall:
             reply = read_reply(completion, request, headers)
         except ChatError as error:
             if isinstance(error.reply, ChatReply):
-                error.reply = with_whole_body(error.reply, completion, decoded=decoded)
+                error.reply = with_whole_body(error.reply, completion, completion, decoded=decoded)
             raise
-        reply = replace(with_whole_body(reply, completion, decoded=decoded), base_url=self.base_url)
+        reply = replace(
+            with_whole_body(reply, completion, completion, decoded=decoded), base_url=self.base_url
+        )
         return reply if request.parse is None else parse_reply(reply, request.parse)
 
     async def _passed_on(self, request: ChatRequest) -> Answer:

@@ -239,12 +239,13 @@ def read_reasoning(message: object) -> str:
     return "".join(content_text(field(part, "thinking")) for part in content)
 
 
-def with_whole_body(reply: ChatReply, completion: object, *, decoded: bool) -> ChatReply:
-    """`reply` with what its other fields do not name: the body that it was read from, its id, its reasoning.
+def with_whole_body(reply: ChatReply, completion: object, body: object, *, decoded: bool) -> ChatReply:
+    """`reply` with what its other fields do not name: its id, its reasoning, and the `body` that came, which
+    is a `completion` or says what that says.
 
     What is not `decoded` JSON but an object that a client made, is kept as plain data.
     """
-    raw = completion if decoded else mended_all(plain(completion))
+    raw = body if decoded else mended_all(plain(body))
     return replace(
         reply,
         raw=raw if isinstance(raw, dict) else {},
