@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -39,11 +39,12 @@ Script = Callable[[Peer], None]
 
 @dataclass
 class Wire:
-    """Answers every request with `script`; `requests` are the bodies that came."""
+    """Answers every request with `script`; `requests` are the bodies that came, `paths` where to."""
 
     script: Script
     port: int = 0
     requests: list[dict[str, object]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     asked: threading.Event = field(default_factory=threading.Event)
     hung_up: threading.Event = field(default_factory=threading.Event)
 
@@ -63,7 +64,9 @@ def wire(script: Script) -> Iterator[Wire]:
         with connection:
             reader = connection.makefile("rb")
             try:
-                while (body := _request(reader)) is not None:
+                while (request := _request(reader)) is not None:
+                    path, body = request
+                    served.paths.append(path)
                     served.requests.append(json.loads(body or b"{}"))
                     served.asked.set()
                     served.script(Peer(connection, over))
@@ -86,16 +89,16 @@ def wire(script: Script) -> Iterator[Wire]:
         listener.close()
 
 
-def _request(reader: socket.SocketIO | object) -> bytes | None:
+def _request(reader: socket.SocketIO | object) -> tuple[str, bytes] | None:
     readline, read = reader.readline, reader.read  # type: ignore[union-attr]
-    if not readline():
+    if not (first := readline()):
         return None
     length = 0
     while (line := readline().strip()) != b"":
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
             length = int(value)
-    return bytes(read(length))
+    return first.split()[1].decode(), bytes(read(length))
 
 
 def http(body: bytes, *, status: str = "200 OK", length: int | None = None, headers: str = "") -> bytes:
@@ -130,7 +133,7 @@ def completion(text: str | None = "Merhaba!", **choice: object) -> dict[str, obj
     }
 
 
-def response(*output: dict[str, object], **fields: object) -> dict[str, object]:
+def response(*output: Mapping[str, object], **fields: object) -> dict[str, object]:
     """A response as the API gives it, with the model and the tokens of `completion`."""
     return {
         "id": "resp_1",

@@ -23,7 +23,7 @@ from safechat.limits.tokens import TokenEstimator
 from safechat.log.call_record import call_record
 from safechat.log.events import event
 from safechat.log.layer import Logged
-from safechat.messages import CHAT, ChatReply, ChatRequest, Handler
+from safechat.messages import CHAT, Api, ChatReply, ChatRequest, Handler
 from safechat.retry import Retried, RetryPolicy
 from safechat.runtime import clock
 
@@ -87,6 +87,17 @@ def around_all_clients(
     )
 
 
+def by(next: Handler, api: Api | None) -> Handler:
+    """`next`, whose requests go by `api`; without one, by their own."""
+    if api is None:
+        return next
+
+    async def call(request: ChatRequest) -> ChatReply:
+        return await next(replace(request, api=api))
+
+    return call
+
+
 @dataclass(frozen=True, slots=True)
 class Layers:
     """The layers of one event loop, ready to answer."""
@@ -99,20 +110,23 @@ class Layers:
     attached: dict[object, Stop] = field(default_factory=dict)
 
     @classmethod
-    def build(cls, client: object, fallbacks: Sequence[tuple[object, str]], policies: Policies) -> Self:
+    def build(
+        cls, client: object, fallbacks: Sequence[tuple[object, str, Api | None]], policies: Policies
+    ) -> Self:
         """For the client, and for every other client among the fallbacks."""
         telemetry = _telemetry()
         estimator = TokenEstimator()
         calls: dict[int, OpenAICall] = {}
         handlers: dict[int, Handler] = {}
-        for other in (client, *(other for other, _ in fallbacks)):
+        for other in (client, *(other for other, _, _ in fallbacks)):
             if id(other) not in calls:
                 own = policies if other is client else policies.for_another_client()
                 call = calls[id(other)] = OpenAICall(
                     other, keyed=own.keys is not None, threads=own.limits.concurrency, aiohttp=True
                 )
                 handlers[id(other)] = around_a_client(call, own, estimator, telemetry)
-        targets = [Target(handlers[id(other)], model) for other, model in fallbacks]
+        by_api = {(id(other), api): by(handlers[id(other)], api) for other, _, api in fallbacks}
+        targets = [Target(by_api[id(other), api], model) for other, model, api in fallbacks]
         first = handlers[id(client)]
         whole = around_all_clients(first, targets, policies, telemetry)
         # Another model's embeddings are of no use beside those that there are already.

@@ -26,7 +26,7 @@ from safechat.keys.source import KeySource, check_keys
 from safechat.keys.vault.keys import VaultKeys
 from safechat.layers import Layers, Policies
 from safechat.limits.quota import RateLimits
-from safechat.messages import ChatReply, Messages
+from safechat.messages import Api, ChatReply, Messages
 from safechat.retry import RetryPolicy
 from safechat.settings import Settings, read_settings
 
@@ -43,7 +43,10 @@ class ChatClientWrapper:
     object with `.chat.completions.create`. It stays yours: closing the wrapper does
     not close it. `timeout` limits one attempt, `deadline` the whole call, both in
     seconds. `fallbacks` are models to ask when `model` cannot answer, or pairs of
-    another client and its model; a part of the deadline is kept for them. `retry`
+    another client and its model; a part of the deadline is kept for them. `api` is
+    `"chat"` for Chat Completions, `"responses"` for the Responses API, or `"auto"`: the
+    first, until the API leaves a model to the other, which is remembered. A fallback may
+    name its own, as `(model, api)` or `(client, model, api)`. `retry`
     says how often to try again, `limits` how fast to call, `breaker` when to leave a
     failing model alone; limits that are not set follow the API's headers. `keys` gives
     the API key in place of the client's own (VaultKeys, EnvKeys); it is asked again when
@@ -64,15 +67,16 @@ class ChatClientWrapper:
         model: str = DEFAULT_MODEL,
         timeout: float = 10.0,
         deadline: float = 60.0,
-        fallbacks: Sequence[str | tuple[object, str]] = (),
+        fallbacks: Sequence[str | tuple[object, str] | tuple[object, str, Api]] = (),
         retry: RetryPolicy | None = None,
         limits: RateLimits | None = None,
         breaker: BreakerPolicy | None = None,
         keys: KeySource | None = None,
         strict_streams: bool = True,
+        api: Api = "chat",
     ) -> None:
-        defaults = Defaults(model, timeout, deadline, strict_streams)
-        check_client(client)
+        defaults = Defaults(model, timeout, deadline, strict_streams, api)
+        check_client(client, api)
         if keys is not None:
             check_keys(keys)
             check_keyed(client)
@@ -84,7 +88,7 @@ class ChatClientWrapper:
             keys,
             TimeLimits(timeout, deadline),
         )
-        clients = (client, *(other for other, _ in targets))
+        clients = ((client, None), *((other, target_api) for other, _, target_api in targets))
         self.dispatcher = Dispatcher(defaults, clients, lambda: Layers.build(client, targets, policies))
 
     @classmethod
@@ -121,6 +125,7 @@ class ChatClientWrapper:
         deadline: float | None = None,
         allow_truncated: bool = False,
         parse: type[BaseModel] | None = None,
+        api: Api | None = None,
         **params: object,
     ) -> ChatReply:
         """The answer to `messages`: a str, or a list of messages.
@@ -128,7 +133,10 @@ class ChatClientWrapper:
         With `parse` the answer is JSON that fits this pydantic model, and `reply.parsed`
         is one. What is not given is the wrapper's own. `params` go to the API as they
         are (`tools=`, `response_format=`, `max_completion_tokens=`, …); a sampling
-        parameter that the model does not take is left out, and logged once.
+        parameter that the model does not take is left out, and logged once. By the
+        Responses API (`api="responses"`) they are put into its words, and its own
+        (`previous_response_id=`, `include=`, …) are taken, too; it stores nothing unless
+        `store=True` is passed.
 
         Raises ChatError (errors.py draws the tree) when there is no answer;
         TypeError or ValueError, before anything is sent, when the input is wrong.
@@ -141,6 +149,7 @@ class ChatClientWrapper:
             deadline=deadline,
             allow_truncated=allow_truncated,
             parse=parse,
+            api=api,
             params=params,
         )
         return self.dispatcher.run(call.answer)
@@ -155,6 +164,7 @@ class ChatClientWrapper:
         deadline: float | None = None,
         allow_truncated: bool = False,
         parse: type[BaseModel] | None = None,
+        api: Api | None = None,
         **params: object,
     ) -> ChatReply:
         """`generate` for an event loop, any event loop. Cancelling it cancels the request."""
@@ -166,6 +176,7 @@ class ChatClientWrapper:
             deadline=deadline,
             allow_truncated=allow_truncated,
             parse=parse,
+            api=api,
             params=params,
         )
         return await self.dispatcher.run_async(call.answer)
@@ -181,6 +192,7 @@ class ChatClientWrapper:
         allow_truncated: bool = False,
         parse: type[BaseModel] | None = None,
         strict_streams: bool | None = None,
+        api: Api | None = None,
         **params: object,
     ) -> ChatStream:
         """The answer in pieces of text, as they come; `stream.reply` is the whole, at the end.
@@ -201,6 +213,7 @@ class ChatClientWrapper:
             parse=parse,
             strict_streams=strict_streams,
             streamed=True,
+            api=api,
             params=params,
         )
         return ChatStream(self.dispatcher, call)
@@ -216,6 +229,7 @@ class ChatClientWrapper:
         allow_truncated: bool = False,
         parse: type[BaseModel] | None = None,
         strict_streams: bool | None = None,
+        api: Api | None = None,
         **params: object,
     ) -> AsyncChatStream:
         """`stream` for an event loop."""
@@ -229,6 +243,7 @@ class ChatClientWrapper:
             parse=parse,
             strict_streams=strict_streams,
             streamed=True,
+            api=api,
             params=params,
         )
         return AsyncChatStream(self.dispatcher, call)
@@ -247,6 +262,7 @@ class ChatClientWrapper:
         allow_truncated: bool = False,
         parse: type[BaseModel] | None = None,
         strict_streams: bool | None = None,
+        api: Api | None = None,
         **params: object,
     ) -> Iterator[ChatReply | ChatError]:
         """The answers to many prompts, in their order, by `workers` calls at once.
@@ -271,6 +287,7 @@ class ChatClientWrapper:
             allow_truncated=allow_truncated,
             parse=parse,
             strict_streams=strict_streams,
+            api=api,
             params=params,
         )
         return Map(
@@ -291,6 +308,7 @@ class ChatClientWrapper:
         allow_truncated: bool = False,
         parse: type[BaseModel] | None = None,
         strict_streams: bool | None = None,
+        api: Api | None = None,
         **params: object,
     ) -> AsyncIterator[ChatReply | ChatError]:
         """`map` for an event loop of asyncio; an asynchronous iterable is pulled in that loop."""
@@ -303,6 +321,7 @@ class ChatClientWrapper:
             allow_truncated=allow_truncated,
             parse=parse,
             strict_streams=strict_streams,
+            api=api,
             params=params,
         )
         return Map(
@@ -365,7 +384,7 @@ def _options(settings: Settings) -> dict[str, Any]:
     """The arguments of a wrapper that the settings give, by name."""
     given = settings.model_dump(exclude_none=True)
     options: dict[str, Any] = {
-        name: given[name] for name in ("model", "timeout", "deadline") if name in given
+        name: given[name] for name in ("model", "timeout", "deadline", "api") if name in given
     }
     if settings.fallbacks is not None:
         options["fallbacks"] = settings.fallback_models()

@@ -92,8 +92,7 @@ def test_the_phase_of_a_message_goes_back() -> None:
     assert response_arguments([read(response(*output)).message], {})["input"] == output
 
 
-REFUSAL = {"type": "message", "role": "assistant", "id": "msg_1", "status": "completed",
-           "content": [{"type": "refusal", "refusal": "Olmaz."}]}  # fmt: skip
+REFUSAL = text_item("", content=[{"type": "refusal", "refusal": "Olmaz."}])
 
 
 def cut_by(reason: str) -> dict[str, object]:
