@@ -23,7 +23,7 @@ from safechat.limits.tokens import TokenEstimator
 from safechat.log.call_record import call_record
 from safechat.log.events import event
 from safechat.log.layer import Logged
-from safechat.messages import CHAT, Api, ChatReply, ChatRequest, Handler
+from safechat.messages import CHAT, RESPONSES_ENDPOINT, Api, ChatReply, ChatRequest, Handler
 from safechat.retry import Retried, RetryPolicy
 from safechat.runtime import clock
 
@@ -106,6 +106,7 @@ class Layers:
     calls: tuple[OpenAICall, ...]
     keys: KeySource | None = None
     estimator: TokenEstimator = field(default_factory=TokenEstimator)
+    for_responses: Handler | None = None
     without_fallbacks: Handler | None = None
     attached: dict[object, Stop] = field(default_factory=dict)
 
@@ -129,9 +130,12 @@ class Layers:
         targets = [Target(by_api[id(other), api], model) for other, model, api in fallbacks]
         first = handlers[id(client)]
         whole = around_all_clients(first, targets, policies, telemetry)
+        # A request that was written for the Responses API means nothing to Chat Completions.
+        others = [target for target, (_, _, api) in zip(targets, fallbacks, strict=True) if api != "chat"]
+        responses = whole if others == targets else around_all_clients(first, others, policies, telemetry)
         # Another model's embeddings are of no use beside those that there are already.
         alone = around_all_clients(first, (), policies, telemetry)
-        return cls(whole, tuple(calls.values()), policies.keys, estimator, alone)
+        return cls(whole, tuple(calls.values()), policies.keys, estimator, responses, alone)
 
     async def answer(self, request: ChatRequest, deadline: float, *, began: float | None = None) -> ChatReply:
         """The call; `deadline` is in seconds from `began`, on the loop's clock, or from now."""
@@ -139,9 +143,12 @@ class Layers:
         with call_record(new=True) as record:
             if began is not None:
                 record.began = began
-            handler = self.handler if request.endpoint == CHAT else self.without_fallbacks or self.handler
-            reply = await handler(replace(request, deadline=record.began + deadline))
+            reply = await self._handler(request)(replace(request, deadline=record.began + deadline))
         return replace(reply, latency=clock.now() - started)
+
+    def _handler(self, request: ChatRequest) -> Handler:
+        own = {CHAT: self.handler, RESPONSES_ENDPOINT: self.for_responses}
+        return own.get(request.endpoint, self.without_fallbacks) or self.handler
 
     def attach(self, stop: Stop) -> Callable[[], None]:
         """A queue that works here: it is stopped before the connections are closed."""

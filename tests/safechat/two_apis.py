@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sse import CHUNKED, chunk, event, http_chunk
+from sse import CHUNKED, event, http_chunk
 from wire import Peer, Wire, call_item, completion, http, reasoning_item, response, text_item, wire
 
 Call = tuple[str, str, str]  # id, name, arguments
@@ -57,8 +57,9 @@ def chunks_of(body: Mapping[str, Any]) -> Iterator[bytes]:
 
 
 def _chunk(body: Mapping[str, Any], finish: str | None = None, **delta: object) -> bytes:
-    data = json.loads(chunk(finish=finish, **delta)[6:])
-    return event({**data, "id": body["id"], "model": body["model"]})
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    fields = {name: body[name] for name in ("id", "model", "created")}
+    return event({**fields, "object": "chat.completion.chunk", "choices": [choice]})
 
 
 def events_of(body: Mapping[str, Any]) -> Iterator[bytes]:
@@ -70,6 +71,8 @@ def events_of(body: Mapping[str, Any]) -> Iterator[bytes]:
         yield _event("response.output_item.added", output_index=index, item={**item, "content": []})
         place = {"item_id": item["id"], "output_index": index}
         if item["type"] == "message":
+            part = {**item["content"][0], "text": ""}
+            yield _event("response.content_part.added", part=part, content_index=0, **place)
             for piece in _pieces(item["content"][0]["text"]):
                 yield _event("response.output_text.delta", delta=piece, content_index=0, logprobs=[], **place)
         elif item["type"] == "function_call":

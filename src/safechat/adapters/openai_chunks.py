@@ -9,7 +9,7 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from safechat.adapters.openai_errors import answer_in, error_body
 from safechat.errors import ChatError
@@ -22,6 +22,33 @@ def body_of(reply: ChatReply) -> dict[str, object]:
     """The body that the reply was read from. A server that leaves out what the API always gives is helped."""
     own = {"id": reply.id, "object": "chat.completion", "created": int(time.time()), "model": reply.model}
     return dict(reply.raw) if "object" in reply.raw else {**own, **reply.raw}
+
+
+class Pieces(Protocol):
+    """The pieces of a stream in the API's own form."""
+
+    def piece(self, text: str) -> bytes: ...
+
+    def end(self, reply: ChatReply) -> bytes: ...
+
+    def end_by(self, error: ChatError) -> bytes: ...
+
+
+class PassedOn:
+    """The events of the Responses API, which come as they are; nothing is left for their end."""
+
+    def piece(self, text: str) -> bytes:
+        return f"data: {text}\n\n".encode()
+
+    def end(self, reply: ChatReply) -> bytes:
+        return b""
+
+    def end_by(self, error: ChatError) -> bytes:
+        """An error, unless the last event was an answer to the SDK: one that was cut, or that a filter
+        stopped."""
+        if answer_in(error) is not None:
+            return b""
+        return _event({"type": "error", "error": error_body(error)})
 
 
 class Chunks:

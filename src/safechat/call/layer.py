@@ -14,7 +14,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import date
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import anyio
 import openai
@@ -23,11 +23,12 @@ from safechat.call.apis import CHAT_FORMAT, RESPONSES_FORMAT, ApiMemory, WireFor
 from safechat.call.endpoint import Answer, Arguments, Endpoint
 from safechat.call.parameters import ParameterMemory
 from safechat.call.reply import decode, read_body, read_models, read_reply, with_whole_body
+from safechat.call.responses_reply import needs_no_text
 from safechat.call.schema import parse_reply, response_format
 from safechat.call.streamed import Streamed
 from safechat.call.time_limit import TimeLimit
 from safechat.call.translate import translate
-from safechat.errors import ChatError, ConnectionFailed, RequestTimedOut
+from safechat.errors import ChatError, ConnectionFailed, EmptyReply, RequestTimedOut
 from safechat.messages import CHAT, RESPONSES_ENDPOINT, ChatReply, ChatRequest
 from safechat.redact import remember_named
 
@@ -106,7 +107,9 @@ class OpenAICall:
         except ChatError as error:
             if isinstance(error.reply, ChatReply):
                 error.reply = with_whole_body(error.reply, completion, body, decoded=decoded)
-            raise
+            if not (isinstance(error, EmptyReply) and needs_no_text(body)):
+                raise
+            reply = cast(ChatReply, error.reply)
         reply = with_whole_body(reply, completion, body, decoded=decoded)
         reply = replace(reply, base_url=self.base_url, api=wire.api)
         return reply if request.parse is None else parse_reply(reply, request.parse)

@@ -19,6 +19,8 @@ from safechat.messages import ChatRequest
 # Why a response is incomplete, in the words of Chat Completions; any other word stays.
 _INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter", "": "error"}
 
+_LATER = frozenset({"queued", "in_progress"})  # with background=True
+
 # The HTTP status that an error should have had which comes in an answer, by its code. The codes of a wrong
 # request are many, those of a failed server few: openai.types.responses.ResponseError
 _SERVERS_FAULT = {"": 500, "server_error": 500, "vector_store_timeout": 500, "failed_to_download_image": 500}
@@ -45,6 +47,16 @@ def as_completion(body: object, request: ChatRequest, headers: Mapping[str, str]
         "usage": field(response, "usage"),
         "_request_id": field(body, "_request_id"),
     }
+
+
+def needs_no_text(body: object) -> bool:
+    """Whether the answer in `body` is one without text: what a hosted tool has made, such as an image, a
+    question of one, or a response that comes later."""
+    output = field(body, "output")
+    if not isinstance(output, list):
+        return False
+    kinds = {text_of(field(item, "type")) for item in output}
+    return bool(kinds - {"message", "reasoning"}) or text_of(field(body, "status")) in _LATER
 
 
 def failed_response(response: object, request: ChatRequest, headers: Mapping[str, str]) -> ChatError:

@@ -332,9 +332,10 @@ class ChatClientWrapper:
         """An `openai.OpenAI` whose requests this wrapper answers: for what was written for the SDK.
 
         It raises the SDK's errors, with ours as `__cause__`, and does not retry. A refusal and a cut answer
-        are answers there, as with the SDK. Embeddings, responses and other endpoints go to the API of the
-        wrapper's own client, with the same limits and retries, and without fallbacks; streams of them are a
-        400. A `timeout` that is given counts where it is shorter than the wrapper's.
+        are answers there, as with the SDK. `client.responses.create` goes through all layers, too, streams
+        included; a fallback that names `chat` as its api is not asked. Embeddings and other endpoints go to
+        the API of the wrapper's own client, with the same limits and retries, and without fallbacks; streams
+        of them are a 400. A `timeout` that is given counts where it is shorter than the wrapper's.
         """
         from safechat.adapters.openai import openai_client
 

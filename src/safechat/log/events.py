@@ -11,6 +11,7 @@ event, its data are in `extra`, and every record of a call has the call's `call_
     chat.limited            a wait for room under the limits
     chat.breaker            a circuit opened or closed
     chat.parameter_dropped  a model does not take a parameter
+    chat.api_switched       a model, or its tools, are on the Responses API only
     keys.read               a key was read from its source
     keys.failed             a key could not be read, and there is none in hand
     keys.stale              a source is down, and the key in hand is served

@@ -100,6 +100,7 @@ def reply_fields(reply: ChatReply, record: CallRecord) -> dict[str, object]:
         "finish_reason": reply.finish_reason,
         "request_id": reply.request_id,
         "completion_id": reply.id,
+        **({"api": reply.api} if reply.api != "chat" else {}),
     }
     if (speed := record.tokens_per_second(reply.usage)) is not None:
         fields["tokens_per_s"] = round(speed, 1)

@@ -28,7 +28,7 @@ from two_apis import Said, events_of
 from wire import Peer, call_item, reasoning_item, response, text_item, wire
 
 WHOLE = list(events_of(response(text_item("Merhaba!"))))
-CREATED, DELTA, DONE = WHOLE[0], WHOLE[3], WHOLE[-1]
+CREATED = WHOLE[0]
 TEXT = WHOLE[:-2]  # all but the end of the item and of the response
 
 
@@ -115,7 +115,8 @@ def test_a_broken_connection_is_a_failed_one(client: str) -> None:
 def test_keep_alives_are_no_sign_of_life(client: str) -> None:
     news = [CREATED, kind("keepalive"), kind("response.in_progress", response=response(status="in_progress"))]
     started = time.monotonic()
-    failed(client, RequestTimedOut, *[part for _ in range(20) for part in (*news, 0.1)], timeout=0.5)
+    parts: list[bytes | float] = [*news, 0.1] * 20
+    failed(client, RequestTimedOut, *parts, timeout=0.5)
     assert time.monotonic() - started < 60
 
 
