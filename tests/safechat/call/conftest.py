@@ -13,4 +13,5 @@ def _by_the_api_of_the_kind(request: pytest.FixtureRequest, monkeypatch: pytest.
     call = getattr(request.node, "callspec", None)
     if call is not None and call.params.get("kind") in RESPONSES_KINDS:
         defaults = ChatClientWrapper.__init__.__kwdefaults__
+        assert defaults is not None
         monkeypatch.setitem(defaults, "api", "responses")
