@@ -90,11 +90,11 @@ class OpenAICall:
         send, read = partial(self._exchanged, wire), partial(self._read, wire)
         return await attempt(request, send, read, self._translated)
 
-    async def _exchanged(self, wire: WireFormat, request: ChatRequest) -> Answer:
+    def _exchanged(self, wire: WireFormat, request: ChatRequest) -> Awaitable[Answer]:
         def send(arguments: Arguments) -> Awaitable[Answer]:
             return self._endpoint.exchange(wire.operation, arguments, request.timeout)
 
-        return await self._adapted(wire, request, send)
+        return self._adapted(wire, request, send)
 
     def _read(
         self, wire: WireFormat, answer: object, request: ChatRequest, headers: Mapping[str, str]
@@ -110,8 +110,9 @@ class OpenAICall:
             if not (isinstance(error, EmptyReply) and needs_no_text(body)):
                 raise
             reply = cast(ChatReply, error.reply)
-        reply = with_whole_body(reply, completion, body, decoded=decoded)
-        reply = replace(reply, base_url=self.base_url, api=wire.api)
+        reply = with_whole_body(
+            reply, completion, body, decoded=decoded, base_url=self.base_url, api=wire.api
+        )
         return reply if request.parse is None else parse_reply(reply, request.parse)
 
     async def _passed_on(self, request: ChatRequest) -> Answer:

@@ -24,10 +24,10 @@ from safechat.telemetry.calls import CallMetrics
 from safechat.telemetry.conventions import (
     ERROR,
     MODEL,
-    OPERATION,
     TOKEN_KINDS,
     Attributes,
     instrumented,
+    operation,
     server_attributes,
     span_attributes,
 )
@@ -52,16 +52,24 @@ class Telemetry:
 
         async def call(request: ChatRequest) -> ChatReply:
             model = redacted_name(request.model)
-            with self._tracer.start_as_current_span(
+            span = self._tracer.start_span(
                 f"safechat {model}",
                 kind=SpanKind.INTERNAL,
-                attributes={**OPERATION, MODEL: model, "gen_ai.request.stream": request.on_piece is not None},
+                attributes={
+                    **operation(request.endpoint),
+                    MODEL: model,
+                    "gen_ai.request.stream": request.on_piece is not None,
+                },
+            )
+            ids = span.get_span_context()
+            if not ids.is_valid:  # no SDK of OpenTelemetry is set up
+                return await next(request)
+            with trace.use_span(
+                span,
+                end_on_exit=True,
                 record_exception=False,  # an exception's text and stack are not redacted there
                 set_status_on_exception=False,
-            ) as span:
-                ids = span.get_span_context()
-                if not ids.is_valid:
-                    return await next(request)
+            ):
                 token = self._span.set(span)
                 trace_id, span_id = trace.format_trace_id(ids.trace_id), trace.format_span_id(ids.span_id)
                 try:
@@ -77,7 +85,11 @@ class Telemetry:
         server = server_attributes(base_url)
 
         async def measure(request: ChatRequest) -> ChatReply:
-            common: Attributes = {**OPERATION, MODEL: redacted_name(request.model), **server}
+            common: Attributes = {
+                **operation(request.endpoint),
+                MODEL: redacted_name(request.model),
+                **server,
+            }
             started = time.perf_counter()
 
             def begun(_: Mapping[str, str]) -> None:
