@@ -11,10 +11,12 @@ from pydantic import BaseModel
 
 from clients import make_client
 from safechat import ChatClientWrapper, RateLimits, RetryPolicy
+from safechat.messages import Api
 from sse import event, sends
 from two_apis import Said, answering, events_of, in_form
 from wire import Peer, Wire, http, response, text_item, wire
 
+APIS: tuple[Api, ...] = ("chat", "responses")
 QUICK = RetryPolicy(base=0.01)
 ERROR = json.dumps({"error": {"message": "oldu", "type": "server_error", "code": None, "param": None}})
 FAILED = http(ERROR.encode(), status="503 Service Unavailable")
@@ -166,3 +168,24 @@ def test_the_tokens_count_against_the_limits() -> None:
             with pytest.raises(openai.APIStatusError) as caught:
                 chat.openai().responses.create(model="m", input="Merhaba", instructions="a" * 10_000)
     assert (caught.value.status_code, server.requests) == (413, [])
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_chat_completions_are_answered_as_such_by_a_wrapper_of_the_responses_api(streamed: bool) -> None:
+    said = Said("Bakıyorum.", calls=(("call_1", "look_up", "{}"),), reasons=True)
+    messages: Any = [{"role": "user", "content": "Merhaba"}]
+    asked: Any = {"model": "m", "messages": messages, "stream": streamed}
+    answers = []
+    for api in APIS:
+        with answering(said) as server, wrapped(server, api=api) as chat:
+            answer: Any = chat.openai().chat.completions.create(**asked)
+            if streamed:
+                chunks = list(answer)
+                text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+                (call,) = [call for chunk in chunks for call in chunk.choices[0].delta.tool_calls or ()]
+                ends = chunks[-1].choices[0].finish_reason
+                answers.append((text, call.function.name, ends))
+            else:
+                choice = answer.choices[0]
+                answers.append((choice.message.model_dump(), choice.finish_reason, answer.usage.model_dump()))
+    assert answers[0] == answers[1]

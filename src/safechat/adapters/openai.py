@@ -18,7 +18,7 @@ import httpx2
 from openai import AsyncOpenAI as AsyncOpenAI
 from openai import OpenAI as OpenAI
 
-from safechat.adapters.openai_chunks import Chunks, PassedOn, Pieces, body_of
+from safechat.adapters.openai_chunks import Chunks, PassedOn, Pieces
 from safechat.adapters.openai_errors import RequestRefused, answer_in, sdk_error
 from safechat.call.clients import PARAMETERS, own_parameters
 from safechat.client.dispatch import Call, Dispatcher
@@ -178,7 +178,7 @@ class Asked:
         """The whole answer, or a stream that brought nothing before its end."""
         if self.streamed:
             return self.begun(httpx2.ByteStream(self.chunks.end(reply)))
-        data = json.dumps(body_of(reply), ensure_ascii=False).encode()
+        data = json.dumps(self.chunks.body(reply), ensure_ascii=False).encode()
         headers = {**_passed_on(reply.headers), "content-type": "application/json"}
         return httpx2.Response(200, headers=headers, content=data)
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from safechat.adapters.openai_errors import answer_in, error_body
+from safechat.assistant import message_of
 from safechat.errors import ChatError
 from safechat.messages import ChatReply
 
@@ -24,8 +25,29 @@ def body_of(reply: ChatReply) -> dict[str, object]:
     return dict(reply.raw) if "object" in reply.raw else {**own, **reply.raw}
 
 
+def completion_of(reply: ChatReply) -> dict[str, object]:
+    """The same for a caller of Chat Completions: of an answer of the Responses API, what that would say."""
+    output = reply.raw.get("output")
+    if not isinstance(output, list):
+        return body_of(reply)
+    choice = {"index": 0, "message": message_of(output), "finish_reason": reply.finish_reason}
+    body = {"id": reply.id, "object": "chat.completion", "created": int(time.time()), "model": reply.model}
+    usage = reply.usage
+    if usage is not None:
+        body["usage"] = {
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "total_tokens": usage.total_tokens,
+            "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+            "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        }
+    return {**body, "choices": [choice]}
+
+
 class Pieces(Protocol):
-    """The pieces of a stream in the API's own form."""
+    """An answer in the API's own form, whole or in pieces."""
+
+    def body(self, reply: ChatReply) -> dict[str, object]: ...
 
     def piece(self, text: str) -> bytes: ...
 
@@ -35,7 +57,10 @@ class Pieces(Protocol):
 
 
 class PassedOn:
-    """The events of the Responses API, which come as they are; nothing is left for their end."""
+    """The answers of the Responses API, which come as they are; of a stream nothing is left for its end."""
+
+    def body(self, reply: ChatReply) -> dict[str, object]:
+        return body_of(reply)
 
     def piece(self, text: str) -> bytes:
         return f"data: {text}\n\n".encode()
@@ -64,6 +89,9 @@ class Chunks:
         }
         self._begun = False
 
+    def body(self, reply: ChatReply) -> dict[str, object]:
+        return completion_of(reply)
+
     def piece(self, text: str) -> bytes:
         """A piece of the first choice's text."""
         role = {} if self._begun else {"role": "assistant"}
@@ -72,7 +100,7 @@ class Chunks:
 
     def end(self, reply: ChatReply) -> bytes:
         """What the reply holds besides those pieces, and the end of the stream."""
-        raw: Any = reply.raw
+        raw: Any = completion_of(reply)
         own = ("id", "object", "created", "choices", "usage")
         self._fields |= {"model": reply.model, **{name: raw[name] for name in raw if name not in own}}
         events = [self._event([self._rest(choice)]) for choice in raw.get("choices") or ()]
