@@ -31,6 +31,7 @@ def completion_of(reply: ChatReply) -> dict[str, object]:
     if not isinstance(output, list):
         return body_of(reply)
     choice = {"index": 0, "message": message_of(output), "finish_reason": reply.finish_reason}
+    body: dict[str, object]
     body = {"id": reply.id, "object": "chat.completion", "created": int(time.time()), "model": reply.model}
     usage = reply.usage
     if usage is not None:
