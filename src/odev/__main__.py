@@ -155,6 +155,10 @@ def verify(
 
         check_lessons(course, lesson or ())
         check_jobs(jobs)
+
+        def show(problem: str) -> None:
+            Console().print(f"✗ {problem}", markup=False, style="red")
+
         with progress_bar("sınanıyor") as progress:
             problems = find_problems(
                 course,
@@ -164,9 +168,8 @@ def verify(
                 mutants=mutants,
                 jobs=jobs,
                 progress=progress,
+                found=show,
             )
-        for problem in problems:
-            Console().print(f"✗ {problem}", markup=False, style="red")
         if not problems:
             Console().print(
                 "✓ Her stub kalıyor, her çözüm ve doğru cevap geçiyor, her yanlış cevap yalnız kendi "

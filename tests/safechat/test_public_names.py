@@ -11,6 +11,7 @@ import pytest
 import safechat
 
 PUBLIC = {
+    "safechat.batch": ["Batch", "BatchStatus", "run"],
     "safechat.keys": ["AppRole", "EnvKeys", "Key", "KeySource", "Token", "VaultKeys"],
     "safechat.log": ["configure_logging", "log_context"],
     "safechat.testing": ["ScriptedClient", "ScriptedHandler", "no_waiting"],
