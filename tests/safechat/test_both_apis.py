@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 from pydantic import BaseModel
 
 from clients import KEY, make_client
+from key_sources import Source
 from safechat import ChatClientWrapper, ChatReply
 from safechat.messages import Api
-from two_apis import Said, answering
-from wire import Wire
+from two_apis import Said, answering, in_form
+from wire import Peer, Wire, http, wire
 
 APIS: tuple[Api, ...] = ("chat", "responses")
 PATHS = {"chat": "/chat/completions", "responses": "/responses"}
@@ -141,3 +143,20 @@ def test_a_stream(client_of: Callable[[Wire], object], said: Said) -> None:
     by_chat, by_responses = pieces
     assert by_chat == by_responses
     assert "".join(by_chat) == said.text
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_key_that_is_refused_is_read_again(api: Api) -> None:
+    refused = b'{"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}'
+
+    def script(peer: Peer) -> None:
+        first = len(server.requests) == 1
+        source.answer = 2
+        peer.say(http(refused, status="401 Unauthorized") if first else in_form(Said("Selam!"), server))
+
+    source = Source(time.monotonic)
+    with wire(script) as server:
+        with ChatClientWrapper(make_client("sync", server.base_url), keys=source, api=api) as chat:
+            assert chat.generate("Merhaba").text == "Selam!"
+    assert len(server.requests) == 2
+    assert all(PATHS[api] in path for path in server.paths)
