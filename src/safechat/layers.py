@@ -51,40 +51,38 @@ class Policies:
         return replace(self, limits=limits, keys=None)
 
 
-def nested(innermost: Handler, *layers: Layer | None) -> Handler:
-    """`innermost` within the layers, which are given from the inside out. None is no layer."""
-    handler = innermost
-    for layer in layers:
-        if layer is not None:
-            handler = layer(handler)
-    return handler
+@dataclass(frozen=True, slots=True)
+class ClientLayers:
+    """One client: its way to the API, and the layers that it has for itself.
+
+    A layer is a function: it is given the handler below it, and returns one that goes through both.
+    """
+
+    call: Handler
+    keyed: Layer
+    limited: Layer
+    retried: Layer
 
 
-def around_a_client(
-    call: OpenAICall, policies: Policies, estimator: TokenEstimator, telemetry: Telemetry | None
-) -> Handler:
-    """The layers that each client has for itself."""
-    keys = policies.keys
-    return nested(
-        call,
-        partial(telemetry.measured, base_url=call.base_url) if telemetry is not None else None,
-        partial(Keyed, keys=keys) if keys is not None else None,  # a call that waits takes the newest key
-        partial(Limited, quotas=Quotas(policies.limits), estimator=estimator),
-        partial(Retried, policy=policies.retry),
-    )
+@dataclass(frozen=True, slots=True)
+class SharedLayers:
+    """The layers that a call goes through once, whichever client answers it.
+
+    `fallback` is given a list: for each client, the handler that reaches it.
+    """
+
+    fallback: Callable[[Sequence[Handler]], Handler]
+    deadline: Layer
+    logged: Layer
 
 
-def around_all_clients(
-    first: Handler, fallbacks: Sequence[Target], policies: Policies, telemetry: Telemetry | None
-) -> Handler:
-    """The layers that a call goes through once, whoever answers it."""
-    return nested(
-        first,
-        partial(Fallback, fallbacks=fallbacks, breaker=policies.breaker, time_limits=policies.time_limits),
-        Deadline,
-        Logged,
-        telemetry.traced if telemetry is not None else None,
-    )
+def in_order(clients: Sequence[ClientLayers], shared: SharedLayers) -> Handler:
+    """The handler that a call comes to first: all layers, around the calls of these clients.
+
+    The wrapper's own client is the first of them.
+    """
+    reached = [client.retried(client.limited(client.keyed(client.call))) for client in clients]
+    return shared.logged(shared.deadline(shared.fallback(reached)))
 
 
 def by(next: Handler, api: Api | None) -> Handler:
@@ -117,25 +115,23 @@ class Layers:
         """For the client, and for every other client among the fallbacks."""
         telemetry = _telemetry()
         estimator = TokenEstimator()
-        calls: dict[int, OpenAICall] = {}
-        handlers: dict[int, Handler] = {}
-        for other in (client, *(other for other, _, _ in fallbacks)):
-            if id(other) not in calls:
-                own = policies if other is client else policies.for_another_client()
-                call = calls[id(other)] = OpenAICall(
-                    other, keyed=own.keys is not None, threads=own.limits.concurrency, aiohttp=True
-                )
-                handlers[id(other)] = around_a_client(call, own, estimator, telemetry)
-        by_api = {(id(other), api): by(handlers[id(other)], api) for other, _, api in fallbacks}
-        targets = [Target(by_api[id(other), api], model) for other, model, api in fallbacks]
-        first = handlers[id(client)]
-        whole = around_all_clients(first, targets, policies, telemetry)
+        clients = {id(other): other for other in (client, *(other for other, _, _ in fallbacks))}
+        places = {identity: place for place, identity in enumerate(clients)}
+        calls: list[OpenAICall] = []
+        layers: list[ClientLayers] = []
+        for other in clients.values():
+            own = policies if other is client else policies.for_another_client()
+            call = OpenAICall(other, keyed=own.keys is not None, threads=own.limits.concurrency, aiohttp=True)
+            calls.append(call)
+            layers.append(_of_client(call, own, estimator, telemetry))
+        targets = [(places[id(other)], model, api) for other, model, api in fallbacks]
+        whole = _around(layers, targets, policies, telemetry)
         # A request that was written for the Responses API means nothing to Chat Completions.
-        others = [target for target, (_, _, api) in zip(targets, fallbacks, strict=True) if api != "chat"]
-        responses = whole if others == targets else around_all_clients(first, others, policies, telemetry)
+        others = [target for target in targets if target[2] != "chat"]
+        responses = whole if others == targets else _around(layers, others, policies, telemetry)
         # Another model's embeddings are of no use beside those that there are already.
-        alone = around_all_clients(first, (), policies, telemetry)
-        return cls(whole, tuple(calls.values()), policies.keys, estimator, responses, alone)
+        alone = _around(layers[:1], (), policies, telemetry)
+        return cls(whole, tuple(calls), policies.keys, estimator, responses, alone)
 
     async def answer(self, request: ChatRequest, deadline: float, *, began: float | None = None) -> ChatReply:
         """The call; `deadline` is in seconds from `began`, on the loop's clock, or from now."""
@@ -167,6 +163,36 @@ class Layers:
             await call.aclose()
         if (give_back := getattr(self.keys, "aclose", None)) is not None:
             await give_back()
+
+
+def _of_client(
+    call: OpenAICall, policies: Policies, estimator: TokenEstimator, telemetry: Telemetry | None
+) -> ClientLayers:
+    """The client's layers as these policies say. What they remember of its quota is there once."""
+    keys = policies.keys
+    return ClientLayers(
+        call if telemetry is None else telemetry.measured(call, call.base_url),
+        (lambda next: next) if keys is None else partial(Keyed, keys=keys),
+        partial(Limited, quotas=Quotas(policies.limits), estimator=estimator),
+        partial(Retried, policy=policies.retry),
+    )
+
+
+def _around(
+    clients: Sequence[ClientLayers],
+    targets: Sequence[tuple[int, str, Api | None]],
+    policies: Policies,
+    telemetry: Telemetry | None,
+) -> Handler:
+    """All layers in their order. `targets` are the fallbacks: the place of a client, a model, and its API."""
+
+    def fallback(reached: Sequence[Handler]) -> Handler:
+        by_api = {(place, api): by(reached[place], api) for place, _, api in targets}
+        fallbacks = [Target(by_api[place, api], model) for place, model, api in targets]
+        return Fallback(reached[0], fallbacks, policies.breaker, policies.time_limits)
+
+    whole = in_order(clients, SharedLayers(fallback, Deadline, Logged))
+    return whole if telemetry is None else telemetry.traced(whole)
 
 
 @cache

@@ -10,7 +10,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from pydantic import BaseModel
 
@@ -88,8 +88,12 @@ class Dispatcher:
         api: Api | None = None,
         params: Mapping[str, object],
     ) -> Call:
-        """A checked call. Raises TypeError or ValueError that says what is wrong with an argument; so does
-        a parameter that one of the clients, of the fallbacks too, does not take."""
+        """A checked call. Its `api` may be among the `params`, too. Raises TypeError or ValueError that says
+        what is wrong with an argument; so does a parameter that one of the clients, of the fallbacks too,
+        does not take."""
+        if "api" in params:
+            params = dict(params)
+            api = cast(Api, params.pop("api"))
         for name in ("stream",) if streamed else ("stream", "stream_options"):
             if name in params:
                 raise ValueError(f"{name} is not for generate: chat.stream and chat.stream_async stream")

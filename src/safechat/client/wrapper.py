@@ -17,6 +17,7 @@ from safechat.breaker import BreakerPolicy
 from safechat.call.clients import check_keyed, new_client
 from safechat.checks import check_client, check_fallbacks
 from safechat.client.dispatch import Defaults, Dispatcher
+from safechat.client.generation import AsyncGeneration, Generation
 from safechat.client.map import Map, Progress
 from safechat.client.stream import AsyncChatStream, ChatStream
 from safechat.errors import ChatError, KeyUnavailable
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "gpt-6.1-terra"
 
 
-class ChatClientWrapper:
+class ChatClientWrapper(Generation, AsyncGeneration):
     """A chat client that is safe to call from anywhere in a program.
 
     `client` is `OpenAI()`, `AsyncOpenAI()`, one of their Azure variants, or any
@@ -46,7 +47,8 @@ class ChatClientWrapper:
     another client and its model; a part of the deadline is kept for them. `api` is
     `"chat"` for Chat Completions, `"responses"` for the Responses API, or `"auto"`: the
     first, until the API leaves a model to the other, which is remembered. A fallback may
-    name its own, as `(model, api)` or `(client, model, api)`. `retry`
+    name its own, as `(model, api)` or `(client, model, api)`, and so may each call
+    (`generate("…", api="responses")`). `retry`
     says how often to try again, `limits` how fast to call, `breaker` when to leave a
     failing model alone; limits that are not set follow the API's headers. `keys` gives
     the API key in place of the client's own (VaultKeys, EnvKeys); it is asked again when
@@ -114,72 +116,6 @@ class ChatClientWrapper:
             project=settings.project,
         )
         return cls(client, keys=keys, **_options(settings))
-
-    def generate(
-        self,
-        messages: Messages,
-        model: str | None = None,
-        temperature: float | None = None,
-        *,
-        timeout: float | None = None,
-        deadline: float | None = None,
-        allow_truncated: bool = False,
-        parse: type[BaseModel] | None = None,
-        api: Api | None = None,
-        **params: object,
-    ) -> ChatReply:
-        """The answer to `messages`: a str, or a list of messages.
-
-        With `parse` the answer is JSON that fits this pydantic model, and `reply.parsed`
-        is one. What is not given is the wrapper's own. `params` go to the API as they
-        are (`tools=`, `response_format=`, `max_completion_tokens=`, …); a sampling
-        parameter that the model does not take is left out, and logged once. By the
-        Responses API (`api="responses"`) they are put into its words, and its own
-        (`previous_response_id=`, `include=`, …) are taken, too; it stores nothing unless
-        `store=True` is passed.
-
-        Raises ChatError (errors.py draws the tree) when there is no answer;
-        TypeError or ValueError, before anything is sent, when the input is wrong.
-        """
-        call = self.dispatcher.call(
-            messages,
-            model,
-            temperature,
-            timeout=timeout,
-            deadline=deadline,
-            allow_truncated=allow_truncated,
-            parse=parse,
-            api=api,
-            params=params,
-        )
-        return self.dispatcher.run(call.answer)
-
-    async def generate_async(
-        self,
-        messages: Messages,
-        model: str | None = None,
-        temperature: float | None = None,
-        *,
-        timeout: float | None = None,
-        deadline: float | None = None,
-        allow_truncated: bool = False,
-        parse: type[BaseModel] | None = None,
-        api: Api | None = None,
-        **params: object,
-    ) -> ChatReply:
-        """`generate` for an event loop, any event loop. Cancelling it cancels the request."""
-        call = self.dispatcher.call(
-            messages,
-            model,
-            temperature,
-            timeout=timeout,
-            deadline=deadline,
-            allow_truncated=allow_truncated,
-            parse=parse,
-            api=api,
-            params=params,
-        )
-        return await self.dispatcher.run_async(call.answer)
 
     def stream(
         self,
