@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -39,11 +39,12 @@ Script = Callable[[Peer], None]
 
 @dataclass
 class Wire:
-    """Answers every request with `script`; `requests` are the bodies that came."""
+    """Answers every request with `script`; `requests` are the bodies that came, `paths` where to."""
 
     script: Script
     port: int = 0
     requests: list[dict[str, object]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     asked: threading.Event = field(default_factory=threading.Event)
     hung_up: threading.Event = field(default_factory=threading.Event)
 
@@ -63,7 +64,9 @@ def wire(script: Script) -> Iterator[Wire]:
         with connection:
             reader = connection.makefile("rb")
             try:
-                while (body := _request(reader)) is not None:
+                while (request := _request(reader)) is not None:
+                    path, body = request
+                    served.paths.append(path)
                     served.requests.append(json.loads(body or b"{}"))
                     served.asked.set()
                     served.script(Peer(connection, over))
@@ -86,16 +89,16 @@ def wire(script: Script) -> Iterator[Wire]:
         listener.close()
 
 
-def _request(reader: socket.SocketIO | object) -> bytes | None:
+def _request(reader: socket.SocketIO | object) -> tuple[str, bytes] | None:
     readline, read = reader.readline, reader.read  # type: ignore[union-attr]
-    if not readline():
+    if not (first := readline()):
         return None
     length = 0
     while (line := readline().strip()) != b"":
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
             length = int(value)
-    return bytes(read(length))
+    return first.split()[1].decode(), bytes(read(length))
 
 
 def http(body: bytes, *, status: str = "200 OK", length: int | None = None, headers: str = "") -> bytes:
@@ -128,3 +131,59 @@ def completion(text: str | None = "Merhaba!", **choice: object) -> dict[str, obj
             "completion_tokens_details": {"reasoning_tokens": 3},
         },
     }
+
+
+def response(*output: Mapping[str, object], **fields: object) -> dict[str, object]:
+    """A response as the API gives it, with the model and the tokens of `completion`."""
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1,
+        "status": "completed",
+        "model": "gpt-5-mini-2025-08-07",
+        "error": None,
+        "incomplete_details": None,
+        "output": list(output),
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": {
+            "input_tokens": 9,
+            "output_tokens": 5,
+            "total_tokens": 14,
+            "input_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 0},
+            "output_tokens_details": {"reasoning_tokens": 3},
+        },
+        **fields,
+    }
+
+
+def text_item(text: str, **fields: object) -> dict[str, object]:
+    """The item of a response that says `text`."""
+    content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
+    return {
+        "type": "message",
+        "id": "msg_1",
+        "status": "completed",
+        "role": "assistant",
+        "content": content,
+        **fields,
+    }
+
+
+def call_item(call_id: str, name: str, arguments: str) -> dict[str, object]:
+    """The item of a response that calls a tool."""
+    return {
+        "type": "function_call",
+        "id": "fc_1",
+        "call_id": call_id,
+        "name": name,
+        "arguments": arguments,
+        "status": "completed",
+    }
+
+
+def reasoning_item(summary: list[str] | None = None, **fields: object) -> dict[str, object]:
+    """The item of a response that shows what the model thought."""
+    parts = [{"type": "summary_text", "text": text} for text in summary or []]
+    return {"type": "reasoning", "id": "rs_1", "summary": parts, **fields}

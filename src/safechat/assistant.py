@@ -1,12 +1,17 @@
 """The assistant's message: as an answer brings it, and as the next request wants it.
 
-Not here: which answer is one (call/reply.py), the checks of a caller's messages (checks.py).
+An answer of the Responses API is a list of items; its message has the form of Chat Completions, too. What
+that form has no place for (reasoning, hosted tools) goes back in the message's field OUTPUT, which is sent to
+the Responses API only. Not here: which answer is one (call/reply.py), the checks of a caller's messages
+(checks.py).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+
+OUTPUT = "response_output"
 
 # What goes back. The rest of an answer's message (annotations, parsed, fields that are null) is refused by
 # strict servers: Mistral, Groq: github.com/diegosouzapw/OmniRoute/pull/4350
@@ -28,17 +33,82 @@ _NOT_SENT = ("index", "parsed_arguments")  # of a tool call: a stream's, and the
 _ANSWERS_WITHOUT_TEXT = ("tool_calls", "function_call", "audio", "refusal")
 
 
-def message_in(completion: Mapping[str, object]) -> dict[str, object] | None:
-    """The message of a completion's first choice, in the form of a request; None where there is none."""
-    choices = completion.get("choices")
+def message_in(body: Mapping[str, object]) -> dict[str, object] | None:
+    """The message of an answer, in the form of a request: that of a completion's first choice, or that of a
+    response's items. None where there is none."""
+    choices = body.get("choices")
     if not isinstance(choices, list | tuple):
-        return None
+        output = body.get("output")
+        return _with_output(output) if isinstance(output, list) else None
     messages = [
         (choice.get("index") or 0, choice["message"])
         for choice in choices
         if isinstance(choice, Mapping) and isinstance(choice.get("message"), Mapping)
     ]
     return request_form(min(messages, key=lambda pair: pair[0])[1]) if messages else None
+
+
+def _with_output(output: list[object]) -> dict[str, object]:
+    form = request_form(message_of(output))
+    return form if all(map(_is_plain, output)) else {**form, OUTPUT: output}
+
+
+# The items of a response that a message of Chat Completions can say, and the fields that it needs of them.
+_PLAIN = frozenset({"message", "function_call", "custom_tool_call"})
+_PLAIN_FIELDS = frozenset(
+    {"type", "id", "status", "role", "content", "call_id", "name", "arguments", "input"}
+)
+
+
+def _is_plain(item: object) -> bool:
+    """Whether nothing is lost when the message says it; `phase` is for example."""
+    if not isinstance(item, Mapping) or item.get("type") not in _PLAIN:
+        return False
+    return all(name in _PLAIN_FIELDS for name, value in item.items() if value is not None)
+
+
+def message_of(output: Iterable[object]) -> dict[str, object]:
+    """The items of a response as the message of a chat completion.
+
+    Source: https://developers.openai.com/api/docs/guides/migrate-to-responses
+    """
+    texts: list[str] = []
+    refusals: list[str] = []
+    calls: list[dict[str, object]] = []
+    for item in output:
+        if not isinstance(item, Mapping):
+            continue
+        match item.get("type"):
+            case "message":
+                texts += _texts(item.get("content"), "text")
+                refusals += _texts(item.get("content"), "refusal")
+            case "function_call":
+                said = {"name": item.get("name"), "arguments": json_text(item.get("arguments"))}
+                calls.append({"id": item.get("call_id"), "type": "function", "function": said})
+            case "custom_tool_call":
+                said = {"name": item.get("name"), "input": item.get("input")}
+                calls.append({"id": item.get("call_id"), "type": "custom", "custom": said})
+    message: dict[str, object] = {"role": "assistant", "content": "".join(texts) or None}
+    if refusals:
+        message["refusal"] = "".join(refusals)
+    if calls:
+        message["tool_calls"] = calls
+    return message
+
+
+def reasoning_of(output: Iterable[object]) -> str:
+    """What the model thought, or the summary of it, where the response shows it."""
+    parts: list[str] = []
+    for item in output:
+        if isinstance(item, Mapping) and item.get("type") == "reasoning":
+            parts += list(_texts(item.get("content"), "text")) or _texts(item.get("summary"), "text")
+    return "\n\n".join(parts)
+
+
+def _texts(parts: object, name: str) -> Iterator[str]:
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, Mapping) and isinstance(text := part.get(name), str):
+            yield text
 
 
 def request_form(message: Mapping[str, object]) -> dict[str, object]:

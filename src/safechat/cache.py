@@ -32,7 +32,9 @@ from safechat.usage import Usage
 _CACHED_ENDPOINTS = (CHAT, "POST /embeddings")
 _PATIENCE = 1.0  # seconds for the cache; a call does not wait longer for it
 # Of a reply: what is kept. `parsed` is made anew of the text, attempts and latency are those of a call.
-_FIELDS = ("text", "model", "finish_reason", "request_id", "tool_calls", "base_url", "id", "reasoning", "raw")
+_FIELDS = (
+    "text", "model", "finish_reason", "request_id", "tool_calls", "base_url", "id", "reasoning", "raw", "api"
+)  # fmt: skip
 
 
 class Cache(Protocol):
@@ -191,7 +193,7 @@ def _error_of_another(error: ChatError) -> ChatError:
 def key_of(request: ChatRequest, where: Sequence[str | None]) -> str:
     """A hash of all that shapes the answer."""
     schema = request.parse.model_json_schema() if request.parse is not None else None
-    shapes = [where, request.endpoint, request.model, request.messages, request.params, schema]
+    shapes = [where, request.endpoint, request.api, request.model, request.messages, request.params, schema]
     text = json.dumps(shapes, sort_keys=True, default=_plain)
     return "safechat:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -8,39 +8,64 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import cast, get_args
 
 from pydantic import BaseModel
 
 from safechat.assistant import answers_without_text, request_form
-from safechat.messages import Message
+from safechat.messages import Api, Message
 from safechat.redact import redacted_start
 
 
 def check_fallbacks(
-    client: object, fallbacks: Sequence[str | tuple[object, str]]
-) -> list[tuple[object, str]]:
-    """`fallbacks` as pairs of a client and a model; a model alone goes with `client`."""
+    client: object, fallbacks: Sequence[str | tuple[object, str] | tuple[object, str, Api]]
+) -> list[tuple[object, str, Api | None]]:
+    """`fallbacks` as triples of a client, a model and an API; a model without a client goes with `client`.
+    Without an API it is the call's own, which is None."""
     if isinstance(fallbacks, str):
         raise TypeError(f"fallbacks must be a list of models, not a str: {fallbacks!r}")
-    targets = []
+    targets: list[tuple[object, str, Api | None]] = []
     for fallback in fallbacks:
-        if isinstance(fallback, str):
-            targets.append((client, check_model(fallback)))
-        elif isinstance(fallback, tuple) and len(fallback) == 2:
-            check_client(fallback[0])
-            targets.append((fallback[0], check_model(fallback[1])))
-        else:
-            raise TypeError(
-                f"a fallback must be a model or a pair (client, model), not {_type_name(fallback)}"
-            )
+        match fallback:
+            case str() as model:
+                targets.append((client, check_model(model), None))
+            case (str() as model, str() as api):
+                targets.append(_target(client, model, api))
+            case (other, model):
+                check_client(other)
+                targets.append((other, check_model(model), None))
+            case (other, model, api):
+                targets.append(_target(other, model, api))
+            case _:
+                raise TypeError(
+                    "a fallback must be a model, or a tuple (model, api), (client, model) or "
+                    f"(client, model, api), not {_type_name(fallback)}"
+                )
     return targets
 
 
-def check_client(client: object) -> None:
-    """Raise TypeError if `client` has no `.chat.completions.create`. Its text never shows the client."""
-    completions = getattr(getattr(client, "chat", None), "completions", None)
-    if not callable(getattr(completions, "create", None)):
-        raise TypeError(f"client must have .chat.completions.create; {type(client).__name__} has not")
+def _target(client: object, model: object, api: object) -> tuple[object, str, Api]:
+    check_client(client, known := check_api(api))
+    return client, check_model(model), known
+
+
+def check_api(api: object) -> Api:
+    """`api`, if it names one of OpenAI's, or `auto`."""
+    if api not in get_args(Api):
+        raise ValueError(f"api must be one of {', '.join(map(repr, get_args(Api)))}, not {_short(api)}")
+    return cast(Api, api)
+
+
+def check_client(client: object, api: Api = "chat") -> None:
+    """Raise TypeError if `client` cannot be called by `api`. Its text never shows the client."""
+    needed = "responses" if api == "responses" else "chat.completions"
+    try:
+        create = attrgetter(f"{needed}.create")(client)
+    except AttributeError:
+        create = None
+    if not callable(create):
+        raise TypeError(f"client must have .{needed}.create; {type(client).__name__} has not")
 
 
 def check_parse(model: object) -> type[BaseModel]:

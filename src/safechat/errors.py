@@ -314,6 +314,9 @@ BY_CODE: dict[str, type[ChatError]] = {
     "content_policy_violation": ContentFiltered,
     "moderation_blocked": ContentFiltered,
     "invalid_prompt": ContentFiltered,  # github.com/alan-turing-institute/t0-1/issues/69
+    "bio_policy": ContentFiltered,  # these three: openai.types.responses.ResponseError
+    "misalignment_policy_violation": ContentFiltered,
+    "image_content_policy_violation": ContentFiltered,
     "deploymentnotfound": ModelUnavailable,  # Azure: learn.microsoft.com/azure/ai-foundry/openai
     "exceeded_current_quota_error": QuotaExhausted,  # Moonshot: github.com/MoonshotAI/kimi-code/pull/1857
     "1113": QuotaExhausted,  # Z.ai: github.com/zai-org/GLM-5/issues/148

@@ -28,7 +28,7 @@ from safechat.limits.tokens import TokenEstimator
 from safechat.log.call_record import call_record
 from safechat.log.events import event
 from safechat.log.layer import Logged
-from safechat.messages import CHAT, ChatReply, ChatRequest, Handler
+from safechat.messages import CHAT, RESPONSES_ENDPOINT, Api, ChatReply, ChatRequest, Handler
 from safechat.retry import Retried, RetryPolicy
 from safechat.runtime import clock
 
@@ -98,6 +98,17 @@ def in_order(clients: Sequence[ClientLayers], shared: SharedLayers) -> Handler:
     return shared.logged(shared.deadline(shared.fallback(reached)))
 
 
+def by(next: Handler, api: Api | None) -> Handler:
+    """`next`, whose requests go by `api`; without one, by their own."""
+    if api is None:
+        return next
+
+    async def call(request: ChatRequest) -> ChatReply:
+        return await next(replace(request, api=api))
+
+    return call
+
+
 @dataclass(frozen=True, slots=True)
 class Layers:
     """The layers of one event loop, ready to answer."""
@@ -107,15 +118,18 @@ class Layers:
     shared: tuple[Quotas | SharedBook, ...] = ()  # what may have a Redis behind it
     keys: KeySource | None = None
     estimator: TokenEstimator = field(default_factory=TokenEstimator)
+    for_responses: Handler | None = None
     without_fallbacks: Handler | None = None
     attached: dict[object, Stop] = field(default_factory=dict)
 
     @classmethod
-    def build(cls, client: object, fallbacks: Sequence[tuple[object, str]], policies: Policies) -> Self:
+    def build(
+        cls, client: object, fallbacks: Sequence[tuple[object, str, Api | None]], policies: Policies
+    ) -> Self:
         """For the client, and for every other client among the fallbacks."""
         telemetry = _telemetry()
         estimator = TokenEstimator()
-        clients = {id(other): other for other in (client, *(other for other, _ in fallbacks))}
+        clients = {id(other): other for other in (client, *(other for other, _, _ in fallbacks))}
         places = {identity: place for place, identity in enumerate(clients)}
         calls: list[OpenAICall] = []
         book = policies.book()
@@ -127,15 +141,18 @@ class Layers:
             calls.append(call)
             all_quotas.append(quotas := Quotas(own.limits))
             layers.append(_of_client(call, own, quotas, book, estimator, telemetry))
-        targets = [(places[id(other)], model) for other, model in fallbacks]
+        targets = [(places[id(other)], model, api) for other, model, api in fallbacks]
         where = [call.base_url for call in calls]
         whole = _around(layers, targets, policies, telemetry, where)
+        # A request that was written for the Responses API means nothing to Chat Completions.
+        others = [target for target in targets if target[2] != "chat"]
+        responses = whole if others == targets else _around(layers, others, policies, telemetry, where)
         # Another model's embeddings are of no use beside those that there are already.
         alone = _around(layers[:1], (), policies, telemetry, where[:1])
         shared: list[Quotas | SharedBook] = [*all_quotas]
         if isinstance(book, SharedBook):
             shared.append(book)
-        return cls(whole, tuple(calls), tuple(shared), policies.keys, estimator, alone)
+        return cls(whole, tuple(calls), tuple(shared), policies.keys, estimator, responses, alone)
 
     async def answer(self, request: ChatRequest, deadline: float, *, began: float | None = None) -> ChatReply:
         """The call; `deadline` is in seconds from `began`, on the loop's clock, or from now."""
@@ -143,9 +160,12 @@ class Layers:
         with call_record(new=True) as record:
             if began is not None:
                 record.began = began
-            handler = self.handler if request.endpoint == CHAT else self.without_fallbacks or self.handler
-            reply = await handler(replace(request, deadline=record.began + deadline))
+            reply = await self._handler(request)(replace(request, deadline=record.began + deadline))
         return replace(reply, latency=clock.now() - started)
+
+    def _handler(self, request: ChatRequest) -> Handler:
+        own = {CHAT: self.handler, RESPONSES_ENDPOINT: self.for_responses}
+        return own.get(request.endpoint, self.without_fallbacks) or self.handler
 
     def attach(self, stop: Stop) -> Callable[[], None]:
         """A queue that works here: it is stopped before the connections are closed."""
@@ -193,17 +213,18 @@ def _of_client(
 
 def _around(
     clients: Sequence[ClientLayers],
-    targets: Sequence[tuple[int, str]],
+    targets: Sequence[tuple[int, str, Api | None]],
     policies: Policies,
     telemetry: Telemetry | None,
     where: Sequence[str | None],
 ) -> Handler:
-    """All layers in their order. `targets` are the fallbacks: the place of a client, and a model. `where`
-    are the addresses of the clients."""
+    """All layers in their order. `targets` are the fallbacks: the place of a client, a model, and its API.
+    `where` are the addresses of the clients."""
     cache = policies.cache
 
     def fallback(reached: Sequence[Handler]) -> Handler:
-        fallbacks = [Target(reached[place], model) for place, model in targets]
+        by_api = {(place, api): by(reached[place], api) for place, _, api in targets}
+        fallbacks = [Target(by_api[place, api], model) for place, model, api in targets]
         asked = Fallback(reached[0], fallbacks, policies.breaker, policies.time_limits)
         return asked if cache is None else Cached(asked, cache, where)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -17,6 +18,8 @@ from safechat.usage import Usage
 
 Message = Mapping[str, object]
 CHAT = "POST /chat/completions"
+RESPONSES_ENDPOINT = "POST /responses"
+Api = Literal["chat", "responses", "auto"]
 OnPiece = Callable[[str], Awaitable[None]]
 OnStart = Callable[[Mapping[str, str]], None]
 Messages = str | Sequence[Message | BaseModel]  # the SDK's own message classes are pydantic's
@@ -36,8 +39,12 @@ class ChatRequest:
     each piece, and `strict_streams` asks for a finish_reason. `on_start` is called
     once, with the headers of the answer, when the first chunk of the stream has come.
 
+    `api` says which of OpenAI's two APIs is to answer: Chat Completions, Responses, or with `auto` the first
+    until it leaves this model to the other.
+
     `endpoint` is where the request goes. To any other than CHAT, `params` go as the whole body, and the
     reply has no text: its `raw` is the body that came. There `messages` only serve to estimate the tokens.
+    From RESPONSES_ENDPOINT the reply is one with text, and the pieces of a stream are its events, as JSON.
     """
 
     messages: tuple[Message, ...] = field(repr=False)
@@ -52,6 +59,7 @@ class ChatRequest:
     on_start: OnStart | None = None
     strict_streams: bool = True
     endpoint: str = CHAT
+    api: Api = "chat"
 
     def also_on_start(self, listener: OnStart) -> ChatRequest:
         """This request, whose stream also tells `listener` that it has begun."""
@@ -74,8 +82,9 @@ class ChatReply:
     OpenAI's words, where the server's own are known. `latency` is in seconds;
     `attempts` counts requests. `parsed` is the answer as the model that was asked
     for with `parse=`. `headers` are those of the HTTP answer, lower-cased; a client
-    that is not the SDK gives none, nor a `base_url`. `cached` says that it comes from a cache: its
-    `usage` is that of the answer as it was given once, and it has cost nothing now.
+    that is not the SDK gives none, nor a `base_url`. `api` is the one that answered, `raw` its whole answer.
+    `cached` says that it comes from a cache: its `usage` is that of the answer as it was given once, and it
+    has cost nothing now.
     """
 
     text: str
@@ -92,11 +101,13 @@ class ChatReply:
     id: str | None = None
     reasoning: str = field(default="", repr=False)
     raw: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
+    api: Literal["chat", "responses"] = field(default="chat", repr=False, compare=False)
     cached: bool = False
 
     @property
     def message(self) -> dict[str, object]:
-        """The assistant's message as the next request wants it: `messages.append(reply.message)`."""
+        """The assistant's message as the next request wants it, to either API:
+        `messages.append(reply.message)`."""
         own = {"content": self.text, "tool_calls": self.tool_calls}
         return message_in(self.raw) or request_form(own)
 

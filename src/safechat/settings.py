@@ -11,7 +11,7 @@ import codecs
 import ipaddress
 import os
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     allow_http: bool = Field(default=False, validation_alias="SAFECHAT_ALLOW_HTTP")
 
     model: str | None = Field(default=None, validation_alias="SAFECHAT_MODEL")
+    api: Literal["chat", "responses", "auto"] | None = Field(default=None, validation_alias="SAFECHAT_API")
     timeout: float | None = Field(default=None, gt=0, validation_alias="SAFECHAT_TIMEOUT")
     deadline: float | None = Field(default=None, gt=0, validation_alias="SAFECHAT_DEADLINE")
 

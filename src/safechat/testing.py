@@ -62,7 +62,7 @@ class ScriptedClient:
     An exception may be one of ours or one of the SDK's; a reply comes with its tool calls, usage,
     finish_reason and reasoning, or as its `raw` body says. A list is a stream, piece by piece, and an
     exception in it breaks the stream off there. Every outcome can be streamed, and `generate` gets a list as
-    one text. `calls` are the arguments of the requests so far.
+    one text. The same comes by either API. `calls` are the arguments of the requests so far.
     """
 
     def __init__(self, *outcomes: Outcome) -> None:
@@ -71,15 +71,17 @@ class ScriptedClient:
         self._outcomes = deque(outcomes)
         self.calls: list[dict[str, object]] = []
         self.chat = SimpleNamespace(completions=SimpleNamespace(create=self._create))
+        self.responses = SimpleNamespace(create=self._respond)
 
     async def _create(self, **arguments: object) -> object:
         self.calls.append(arguments)
         outcome = _next(self._outcomes)
-        if arguments.get("stream"):
-            return _chunks(outcome)
-        if isinstance(outcome, ChatReply):
-            return _answer(outcome)
-        return _completion({"content": _text(outcome)})
+        return _chunks(outcome) if arguments.get("stream") else _body(outcome)
+
+    async def _respond(self, **arguments: object) -> object:
+        self.calls.append(arguments)
+        outcome = _next(self._outcomes)
+        return _events(outcome) if arguments.get("stream") else _response(_body(outcome), outcome)
 
 
 def _next(outcomes: deque[Outcome]) -> str | ChatReply | Pieces:
@@ -94,15 +96,49 @@ def _anew(error: Exception) -> Exception:
     return copy.copy(error) if isinstance(error, ChatError) else error.with_traceback(None)
 
 
+# Why a response is incomplete, by the finish_reason of a completion.
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
 def _completion(message: Mapping[str, object], ends: str = "stop", **fields: object) -> dict[str, object]:
     """A body of the API."""
     choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": ends}
     return {**fields, "choices": [choice]}
 
 
+def _body(outcome: str | ChatReply | Pieces) -> dict[str, object]:
+    return _answer(outcome) if isinstance(outcome, ChatReply) else _completion({"content": _text(outcome)})
+
+
+def _response(completion: Any, outcome: object = None) -> dict[str, object]:
+    """The same answer as the Responses API gives it, or the one that `outcome` was read from."""
+    if isinstance(outcome, ChatReply) and "output" in outcome.raw:
+        return dict(outcome.raw)
+    if not completion.get("choices"):
+        return dict(completion)
+    choice = completion["choices"][0]
+    message, ends = choice["message"], choice.get("finish_reason")
+    output: list[object] = []
+    if reasoning := message.get("reasoning_content"):
+        output.append({"type": "reasoning", "summary": [{"type": "summary_text", "text": reasoning}]})
+    for kind, name in (("output_text", "content"), ("refusal", "refusal")):
+        if said := message.get(name):
+            part = {"type": kind, "refusal" if name == "refusal" else "text": said}
+            output.append({"type": "message", "role": "assistant", "content": [part]})
+    for call in message.get("tool_calls") or ():
+        kind = call.get("type") or "function"
+        form = "function_call" if kind == "function" else "custom_tool_call"
+        output.append({"type": form, "call_id": call.get("id"), **call[kind]})
+    fields = {name: value for name, value in completion.items() if name != "choices"}
+    body = {**fields, "object": "response", "status": "completed", "output": output}
+    if ends in _INCOMPLETE:
+        body |= {"status": "incomplete", "incomplete_details": {"reason": _INCOMPLETE[ends]}}
+    return body
+
+
 def _answer(reply: ChatReply) -> dict[str, object]:
     """The body that `reply` was read from, or could have been."""
-    if reply.raw:
+    if reply.raw and "output" not in reply.raw:
         return dict(reply.raw)
     message: dict[str, object] = {"content": reply.text}
     if reply.tool_calls:
@@ -141,10 +177,25 @@ async def _chunks(outcome: str | ChatReply | Pieces) -> AsyncIterator[object]:
     choice = body["choices"][0]
     besides = {name: value for name, value in choice["message"].items() if name != "content"}
     fields = {name: value for name, value in body.items() if name not in ("choices", "usage")}
-    if isinstance(outcome, ChatReply):
-        outcome = outcome.text
-    for piece in _raised(re.findall(r" ?[^ ]+| +", outcome) if isinstance(outcome, str) else outcome):
+    for piece in _pieces(outcome):
         yield {**fields, "choices": [{"delta": {"content": piece}}]}
     yield {**fields, "choices": [{"delta": besides, "finish_reason": choice["finish_reason"]}]}
     if usage := body.get("usage"):
         yield {**fields, "choices": [], "usage": usage}
+
+
+async def _events(outcome: str | ChatReply | Pieces) -> AsyncIterator[object]:
+    """The same as a stream of the Responses API."""
+    texts: list[str] = []
+    for piece in _pieces(outcome):
+        texts.append(piece)
+        yield {"type": "response.output_text.delta", "delta": piece}
+    body = _response(_body(outcome if isinstance(outcome, ChatReply) else "".join(texts)), outcome)
+    yield {"type": f"response.{body.get('status')}", "response": body}
+
+
+def _pieces(outcome: str | ChatReply | Pieces) -> Iterator[str]:
+    """A text word by word."""
+    if isinstance(outcome, ChatReply):
+        outcome = outcome.text
+    return _raised(re.findall(r" ?[^ ]+| +", outcome) if isinstance(outcome, str) else outcome)

@@ -424,9 +424,13 @@ async def test_a_response_is_passed_on(
     async_client: openai.AsyncOpenAI, served: SmallModel, calls: list[dict[str, Any]]
 ) -> None:
     usage = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
-    served.script.append({"id": "r", "object": "response", "model": "small", "output": [], "usage": usage})
+    content = [{"type": "output_text", "text": "Selam", "annotations": []}]
+    item = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": content}
+    served.script.append(
+        {"id": "r", "object": "response", "model": "small", "output": [item], "usage": usage}
+    )
     answer = await async_client.responses.create(model="small", input="Merhaba")
-    assert answer.id == "r"
+    assert (answer.id, answer.output_text) == ("r", "Selam")
     assert (calls[0]["prompt_tokens"], calls[0]["completion_tokens"]) == (3, 4)
 
 
@@ -443,7 +447,7 @@ def test_another_endpoint_has_the_errors_of_the_sdk(client: openai.OpenAI, serve
 
 def test_a_stream_of_another_endpoint_is_a_clear_400(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="a stream from"):
-        client.responses.create(model="small", input="Merhaba", stream=True)
+        client.completions.create(model="small", prompt="Merhaba", stream=True)
 
 
 def test_a_file_is_a_clear_400(client: openai.OpenAI) -> None:

@@ -2,7 +2,8 @@
 
 CPU seconds of this process (all its threads, a log file written) for the same calls on a real socket,
 made by the bare AsyncOpenAI and by the wrapper: at 1, 50 and 500 at once, with 2 and with 42 messages,
-by `generate_async`, by `generate` from threads, and by `map`. Rounds alternate; shown is the median of
+by `generate_async`, by `generate` from threads, by `map`, and by `generate_async` with the Responses API,
+which is compared with the SDK's `responses.create`. Rounds alternate; shown is the median of
 the ratios. The server is a process of its own, so its CPU does not count.
 """
 
@@ -78,16 +79,27 @@ async def measure(base_url: str, concurrency: int, count: int, calls: int, round
             async for _ in chat.map_async([prompt] * calls, workers=concurrency, model="m"):
                 pass
 
-        ways = {"generate_async": by_generate_async, "generate": by_generate, "map": by_map}
+        async def responses_by_the_sdk() -> None:
+            await at_once(lambda: bare.responses.create(model="m", input=prompt), calls, concurrency)
+
+        async def by_responses() -> None:
+            await at_once(lambda: chat.generate_async(prompt, "m", api="responses"), calls, concurrency)
+
+        ways = {
+            "generate_async": (by_generate_async, by_the_sdk),
+            "generate": (by_generate, by_the_sdk),
+            "map": (by_map, by_the_sdk),
+            "responses": (by_responses, responses_by_the_sdk),
+        }
         ratios: dict[str, list[float]] = {name: [] for name in ways}
         bases: list[float] = []
-        for way in (by_the_sdk, *ways.values()):
+        for way in (by_the_sdk, responses_by_the_sdk, *(way for way, _ in ways.values())):
             await way()  # connections are made, threads are started
         for _ in range(rounds):
-            base = await cpu(by_the_sdk)
-            bases.append(base)
-            for name, way in ways.items():
-                ratios[name].append(await cpu(way) / base)
+            base = {bare_way: await cpu(bare_way) for bare_way in (by_the_sdk, responses_by_the_sdk)}
+            bases.append(base[by_the_sdk])
+            for name, (way, bare_way) in ways.items():
+                ratios[name].append(await cpu(way) / base[bare_way])
     await bare.close()
     await client.close()
     pool.shutdown()
@@ -102,7 +114,8 @@ def main() -> None:
     options = parser.parse_args()
     server = Path(__file__).with_name("quota_server.py")
     command = [sys.executable, str(server), "1e9", "1e9", "--delay", "0.005"]
-    table = Table("at once", "messages", "bare SDK, µs a call", "generate_async", "generate", "map")
+    columns = ("bare SDK, µs a call", "generate_async", "generate", "map", "responses")
+    table = Table("at once", "messages", *columns)
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process,
         tempfile.TemporaryDirectory() as folder,

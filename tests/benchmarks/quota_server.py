@@ -4,7 +4,7 @@ A token bucket of BURST, filled with RATE a second. Prints its port. A refused
 request gets the true wait as `retry-after-ms`; with --costs it costs quota too.
 With --headers every answer names limit (a minute's, as OpenAI's does; with
 --limit-is-burst that of the bucket), remaining and reset.
-`GET /stats` counts the requests so far.
+`GET /stats` counts the requests so far. A request to /responses is answered by a response.
 """
 
 from __future__ import annotations
@@ -25,6 +25,29 @@ ANSWER = json.dumps(
         "usage": {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10},
     }
 ).encode()
+_PART = {"type": "output_text", "text": "ok", "annotations": []}
+RESPONSE = json.dumps(
+    {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1,
+        "status": "completed",
+        "model": "m",
+        "output": [
+            {"type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "content": [_PART]}
+        ],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": {
+            "input_tokens": 9,
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens": 1,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": 10,
+        },
+    }
+).encode()
 REFUSAL = json.dumps({"error": {"message": "Rate limit", "code": "rate_limit_exceeded"}}).encode()
 
 
@@ -37,7 +60,8 @@ class Quota:
         self.updated = time.monotonic()
         self.answered = self.refused = self.under_way = self.most = 0
 
-    def answer(self) -> bytes:
+    def answer(self, body: bytes) -> bytes:
+        """`body`, while there is room."""
         now = time.monotonic()
         self.level = min(self.burst, self.level + (now - self.updated) * self.rate)
         self.updated = now
@@ -54,7 +78,7 @@ class Quota:
             )
         if allowed:
             self.answered += 1
-            return _http("200 OK", ANSWER, extra)
+            return _http("200 OK", body, extra)
         self.refused += 1
         wait = (1 - self.level) / self.rate * 1000
         extra += f"retry-after: {math.ceil(wait / 1000)}\r\nretry-after-ms: {math.ceil(wait)}\r\n"
@@ -73,7 +97,7 @@ class Quota:
                 continue
             self.under_way += 1
             self.most = max(self.most, self.under_way)
-            answer = self.answer()
+            answer = self.answer(RESPONSE if b"/responses " in request else ANSWER)
             await asyncio.sleep(self.delay)
             self.under_way -= 1
             writer.write(answer)

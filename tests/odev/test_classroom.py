@@ -127,6 +127,22 @@ def test_a_fault_is_met_once_and_counted(
     assert [request["fault"] for request in api.requests()] == [fault.kind, None]
 
 
+def test_the_responses_api_has_the_same_faults_and_refusals(api: ClassroomAPI) -> None:
+    client = openai.OpenAI(base_url=api.base_url, api_key=api.key)
+    with ChatClientWrapper(client, model="gpt-5-mini", retry=RetryPolicy(base=0.01), api="responses") as chat:
+        api.fault(Fault("answer"))
+        reply = chat.generate("Merhaba", temperature=0.7)
+        assert "".join(chat.stream("Selam", temperature=0.7))
+    assert (reply.api, reply.attempts) == ("responses", 2)
+    seen = [(request["prompt"], request["status"], request["fault"]) for request in api.requests()]
+    assert seen == [
+        ("Merhaba", 200, "answer"),
+        ("Merhaba", 400, None),
+        ("Merhaba", 200, None),
+        ("Selam", 200, None),
+    ]
+
+
 def test_llmocks_own_behaviours_can_be_scripted(api: ClassroomAPI, chat: ChatClientWrapper) -> None:
     api.behave("reply", text="Selam!")
     assert chat.generate("Merhaba").text == "Selam!"

@@ -18,6 +18,9 @@ KEY = "sk-proj-Zk3x9Q7mT1vB8nR5wY2c"
 
 SDK_KINDS = ("async", "httpx2", "thread")
 KINDS = (*SDK_KINDS, "plain")
+# Of the Responses API: tests/safechat/call/conftest.py has a test's wrapper go by it.
+RESPONSES_KINDS = ("responses", "responses-thread")
+ALL_KINDS = (*KINDS, *RESPONSES_KINDS)
 _ONE_REQUEST_EACH = httpx2.Limits(max_keepalive_connections=0)
 
 
@@ -26,8 +29,10 @@ def make_client(kind: str, base_url: str = "https://api.openai.com/v1", **option
 
     `async` goes by aiohttp, and so does `sync`, by its asynchronous twin; `httpx2` and `thread` are the two
     with an `http_client` made by hand, which go by httpx2, in the loop and in threads. Such a client is its
-    maker's to close; these keep no connection open, so that a test has nothing to close.
+    maker's to close; these keep no connection open, so that a test has nothing to close. Those of the
+    Responses API are `async` and `thread`.
     """
+    kind = {"responses": "async", "responses-thread": "thread"}.get(kind, kind)
     if kind in ("async", "sync"):
         sdk = openai.AsyncOpenAI if kind == "async" else openai.OpenAI
         return sdk(api_key=KEY, base_url=base_url, **options)

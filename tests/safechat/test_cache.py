@@ -115,6 +115,7 @@ def test_the_same_question_is_asked_once() -> None:
         replace(REQUEST, params={"temperature": 0.7}),
         replace(REQUEST, params={"tools": [{"type": "function"}]}),
         replace(REQUEST, parse=Bill),
+        replace(REQUEST, api="responses"),
         replace(REQUEST, endpoint="POST /embeddings"),
     ],
 )

@@ -287,8 +287,10 @@ def test_the_error_of_the_wrapper_carries_every_failure() -> None:
     ("fallbacks", "words"),
     [
         ("gpt-4o", "list of models"),
-        ([5], "a model or a pair"),
-        ([("x", "m")], r"chat\.completions\.create"),
+        ([5], "a model, or a tuple"),
+        ([("x", "m")], "api must be one of"),
+        ([(object(), "m")], r"chat\.completions\.create"),
+        ([(object(), "m", "responses")], r"responses\.create"),
         ([""], "model is empty"),
     ],
 )

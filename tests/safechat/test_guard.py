@@ -342,7 +342,7 @@ def test_calls_that_wait_for_their_turn_when_the_circuit_opens_go_to_the_next_mo
     async def main() -> None:
         first = AsyncFake(9, fails=lambda _: ServerError("503", status=503))
         policies = Policies(retry=ONCE, limits=RateLimits(concurrency=5))
-        layers = Layers.build(first, [(AsyncFake(), "second")], policies)
+        layers = Layers.build(first, [(AsyncFake(), "second", None)], policies)
         began = now()
         assert await outcomes(layers, 100, 60, at_once=100) == {"ok": 100}
         assert len(first.prompts) <= 2 * 5  # a slot that gets free before the circuit opens is taken
@@ -383,7 +383,7 @@ def test_a_client_that_hangs_costs_no_call_its_answer() -> None:
     async def main() -> None:
         first = AsyncFake(10_000)
         policies = Policies(time_limits=TimeLimits(timeout=10, deadline=1.5))
-        layers = Layers.build(first, [(AsyncFake(0.1), "second")], policies)
+        layers = Layers.build(first, [(AsyncFake(0.1), "second", None)], policies)
         assert await outcomes(layers, 15, 1.5) == {"ok": 15}
         assert len(first.prompts) == 5
 

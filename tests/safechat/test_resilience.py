@@ -42,10 +42,14 @@ def server(running: LLMockServer) -> LLMockServer:
     return running
 
 
-@pytest.fixture(params=SDK_KINDS)
+WAYS = [*((kind, "chat") for kind in SDK_KINDS), ("async", "responses"), ("thread", "responses")]
+
+
+@pytest.fixture(params=WAYS, ids="-".join)
 def chat(request: pytest.FixtureRequest, server: LLMockServer) -> Iterator[ChatClientWrapper]:
-    client = make_client(request.param, server.base_url())
-    with ChatClientWrapper(client, timeout=20, retry=RetryPolicy(base=0.2)) as wrapper:
+    kind, api = request.param
+    client = make_client(kind, server.base_url())
+    with ChatClientWrapper(client, timeout=20, retry=RetryPolicy(base=0.2), api=api) as wrapper:
         yield wrapper
 
 

@@ -16,6 +16,7 @@ from safechat.settings import read_settings
 NAMES = (
     "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "VAULT_ADDR",
     "VAULT_SECRET_ID", "VAULT_ROLE_ID", "SAFECHAT_KEY_PATH", "SAFECHAT_ALLOW_HTTP", "SAFECHAT_MODEL",
+    "SAFECHAT_API",
 )  # fmt: skip
 
 
@@ -144,3 +145,18 @@ def test_plain_http_to_another_machine_is_refused_unless_it_is_allowed(
 def test_plain_http_within_the_machine_is_allowed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", url)
     assert read_settings().base_url == url
+
+
+# Which API.
+
+
+def test_the_api_is_a_setting() -> None:
+    write(f"SAFECHAT_API=responses\nOPENAI_API_KEY={KEY}\n")
+    with ChatClientWrapper.from_env() as chat:
+        assert chat.dispatcher.defaults.api == "responses"
+
+
+def test_a_wrong_api_names_the_variable() -> None:
+    write(f"SAFECHAT_API=both\nOPENAI_API_KEY={KEY}\n")
+    with pytest.raises(ValueError, match="SAFECHAT_API"):
+        ChatClientWrapper.from_env()

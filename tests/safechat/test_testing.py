@@ -19,6 +19,7 @@ from safechat import (
     TruncatedReply,
     Usage,
 )
+from safechat.messages import Api
 from safechat.retry import Retried
 from safechat.runtime import clock
 from safechat.testing import ScriptedClient, ScriptedHandler, no_waiting
@@ -90,11 +91,15 @@ REPLIES = {
 }
 
 
+by_each_api = pytest.mark.parametrize("api", ["chat", "responses"])
+
+
+@by_each_api
 @pytest.mark.parametrize("name", REPLIES)
 @pytest.mark.parametrize("way", ["whole", "streamed"])
-def test_a_scripted_reply_comes_as_it_is(name: str, way: str) -> None:
+def test_a_scripted_reply_comes_as_it_is(name: str, way: str, api: Api) -> None:
     expected = REPLIES[name]
-    with ChatClientWrapper(ScriptedClient(expected)) as chat:
+    with ChatClientWrapper(ScriptedClient(expected), api=api) as chat:
         if way == "whole":
             reply = chat.generate("Merhaba")
         else:
@@ -104,8 +109,9 @@ def test_a_scripted_reply_comes_as_it_is(name: str, way: str) -> None:
     assert replace(reply, latency=0.0) == expected
 
 
-def test_a_scripted_reply_that_was_cut_is_cut() -> None:
-    with ChatClientWrapper(ScriptedClient(ChatReply("Mer", "m", finish_reason="length"))) as chat:
+@by_each_api
+def test_a_scripted_reply_that_was_cut_is_cut(api: Api) -> None:
+    with ChatClientWrapper(ScriptedClient(ChatReply("Mer", "m", finish_reason="length")), api=api) as chat:
         with pytest.raises(TruncatedReply):
             chat.generate("Merhaba")
         with pytest.raises(TruncatedReply):
@@ -119,14 +125,24 @@ def test_a_reply_of_a_real_call_can_be_scripted() -> None:
         assert chat.generate("Merhaba").raw == body
 
 
-def test_a_list_is_a_stream_piece_by_piece() -> None:
-    with ChatClientWrapper(ScriptedClient(["Mer", "haba"])) as chat:
+def test_a_reply_of_one_api_can_be_scripted_for_both() -> None:
+    with ChatClientWrapper(ScriptedClient(REPLIES["tool calls"]), api="responses") as chat:
+        reply = chat.generate("Merhaba")
+    for api in ("chat", "responses"):
+        with ChatClientWrapper(ScriptedClient(reply), api=api) as chat:
+            assert replace(chat.generate("Merhaba"), latency=0.0) == REPLIES["tool calls"]
+
+
+@by_each_api
+def test_a_list_is_a_stream_piece_by_piece(api: Api) -> None:
+    with ChatClientWrapper(ScriptedClient(["Mer", "haba"]), api=api) as chat:
         assert list(chat.stream("Merhaba")) == ["Mer", "haba"]
         assert chat.generate("Merhaba").text == "Merhaba"
 
 
-def test_an_exception_in_a_list_breaks_the_stream_off() -> None:
-    with ChatClientWrapper(ScriptedClient(["Mer", ServerError("503")])) as chat:
+@by_each_api
+def test_an_exception_in_a_list_breaks_the_stream_off(api: Api) -> None:
+    with ChatClientWrapper(ScriptedClient(["Mer", ServerError("503")]), api=api) as chat:
         stream = chat.stream("Merhaba")
         assert next(stream) == "Mer"
         with pytest.raises(ServerError) as caught:

@@ -48,7 +48,7 @@ MODELS: dict[str, str | None] = {
 
 # gpt-6 too: github.com/akitaonrails/ai-memory/issues/851
 _REASONING = re.compile(r"^(gpt-[56]|o\d)")
-_CHAT = "/chat/completions"
+_CHATS = ("/chat/completions", "/responses")  # of both APIs
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class FaultLayer:
             await self.app(scope, receive, send)
         elif scope["path"].startswith("/_odev/"):
             await self._admin(scope, receive, send)
-        elif scope["path"].endswith(_CHAT):
+        elif scope["path"].endswith(_CHATS):
             await self._chat(scope, receive, send)
         elif scope["path"].endswith("/models"):
             await self._models(scope, send)
@@ -128,7 +128,9 @@ class FaultLayer:
     async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw = await _body(receive)
         body = _json(raw)
-        request = Request(str(body.get("model", "")), time.time(), _last_text(body.get("messages")))
+        request = Request(
+            str(body.get("model", "")), time.time(), _last_text(body.get("messages", body.get("input")))
+        )
         self.requests.append(request)
         request_id = f"req_{uuid.uuid4().hex}"
 
@@ -332,6 +334,9 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 def _last_text(messages: object) -> str:
+    """The text of the last message; the Responses API takes a text in place of messages, too."""
+    if isinstance(messages, str):
+        return messages
     last = messages[-1] if isinstance(messages, list) and messages else None
     content = last.get("content") if isinstance(last, dict) else None
     return content if isinstance(content, str) else ""

@@ -18,13 +18,13 @@ import httpx2
 from openai import AsyncOpenAI as AsyncOpenAI
 from openai import OpenAI as OpenAI
 
-from safechat.adapters.openai_chunks import Chunks, body_of
+from safechat.adapters.openai_chunks import Chunks, PassedOn, Pieces
 from safechat.adapters.openai_errors import RequestRefused, answer_in, sdk_error
-from safechat.call.clients import PARAMETERS
+from safechat.call.clients import PARAMETERS, own_parameters
 from safechat.client.dispatch import Call, Dispatcher
 from safechat.client.stream import AsyncChatStream, ChatStream
 from safechat.errors import ChatError
-from safechat.messages import ChatReply, ChatRequest
+from safechat.messages import RESPONSES_ENDPOINT, ChatReply, ChatRequest
 
 _BASE_URL = "https://safechat.invalid/v1"  # RFC 2606: no request could go there past the transport
 _KEY = "the wrapper has it"
@@ -123,15 +123,33 @@ class Asked:
         body = _body(request)
         path = request.url.path
         is_chat = request.method == "POST" and path.endswith("/chat/completions")
+        is_response = request.method == "POST" and path.endswith("/responses")
         self.streamed = bool(body.get("stream"))
-        self.chunks = Chunks(body)
-        if self.streamed and not is_chat:
+        self.chunks: Pieces = PassedOn() if is_response else Chunks(body)
+        if self.streamed and not (is_chat or is_response):
             raise RequestRefused(f"a stream from {path} does not go through the wrapper", "stream")
         if self.streamed and "audio" in (body.get("modalities") or ()):
             raise RequestRefused("sound does not go through the wrapper as a stream", "modalities")
         defaults = dispatcher.defaults
         timeout = min(defaults.timeout, request.extensions.get("timeout", {}).get("read") or defaults.timeout)
         others = _others(request)
+        if is_response:
+            asked = ChatRequest(
+                messages=_texts(body),
+                model=str(body.pop("model", None) or defaults.model),
+                params={
+                    **_params(body, PARAMETERS | own_parameters() | {"input", "stream_options"}),
+                    **others,
+                },
+                timeout=timeout,
+                allow_truncated=True,
+                strict_streams=defaults.strict_streams,
+                on_start=self._headers.update if self.streamed else None,
+                endpoint=RESPONSES_ENDPOINT,
+                api="responses",
+            )
+            self.call = Call(asked, defaults.deadline)
+            return
         if not is_chat:
             endpoint = f"{request.method} {_BEFORE_THE_PATH.sub('', path, count=1)}"
             asked = ChatRequest(
@@ -150,7 +168,7 @@ class Asked:
                 timeout=timeout,
                 allow_truncated=True,
                 streamed=self.streamed,
-                params={**_params(body), **others},
+                params={**_params(body, PARAMETERS), **_counted(body), **others},
             )
         except (TypeError, ValueError) as error:
             raise RequestRefused(str(error)) from error
@@ -160,7 +178,7 @@ class Asked:
         """The whole answer, or a stream that brought nothing before its end."""
         if self.streamed:
             return self.begun(httpx2.ByteStream(self.chunks.end(reply)))
-        data = json.dumps(body_of(reply), ensure_ascii=False).encode()
+        data = json.dumps(self.chunks.body(reply), ensure_ascii=False).encode()
         headers = {**_passed_on(reply.headers), "content-type": "application/json"}
         return httpx2.Response(200, headers=headers, content=data)
 
@@ -172,7 +190,7 @@ class Asked:
 class _Events(httpx2.SyncByteStream):
     """The server-sent events of a stream whose first piece is there, or that has ended without any."""
 
-    def __init__(self, stream: ChatStream, first: str | None, chunks: Chunks) -> None:
+    def __init__(self, stream: ChatStream, first: str | None, chunks: Pieces) -> None:
         self._stream = stream
         self._first = first
         self._chunks = chunks
@@ -192,7 +210,7 @@ class _Events(httpx2.SyncByteStream):
 
 
 class _AsyncEvents(httpx2.AsyncByteStream):
-    def __init__(self, stream: AsyncChatStream, first: str | None, chunks: Chunks) -> None:
+    def __init__(self, stream: AsyncChatStream, first: str | None, chunks: Pieces) -> None:
         self._stream = stream
         self._first = first
         self._chunks = chunks
@@ -223,15 +241,20 @@ def _body(request: httpx2.Request) -> dict[str, Any]:
     return body
 
 
-def _params(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The rest of the body as parameters of `generate`."""
-    params = {name: value for name, value in body.items() if name in PARAMETERS}
-    unknown = body.keys() - PARAMETERS - {"stream", "stream_options"}
+def _params(body: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """The rest of the body as parameters of the SDK, which knows these."""
+    params = {name: value for name, value in body.items() if name in known}
+    unknown = body.keys() - known - {"stream", "stream_options"}
     if unknown:
         params["extra_body"] = {name: body[name] for name in body if name in unknown}
-    if body.get("stream"):  # the tokens are counted in any case
-        params["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
     return params
+
+
+def _counted(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The option of a stream by which its tokens are counted in any case."""
+    if not body.get("stream"):
+        return {}
+    return {"stream_options": {**(body.get("stream_options") or {}), "include_usage": True}}
 
 
 def _others(request: httpx2.Request) -> dict[str, dict[str, str]]:

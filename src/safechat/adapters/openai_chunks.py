@@ -9,9 +9,10 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from safechat.adapters.openai_errors import answer_in, error_body
+from safechat.assistant import message_of
 from safechat.errors import ChatError
 from safechat.messages import ChatReply
 
@@ -22,6 +23,58 @@ def body_of(reply: ChatReply) -> dict[str, object]:
     """The body that the reply was read from. A server that leaves out what the API always gives is helped."""
     own = {"id": reply.id, "object": "chat.completion", "created": int(time.time()), "model": reply.model}
     return dict(reply.raw) if "object" in reply.raw else {**own, **reply.raw}
+
+
+def completion_of(reply: ChatReply) -> dict[str, object]:
+    """The same for a caller of Chat Completions: of an answer of the Responses API, what that would say."""
+    output = reply.raw.get("output")
+    if not isinstance(output, list):
+        return body_of(reply)
+    choice = {"index": 0, "message": message_of(output), "finish_reason": reply.finish_reason}
+    body: dict[str, object]
+    body = {"id": reply.id, "object": "chat.completion", "created": int(time.time()), "model": reply.model}
+    usage = reply.usage
+    if usage is not None:
+        body["usage"] = {
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "total_tokens": usage.total_tokens,
+            "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+            "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        }
+    return {**body, "choices": [choice]}
+
+
+class Pieces(Protocol):
+    """An answer in the API's own form, whole or in pieces."""
+
+    def body(self, reply: ChatReply) -> dict[str, object]: ...
+
+    def piece(self, text: str) -> bytes: ...
+
+    def end(self, reply: ChatReply) -> bytes: ...
+
+    def end_by(self, error: ChatError) -> bytes: ...
+
+
+class PassedOn:
+    """The answers of the Responses API, which come as they are; of a stream nothing is left for its end."""
+
+    def body(self, reply: ChatReply) -> dict[str, object]:
+        return body_of(reply)
+
+    def piece(self, text: str) -> bytes:
+        return f"data: {text}\n\n".encode()
+
+    def end(self, reply: ChatReply) -> bytes:
+        return b""
+
+    def end_by(self, error: ChatError) -> bytes:
+        """An error, unless the last event was an answer to the SDK: one that was cut, or that a filter
+        stopped."""
+        if answer_in(error) is not None:
+            return b""
+        return _event({"type": "error", "error": error_body(error)})
 
 
 class Chunks:
@@ -37,6 +90,9 @@ class Chunks:
         }
         self._begun = False
 
+    def body(self, reply: ChatReply) -> dict[str, object]:
+        return completion_of(reply)
+
     def piece(self, text: str) -> bytes:
         """A piece of the first choice's text."""
         role = {} if self._begun else {"role": "assistant"}
@@ -45,7 +101,7 @@ class Chunks:
 
     def end(self, reply: ChatReply) -> bytes:
         """What the reply holds besides those pieces, and the end of the stream."""
-        raw: Any = reply.raw
+        raw: Any = completion_of(reply)
         own = ("id", "object", "created", "choices", "usage")
         self._fields |= {"model": reply.model, **{name: raw[name] for name in raw if name not in own}}
         events = [self._event([self._rest(choice)]) for choice in raw.get("choices") or ()]

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import copy
 import difflib
+import importlib
 import inspect
 import os
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from types import MethodType
 from typing import Any, Protocol, TypeVar, cast
 
@@ -22,6 +24,7 @@ import openai
 
 from safechat.call.pool import comes_from, new_pool
 from safechat.errors import ChatError, ConnectionFailed, KeyUnavailable
+from safechat.messages import Api
 from safechat.redact import remember, remember_named, remember_url
 
 SDKClient = openai.OpenAI | openai.AsyncOpenAI
@@ -77,18 +80,31 @@ def check_keyed(client: object) -> None:
         )
 
 
-def check_parameters(client: object, params: Mapping[str, object]) -> None:
+@cache
+def own_parameters() -> frozenset[str]:
+    """The parameters that only the Responses API takes. Its part of the SDK is loaded late."""
+    create = importlib.import_module("openai.resources.responses").Responses.create
+    return frozenset(inspect.signature(create).parameters) - PARAMETERS - {
+        "self", "model", "input", "stream", "stream_options", "timeout",
+    }  # fmt: skip
+
+
+def check_parameters(client: object, params: Mapping[str, object], api: Api = "chat") -> None:
     """Raise TypeError for one of `params` that the SDK's clients do not take; any other client may."""
-    if not isinstance(client, SDKClient):
+    if not isinstance(client, SDKClient) or params.keys() <= PARAMETERS:
         return
+    known = PARAMETERS if api == "chat" else PARAMETERS | own_parameters()
     for name in params:
-        if name not in PARAMETERS:
-            near = difflib.get_close_matches(name, PARAMETERS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ";"
-            raise TypeError(
-                f"unknown parameter {name!r}{hint} "
-                "a parameter that only your server knows goes into extra_body={…}"
-            )
+        if name in known:
+            continue
+        if name in own_parameters():
+            raise TypeError(f"{name!r} is a parameter of the Responses API: pass api='responses', too")
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ";"
+        raise TypeError(
+            f"unknown parameter {name!r}{hint} "
+            "a parameter that only your server knows goes into extra_body={…}"
+        )
 
 
 def new_client(*, base_url: str | None, organization: str | None, project: str | None) -> openai.AsyncOpenAI:

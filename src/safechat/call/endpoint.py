@@ -17,7 +17,8 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from functools import partial
-from typing import Any, Literal, Protocol, cast
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 import httpx2
 import openai
@@ -45,7 +46,22 @@ class ChunkStream(Protocol):
 Chunks = tuple[ChunkStream, Mapping[str, str]]
 
 _END = object()
-_PATH = "/chat/completions"
+
+
+class Operation(NamedTuple):
+    """What is called: the path of its requests, and the part of an SDK client whose `create` sends them."""
+
+    path: str
+    resource: str
+
+    def of(self, client: object) -> Any:
+        """That part. Raises AttributeError for a client that has none."""
+        return attrgetter(self.resource)(client)
+
+
+COMPLETIONS = Operation("/chat/completions", "chat.completions")
+RESPONSES = Operation("/responses", "responses")
+
 _FIRST = ("model", "stream", "service_tier", "messages")  # of the body; then by name
 _OPTIONS: dict[str, Literal["headers", "params", "extra_json", "timeout"]] = {
     "extra_headers": "headers",
@@ -61,7 +77,7 @@ def strict_schema(model: type[BaseModel]) -> Mapping[str, object]:
 
 
 class Endpoint:
-    """A client of any kind: the SDK's, or an object with `.chat.completions.create`.
+    """A client of any kind: the SDK's, or an object with `.chat.completions.create` or `.responses.create`.
 
     With `keyed` each request brings its own key (keys/layer.py), in place of the client's. A synchronous
     client runs in at most `threads` threads at once. With `aiohttp` its own connections may be aiohttp's
@@ -80,34 +96,44 @@ class Endpoint:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._copies: dict[tuple[bool, bool], SDKClient] = {}
 
-    async def exchange(self, arguments: Arguments, seconds: float) -> Answer:
+    def has(self, operation: Operation) -> bool:
+        """Whether the client has it."""
+        if isinstance(self._client, SDKClient):
+            return True
+        with suppress(AttributeError):
+            return callable(operation.of(self._client).create)
+        return False
+
+    async def exchange(self, operation: Operation, arguments: Arguments, seconds: float) -> Answer:
         """One request, one answer. A thread that nobody waits for any more ends after `seconds`."""
-        client = self._here()
+        client = self._here(operation)
         if isinstance(client, openai.AsyncOpenAI):
-            response = await _sent(client, arguments)
+            response = await _sent(client, operation, arguments)
             return response.content, _lowered(response.headers)
         if isinstance(client, openai.OpenAI):
             expires = time.monotonic() + seconds
-            return await self._threads.run(lambda: _read_whole(client, arguments, expires), seconds=seconds)
-        return await self._called(client, arguments)
+            return await self._threads.run(
+                lambda: _read_whole(operation.of(client), arguments, expires), seconds=seconds
+            )
+        return await self._called(client, operation, arguments)
 
-    async def stream(self, arguments: Arguments) -> Chunks:
+    async def stream(self, operation: Operation, arguments: Arguments) -> Chunks:
         """One request, its answer in chunks. Closing the iterator closes the connection."""
-        client = self._here()
+        client = self._here(operation)
         if isinstance(client, openai.AsyncOpenAI):
-            stream = without_empty_events(await _opened(client, arguments))
+            stream = without_empty_events(await _opened(client, operation, arguments))
             return _Chunks(stream, stream.close), _lowered(stream.response.headers)
         seconds = _time_limit(arguments)
         if isinstance(client, openai.OpenAI):
             blocking: Any = await self._threads.run(
-                lambda: client.chat.completions.create(**cast(Any, arguments)),
+                lambda: operation.of(client).create(**arguments),
                 unwanted=_let_go,
                 seconds=seconds,
             )
             events = without_empty_events(blocking)
             chunks = _ThreadChunks(events, blocking.close, self._threads, seconds)
             return chunks, _lowered(blocking.response.headers)
-        answer, headers = await self._called(client, arguments)
+        answer, headers = await self._called(client, operation, arguments)
         if isinstance(answer, AsyncIterable):
             close = getattr(answer, "aclose", None) or getattr(answer, "close", None)
             return _Chunks(answer, close), headers
@@ -160,15 +186,16 @@ class Endpoint:
                 if closing is not None:
                     await closing
 
-    def _here(self) -> object:
+    def _here(self, operation: Operation) -> object:
         """The client for this event loop, or a Replaced for one whose `create` a test or a tracing tool has
         replaced."""
         client = self._client
         if not isinstance(client, SDKClient):
             return client
-        if "create" in vars(client.chat.completions):
-            return Replaced(client, self._copy(twin=False))
-        return self._copy()
+        resource = operation.of(client)
+        if "create" in vars(resource):
+            return Replaced(resource, self._copy(twin=False))
+        return self._copy(twin=isinstance(client, openai.OpenAI) and is_the_sdks(resource.create))
 
     def _copy(self, *, twin: bool = True) -> SDKClient:
         """The copy that belongs to this event loop. While httpx2 is mocked it is one that goes by httpx2;
@@ -190,9 +217,9 @@ class Endpoint:
             )
         return copy
 
-    async def _called(self, client: object, arguments: Arguments) -> Answer:
+    async def _called(self, client: object, operation: Operation, arguments: Arguments) -> Answer:
         """What `create` gives, and the headers of the answer, where it gives them."""
-        create = cast(Any, client).chat.completions.create
+        create = client.create if isinstance(client, Replaced) else operation.of(client).create
         with client.sending() if isinstance(client, Replaced) else nullcontext():
             if inspect.iscoroutinefunction(create):
                 answer = create(**arguments)
@@ -206,24 +233,29 @@ class Endpoint:
         return answer, _lowered(client.headers) if isinstance(client, Replaced) else {}
 
 
-async def _sent(client: openai.AsyncOpenAI, arguments: Arguments) -> httpx2.Response:
+async def _sent(client: openai.AsyncOpenAI, operation: Operation, arguments: Arguments) -> httpx2.Response:
     """The HTTP answer to one request. By `client.post`, the SDK's documented way for raw requests, which
     skips a walk over all messages; by `create` where a tracing library has wrapped that."""
-    if not is_the_sdks(client.chat.completions.create):
-        raw = await client.chat.completions.with_raw_response.create(**cast(Any, arguments))
+    resource = operation.of(client)
+    if not is_the_sdks(resource.create):
+        raw = await resource.with_raw_response.create(**arguments)
         return cast(httpx2.Response, raw.http_response)
     body, options = _request(arguments)
-    return await client.post(_PATH, cast_to=httpx2.Response, body=body, options=options)
+    return await client.post(operation.path, cast_to=httpx2.Response, body=body, options=options)
 
 
-async def _opened(client: openai.AsyncOpenAI, arguments: Arguments) -> openai.AsyncStream[Any]:
+async def _opened(
+    client: openai.AsyncOpenAI, operation: Operation, arguments: Arguments
+) -> openai.AsyncStream[Any]:
     """The stream that answers one request, in the same way. Its chunks are the decoded JSON."""
-    if not is_the_sdks(client.chat.completions.create):
-        stream = await client.chat.completions.create(**cast(Any, arguments))
+    resource = operation.of(client)
+    if not is_the_sdks(resource.create):
+        stream = await resource.create(**arguments)
         return cast("openai.AsyncStream[Any]", stream)
     body, options = _request(arguments)
+    stream_cls = openai.AsyncStream[object]
     return await client.post(
-        _PATH, cast_to=object, body=body, options=options, stream=True, stream_cls=openai.AsyncStream[object]
+        operation.path, cast_to=object, body=body, options=options, stream=True, stream_cls=stream_cls
     )
 
 
@@ -253,10 +285,9 @@ def _time_limit(arguments: Arguments) -> float:
     return seconds if isinstance(seconds, float) else math.inf
 
 
-def _read_whole(client: openai.OpenAI, arguments: Arguments, expires: float) -> Answer:
+def _read_whole(resource: Any, arguments: Arguments, expires: float) -> Answer:
     """The body, read piece by piece, so that a body that drips does not hold the thread for ever."""
-    create = client.chat.completions.with_streaming_response.create
-    with create(**cast(Any, arguments)) as response:
+    with resource.with_streaming_response.create(**arguments) as response:
         pieces: list[bytes] = []
         for piece in response.iter_bytes():
             pieces.append(piece)

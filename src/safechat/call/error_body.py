@@ -23,19 +23,22 @@ from safechat.usage import Usage
 _RATE_LIMIT = re.compile(r"rate_?limit|insufficient_quota", re.IGNORECASE)
 _MOST_CHARACTERS = 500  # of a message
 
-# What the caller can do about a refusal, by its words. Nothing is switched silently: both remedies change the
+# What Chat Completions says of requests that it leaves to the Responses API.
+# OpenAI, for gpt-5.4 and later: github.com/openai/openai-openapi/issues/541
+TOOLS_HAVE_MOVED = re.compile(r"tools with reasoning_effort are not supported", re.IGNORECASE)
+MODEL_HAS_MOVED = re.compile(
+    # OpenAI, for o1-pro, o3-pro and others: github.com/sigoden/aichat/pull/1318
+    r"only (supported|available) in (the )?/?v1/responses"
+    # Azure: github.com/langchain-ai/langchain-azure/issues/228
+    r"|chatCompletion operation does not work with the specified model",
+    re.IGNORECASE,
+)
+
+# What the caller can do about a refusal, by its words. Nothing is switched silently: the remedies change the
 # answer, or the API.
 _REMEDIES = (
-    (
-        # OpenAI, for gpt-5.4 and later: github.com/openai/openai-openapi/issues/541
-        re.compile(r"tools with reasoning_effort are not supported", re.IGNORECASE),
-        'pass reasoning_effort="none", or call the Responses API (client.responses.create)',
-    ),
-    (
-        # OpenAI, for o1-pro, o3-pro and others: github.com/sigoden/aichat/pull/1318
-        re.compile(r"only (supported|available) in (the )?/?v1/responses", re.IGNORECASE),
-        "choose a model of the Chat Completions API, or call the Responses API (client.responses.create)",
-    ),
+    (TOOLS_HAVE_MOVED, 'pass reasoning_effort="none", or api="responses" for the Responses API'),
+    (MODEL_HAS_MOVED, 'pass api="responses" for the Responses API, or choose a model of Chat Completions'),
 )
 
 

@@ -3,8 +3,8 @@
 It sets a true total time limit (the SDK's is per phase: a body that drips never
 ends, nor does a stream of keep-alives), and turns whatever goes wrong into a
 ChatError that holds nothing of the SDK. Not here: how the SDK is called
-(endpoint.py), which exception means which error (translate.py), waiting
-(limits/), trying again (retry.py), other models (fallback.py).
+(endpoint.py), how the two APIs differ (apis.py), which exception means which error
+(translate.py), waiting (limits/), trying again (retry.py), other models (fallback.py).
 """
 
 from __future__ import annotations
@@ -13,20 +13,23 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import date
-from typing import TypeVar
+from functools import partial
+from typing import TypeVar, cast
 
 import anyio
 import openai
 
-from safechat.call.chunks import Chunked
-from safechat.call.endpoint import Answer, Endpoint
+from safechat.call.apis import CHAT_FORMAT, RESPONSES_FORMAT, ApiMemory, WireFormat
+from safechat.call.endpoint import Answer, Arguments, Endpoint
 from safechat.call.parameters import ParameterMemory
 from safechat.call.reply import decode, read_body, read_models, read_reply, with_whole_body
+from safechat.call.responses_reply import needs_no_text
 from safechat.call.schema import parse_reply, response_format
+from safechat.call.streamed import Streamed
 from safechat.call.time_limit import TimeLimit
 from safechat.call.translate import translate
-from safechat.errors import ChatError, ConnectionFailed, RequestTimedOut
-from safechat.messages import CHAT, ChatReply, ChatRequest
+from safechat.errors import ChatError, ConnectionFailed, EmptyReply, RequestTimedOut
+from safechat.messages import CHAT, RESPONSES_ENDPOINT, ChatReply, ChatRequest
 from safechat.redact import remember_named
 
 T = TypeVar("T")
@@ -46,15 +49,20 @@ class OpenAICall:
     ) -> None:
         self._endpoint = Endpoint(client, keyed=keyed, threads=threads, aiohttp=aiohttp)
         self._parameters = ParameterMemory()
+        self._apis = ApiMemory(self._endpoint.has(RESPONSES_FORMAT.operation))
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The answer, within `request.timeout` seconds. Raises ChatError, and nothing reachable from it
         holds the key."""
-        if request.on_piece is not None:
-            return await self._streamed(request)
-        if request.endpoint != CHAT:
+        if request.endpoint not in (CHAT, RESPONSES_ENDPOINT):
             return await attempt(request, self._passed_on, self._read_body, self._translated)
-        return await attempt(request, self._exchanged, self._read, self._translated)
+        wire = self._apis.format_of(request)
+        try:
+            return await self._answered(wire, request)
+        except ChatError as error:
+            if wire is not CHAT_FORMAT or not self._apis.learn(request, error):
+                raise
+        return await self._answered(RESPONSES_FORMAT, request)
 
     @property
     def base_url(self) -> str | None:
@@ -76,19 +84,35 @@ class OpenAICall:
         """Close the connections that this object opened; those of the client it was given stay open."""
         await self._endpoint.aclose()
 
-    def _exchanged(self, request: ChatRequest) -> Awaitable[Answer]:
-        return self._adapted(request, lambda arguments: self._endpoint.exchange(arguments, request.timeout))
+    async def _answered(self, wire: WireFormat, request: ChatRequest) -> ChatReply:
+        if request.on_piece is not None:
+            return await self._streamed(wire, request)
+        send, read = partial(self._exchanged, wire), partial(self._read, wire)
+        return await attempt(request, send, read, self._translated)
 
-    def _read(self, answer: object, request: ChatRequest, headers: Mapping[str, str]) -> ChatReply:
-        completion = decode(answer, request)
-        decoded = completion is not answer
+    def _exchanged(self, wire: WireFormat, request: ChatRequest) -> Awaitable[Answer]:
+        def send(arguments: Arguments) -> Awaitable[Answer]:
+            return self._endpoint.exchange(wire.operation, arguments, request.timeout)
+
+        return self._adapted(wire, request, send)
+
+    def _read(
+        self, wire: WireFormat, answer: object, request: ChatRequest, headers: Mapping[str, str]
+    ) -> ChatReply:
+        body = decode(answer, request)
+        decoded = body is not answer
+        completion = wire.completion(body, request, headers)
         try:
             reply = read_reply(completion, request, headers)
         except ChatError as error:
             if isinstance(error.reply, ChatReply):
-                error.reply = with_whole_body(error.reply, completion, decoded=decoded)
-            raise
-        reply = with_whole_body(reply, completion, decoded=decoded, base_url=self.base_url)
+                error.reply = with_whole_body(error.reply, completion, body, decoded=decoded)
+            if not (isinstance(error, EmptyReply) and needs_no_text(body)):
+                raise
+            reply = cast(ChatReply, error.reply)
+        reply = with_whole_body(
+            reply, completion, body, decoded=decoded, base_url=self.base_url, api=wire.api
+        )
         return reply if request.parse is None else parse_reply(reply, request.parse)
 
     async def _passed_on(self, request: ChatRequest) -> Answer:
@@ -98,45 +122,48 @@ class OpenAICall:
     def _read_body(self, answer: object, request: ChatRequest, headers: Mapping[str, str]) -> ChatReply:
         return replace(read_body(answer, request, headers), base_url=self.base_url)
 
-    async def _streamed(self, request: ChatRequest) -> ChatReply:
-        chunked = Chunked(request)
+    async def _streamed(self, wire: WireFormat, request: ChatRequest) -> ChatReply:
+        streamed = wire.streamed(request)
         try:
-            await self._receive(chunked, request)
-            return self._read(chunked.completion(), request, chunked.headers)
+            await self._receive(wire, streamed, request)
+            return self._read(wire, streamed.whole(), request, streamed.headers)
         except Exception as exception:
             failure = self._translated(exception, request)
-        raise chunked.final(failure).with_traceback(None)
+        raise streamed.final(failure).with_traceback(None)
 
-    async def _receive(self, chunked: Chunked, request: ChatRequest) -> None:
+    async def _receive(self, wire: WireFormat, streamed: Streamed, request: ChatRequest) -> None:
         """Takes all chunks. The clock runs while the next one is awaited, and rests while the consumer takes
-        a piece. A connection that breaks after the finish_reason takes nothing of the answer away."""
+        a piece. A connection that breaks after the end of the answer takes nothing of it away."""
         try:
             async with TimeLimit(request.timeout) as limit:
-                chunks, headers = await self._adapted(request, self._endpoint.stream)
+                send = partial(self._endpoint.stream, wire.operation)
+                chunks, headers = await self._adapted(wire, request, send)
                 async with aclosing(chunks):
-                    chunked.take_headers(headers)
+                    streamed.take_headers(headers)
                     async for chunk in chunks:
-                        if not chunked.add(chunk):
+                        if not streamed.add(chunk):
                             continue  # a keep-alive, or an empty chunk in its place: the clock runs on
                         limit.rest()
-                        await chunked.deliver()
+                        await streamed.deliver()
                         limit.restart()
         except Exception as exception:
             failure = self._translated(exception, request)
-            if not (chunked.finished and isinstance(failure, ConnectionFailed | RequestTimedOut)):
+            if not (streamed.finished and isinstance(failure, ConnectionFailed | RequestTimedOut)):
                 raise
 
-    async def _adapted(self, request: ChatRequest, send: Callable[[Mapping[str, object]], Awaitable[T]]) -> T:
+    async def _adapted(
+        self, wire: WireFormat, request: ChatRequest, send: Callable[[Arguments], Awaitable[T]]
+    ) -> T:
         """What `send` gives. A parameter that the model refuses, and that the call can do without, is left
         out, and the request is sent again."""
         wanted = request.params
         if request.on_piece is not None:
-            wanted = {"stream_options": {"include_usage": True}, **wanted}
+            wanted = {**wire.stream_params, **wanted}
         while True:
             params = self._parameters.adapted(request.model, wanted)
             refused: ChatError
             try:
-                return await send(_arguments(request, params))
+                return await send(_arguments(wire, request, params))
             except openai.APIStatusError as exception:
                 refused = self._translated(exception, request)
             if not self._parameters.learn(request.model, params, refused):
@@ -178,18 +205,14 @@ async def attempt(
     raise failure.with_traceback(None)
 
 
-def _arguments(request: ChatRequest, params: Mapping[str, object]) -> dict[str, object]:
+def _arguments(wire: WireFormat, request: ChatRequest, params: Mapping[str, object]) -> dict[str, object]:
     for name in ("extra_headers", "extra_query"):
         if isinstance(fields := params.get(name), Mapping):
             remember_named(fields)
-    arguments = {
-        **params,
-        "model": request.model,
-        "messages": list(request.messages),
-        "timeout": _seconds(request),
-    }
     if request.parse is not None:
-        arguments["response_format"] = response_format(request.parse)
+        params = {**params, "response_format": response_format(request.parse)}
+    arguments = wire.arguments(request.messages, params)
+    arguments |= {"model": request.model, "timeout": _seconds(request)}
     if request.on_piece is not None:
         arguments["stream"] = True
     return arguments

@@ -21,15 +21,14 @@ _RAW = "X-Stainless-Raw-Response"  # asks the SDK's clients for the answer with 
 
 
 class Replaced:
-    """`client`, to be called by its `create`, which sends by `copy`. For one call."""
+    """A part of a client, to be called by its `create`, which sends by `copy`. For one call."""
 
-    def __init__(self, client: SDKClient, copy: SDKClient) -> None:
-        self.chat = client.chat
+    def __init__(self, resource: Any, copy: SDKClient) -> None:
+        self.create = resource.create
         self.headers = httpx2.Headers()
         self._copy: Any = copy
-        completions: Any = client.chat.completions
-        if not isinstance(completions._post, _Post):
-            completions._post = _Post(completions._post)
+        if not isinstance(resource._post, _Post):
+            resource._post = _Post(resource._post)
 
     @contextmanager
     def sending(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
+from typing import Literal
 
 from safechat.call.error_body import broken_off, error_in_place_of_an_answer, error_within, holds_error
 from safechat.call.fields import field, items_of, plain, text_of
@@ -240,18 +241,25 @@ def read_reasoning(message: object) -> str:
 
 
 def with_whole_body(
-    reply: ChatReply, completion: object, *, decoded: bool, base_url: str | None = None
+    reply: ChatReply,
+    completion: object,
+    body: object,
+    *,
+    decoded: bool,
+    base_url: str | None = None,
+    api: Literal["chat", "responses"] = "chat",
 ) -> ChatReply:
-    """`reply` with what its other fields do not name: the body that it was read from, its id, its reasoning,
-    and where it came from.
+    """`reply` with what its other fields do not name: its id, its reasoning, where it came from, and the
+    `body` that came, which is a `completion` or says what that says.
 
     What is not `decoded` JSON but an object that a client made, is kept as plain data.
     """
-    raw = completion if decoded else mended_all(plain(completion))
+    raw = body if decoded else mended_all(plain(body))
     return replace(
         reply,
         raw=raw if isinstance(raw, dict) else {},
         base_url=base_url,
+        api=api,
         id=text_of(field(completion, "id")),
         reasoning=read_reasoning(field(_first_of(field(completion, "choices")), "message")),
     )

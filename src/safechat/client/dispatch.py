@@ -10,14 +10,15 @@ from __future__ import annotations
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from pydantic import BaseModel
 
 from safechat.call.clients import check_parameters
-from safechat.checks import check_messages, check_model, check_parse, check_seconds
+from safechat.call.responses import check_counterparts
+from safechat.checks import check_api, check_client, check_messages, check_model, check_parse, check_seconds
 from safechat.layers import Layers
-from safechat.messages import ChatReply, ChatRequest, Messages, OnPiece
+from safechat.messages import Api, ChatReply, ChatRequest, Messages, OnPiece
 from safechat.runtime.loop import Outcome, OwnLoop, Visit
 
 T = TypeVar("T")
@@ -25,15 +26,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """A wrapper's own model, time limits in seconds, and strictness."""
+    """A wrapper's own model, time limits in seconds, strictness, and API."""
 
     model: str
     timeout: float
     deadline: float
     strict_streams: bool
+    api: Api = "chat"
 
     def __post_init__(self) -> None:
         check_model(self.model)
+        check_api(self.api)
         check_seconds("timeout", self.timeout)
         check_seconds("deadline", self.deadline)
 
@@ -55,13 +58,16 @@ class Call:
 
 
 class Dispatcher:
-    """Makes calls to `clients`, and runs them in the loop whose layers `build` makes.
+    """Makes calls to `clients`, and runs them in the loop whose layers `build` makes. A client has the API
+    beside it that it is called by, or None where each call says it.
 
     The loop ends with `close`, or when nobody holds the dispatcher any more: a wrapper that is dropped
     without `close` leaves no thread behind, and a stream keeps the loop that it needs.
     """
 
-    def __init__(self, defaults: Defaults, clients: Sequence[object], build: Callable[[], Layers]) -> None:
+    def __init__(
+        self, defaults: Defaults, clients: Sequence[tuple[object, Api | None]], build: Callable[[], Layers]
+    ) -> None:
         self.defaults = defaults
         self._clients = clients
         self._loop = OwnLoop(build)
@@ -79,25 +85,38 @@ class Dispatcher:
         parse: type[BaseModel] | None = None,
         strict_streams: bool | None = None,
         streamed: bool = False,
+        api: Api | None = None,
         params: Mapping[str, object],
     ) -> Call:
-        """A checked call. Raises TypeError or ValueError that says what is wrong with an argument; so does
-        a parameter that one of the clients, of the fallbacks too, does not take."""
+        """A checked call. Its `api` may be among the `params`, too. Raises TypeError or ValueError that says
+        what is wrong with an argument; so does a parameter that one of the clients, of the fallbacks too,
+        does not take."""
+        if "api" in params:
+            params = dict(params)
+            api = cast(Api, params.pop("api"))
         for name in ("stream",) if streamed else ("stream", "stream_options"):
             if name in params:
                 raise ValueError(f"{name} is not for generate: chat.stream and chat.stream_async stream")
-        known = {name: value for name, value in params.items() if name != "stream_options"}
-        for client in self._clients:
-            check_parameters(client, known)
         defaults = self.defaults
+        own_api = defaults.api if api is None else check_api(api)
+        checked = check_messages(messages)
+        known = {name: value for name, value in params.items() if name != "stream_options"}
+        for client, target_api in self._clients:
+            answering = target_api or own_api
+            check_parameters(client, known, answering)
+            if api is not None or answering == "responses":
+                check_client(client, answering)
+            if answering == "responses":
+                check_counterparts(checked, params)
         request = ChatRequest(
-            messages=check_messages(messages),
+            messages=checked,
             model=defaults.model if model is None else check_model(model),
             params=dict(params) if temperature is None else {**params, "temperature": temperature},
             timeout=defaults.timeout if timeout is None else check_seconds("timeout", timeout),
             allow_truncated=allow_truncated,
             parse=None if parse is None else check_parse(parse),
             strict_streams=defaults.strict_streams if strict_streams is None else strict_streams,
+            api=own_api,
         )
         return Call(request, defaults.deadline if deadline is None else check_seconds("deadline", deadline))
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from safechat.client.dispatch import Call
 from safechat.client.workers import Job, QueueStats, Workers
 from safechat.client.wrapper import ChatClientWrapper
-from safechat.messages import ChatReply, Messages
+from safechat.messages import Api, ChatReply, Messages
 from safechat.runtime.loop import check_asyncio
 
 
@@ -53,6 +53,7 @@ class ChatQueue:
         allow_truncated: bool = False,
         parse: type[BaseModel] | None = None,
         strict_streams: bool | None = None,
+        api: Api | None = None,
         **params: object,
     ) -> asyncio.Future[ChatReply]:
         """A future of the reply, or of the ChatError. Waits while the queue is full.
@@ -68,6 +69,7 @@ class ChatQueue:
             allow_truncated=allow_truncated,
             parse=parse,
             strict_streams=strict_streams,
+            api=api,
             params=params,
         )
         with self._held(call) as job:
@@ -86,6 +88,7 @@ class ChatQueue:
         allow_truncated: bool = False,
         parse: type[BaseModel] | None = None,
         strict_streams: bool | None = None,
+        api: Api | None = None,
         **params: object,
     ) -> asyncio.Future[ChatReply]:
         """The same without waiting. Raises QueueFull."""
@@ -98,6 +101,7 @@ class ChatQueue:
             allow_truncated=allow_truncated,
             parse=parse,
             strict_streams=strict_streams,
+            api=api,
             params=params,
         )
         with self._held(call) as job:

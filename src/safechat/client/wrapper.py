@@ -30,7 +30,7 @@ from safechat.keys.vault.keys import VaultKeys
 from safechat.layers import Layers, Policies
 from safechat.limits.group import RedisLimits
 from safechat.limits.quota import RateLimits
-from safechat.messages import ChatReply, Messages
+from safechat.messages import Api, ChatReply, Messages
 from safechat.retry import RetryPolicy
 from safechat.settings import Settings, read_settings
 
@@ -47,7 +47,11 @@ class ChatClientWrapper(Generation, AsyncGeneration):
     object with `.chat.completions.create`. It stays yours: closing the wrapper does
     not close it. `timeout` limits one attempt, `deadline` the whole call, both in
     seconds. `fallbacks` are models to ask when `model` cannot answer, or pairs of
-    another client and its model; a part of the deadline is kept for them. `retry`
+    another client and its model; a part of the deadline is kept for them. `api` is
+    `"chat"` for Chat Completions, `"responses"` for the Responses API, or `"auto"`: the
+    first, until the API leaves a model to the other, which is remembered. A fallback may
+    name its own, as `(model, api)` or `(client, model, api)`, and so may each call
+    (`generate("…", api="responses")`). `retry`
     says how often to try again, `limits` how fast to call, `breaker` when to leave a
     failing model alone; limits that are not set follow the API's headers. `keys` gives
     the API key in place of the client's own (VaultKeys, EnvKeys); it is asked again when
@@ -69,7 +73,7 @@ class ChatClientWrapper(Generation, AsyncGeneration):
         model: str = DEFAULT_MODEL,
         timeout: float = 10.0,
         deadline: float = 60.0,
-        fallbacks: Sequence[str | tuple[object, str]] = (),
+        fallbacks: Sequence[str | tuple[object, str] | tuple[object, str, Api]] = (),
         retry: RetryPolicy | None = None,
         limits: RateLimits | None = None,
         breaker: BreakerPolicy | None = None,
@@ -77,9 +81,10 @@ class ChatClientWrapper(Generation, AsyncGeneration):
         cache: Cache | None = None,
         budget: Budget | None = None,
         strict_streams: bool = True,
+        api: Api = "chat",
     ) -> None:
-        defaults = Defaults(model, timeout, deadline, strict_streams)
-        check_client(client)
+        defaults = Defaults(model, timeout, deadline, strict_streams, api)
+        check_client(client, api)
         if keys is not None:
             check_keys(keys)
             check_keyed(client)
@@ -93,7 +98,7 @@ class ChatClientWrapper(Generation, AsyncGeneration):
             None if cache is None else check_cache(cache),
             None if budget is None else check_budget(budget),
         )
-        clients = (client, *(other for other, _ in targets))
+        clients = ((client, None), *((other, target_api) for other, _, target_api in targets))
         self.dispatcher = Dispatcher(defaults, clients, lambda: Layers.build(client, targets, policies))
 
     @classmethod
@@ -131,6 +136,7 @@ class ChatClientWrapper(Generation, AsyncGeneration):
         allow_truncated: bool = False,
         parse: type[BaseModel] | None = None,
         strict_streams: bool | None = None,
+        api: Api | None = None,
         **params: object,
     ) -> ChatStream:
         """The answer in pieces of text, as they come; `stream.reply` is the whole, at the end.
@@ -151,6 +157,7 @@ class ChatClientWrapper(Generation, AsyncGeneration):
             parse=parse,
             strict_streams=strict_streams,
             streamed=True,
+            api=api,
             params=params,
         )
         return ChatStream(self.dispatcher, call)
@@ -166,6 +173,7 @@ class ChatClientWrapper(Generation, AsyncGeneration):
         allow_truncated: bool = False,
         parse: type[BaseModel] | None = None,
         strict_streams: bool | None = None,
+        api: Api | None = None,
         **params: object,
     ) -> AsyncChatStream:
         """`stream` for an event loop."""
@@ -179,6 +187,7 @@ class ChatClientWrapper(Generation, AsyncGeneration):
             parse=parse,
             strict_streams=strict_streams,
             streamed=True,
+            api=api,
             params=params,
         )
         return AsyncChatStream(self.dispatcher, call)
@@ -197,6 +206,7 @@ class ChatClientWrapper(Generation, AsyncGeneration):
         allow_truncated: bool = False,
         parse: type[BaseModel] | None = None,
         strict_streams: bool | None = None,
+        api: Api | None = None,
         **params: object,
     ) -> Iterator[ChatReply | ChatError]:
         """The answers to many prompts, in their order, by `workers` calls at once.
@@ -221,6 +231,7 @@ class ChatClientWrapper(Generation, AsyncGeneration):
             allow_truncated=allow_truncated,
             parse=parse,
             strict_streams=strict_streams,
+            api=api,
             params=params,
         )
         return Map(
@@ -241,6 +252,7 @@ class ChatClientWrapper(Generation, AsyncGeneration):
         allow_truncated: bool = False,
         parse: type[BaseModel] | None = None,
         strict_streams: bool | None = None,
+        api: Api | None = None,
         **params: object,
     ) -> AsyncIterator[ChatReply | ChatError]:
         """`map` for an event loop of asyncio; an asynchronous iterable is pulled in that loop."""
@@ -253,6 +265,7 @@ class ChatClientWrapper(Generation, AsyncGeneration):
             allow_truncated=allow_truncated,
             parse=parse,
             strict_streams=strict_streams,
+            api=api,
             params=params,
         )
         return Map(
@@ -263,9 +276,10 @@ class ChatClientWrapper(Generation, AsyncGeneration):
         """An `openai.OpenAI` whose requests this wrapper answers: for what was written for the SDK.
 
         It raises the SDK's errors, with ours as `__cause__`, and does not retry. A refusal and a cut answer
-        are answers there, as with the SDK. Embeddings, responses and other endpoints go to the API of the
-        wrapper's own client, with the same limits and retries, and without fallbacks; streams of them are a
-        400. A `timeout` that is given counts where it is shorter than the wrapper's.
+        are answers there, as with the SDK. `client.responses.create` goes through all layers, too, streams
+        included; a fallback that names `chat` as its api is not asked. Embeddings and other endpoints go to
+        the API of the wrapper's own client, with the same limits and retries, and without fallbacks; streams
+        of them are a 400. A `timeout` that is given counts where it is shorter than the wrapper's.
         """
         from safechat.adapters.openai import openai_client
 
@@ -322,7 +336,7 @@ def _options(settings: Settings) -> dict[str, Any]:
     """The arguments of a wrapper that the settings give, by name."""
     given = settings.model_dump(exclude_none=True)
     options: dict[str, Any] = {
-        name: given[name] for name in ("model", "timeout", "deadline") if name in given
+        name: given[name] for name in ("model", "timeout", "deadline", "api") if name in given
     }
     if settings.fallbacks is not None:
         options["fallbacks"] = settings.fallback_models()

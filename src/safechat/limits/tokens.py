@@ -26,8 +26,14 @@ _PER_MESSAGE = 4
 _PER_PART = 800  # an image, or another part that is no text, of middling size
 _MEMORY = 0.98  # what was learned counts by this much less after each reply: the last 50 or so count
 
-_BUDGETS = ("max_completion_tokens", "max_tokens")
-_SENT_TOO = ("tools", "functions", "response_format")  # parameters that are part of the prompt
+_BUDGETS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_SENT_TOO = (
+    "tools",
+    "functions",
+    "response_format",
+    "instructions",
+    "text",
+)  # parameters that are part of the prompt
 
 
 class Size(NamedTuple):

@@ -14,6 +14,7 @@ event, its data are in `extra`, and every record of a call has the call's `call_
     budget.nearly_spent     four fifths of a day's budget are spent
     budget.alone            Redis does not answer, and a shared budget goes on in parts
     cache.failed            the cache of answers does not work
+    chat.api_switched       a model, or its tools, are on the Responses API only
     keys.read               a key was read from its source
     keys.failed             a key could not be read, and there is none in hand
     keys.stale              a source is down, and the key in hand is served

@@ -118,6 +118,7 @@ def reply_fields(reply: ChatReply, record: CallRecord) -> dict[str, object]:
         "finish_reason": reply.finish_reason,
         "request_id": reply.request_id,
         "completion_id": reply.id,
+        **({"api": reply.api} if reply.api != "chat" else {}),
     }
     if reply.cached:
         fields["cached"] = True

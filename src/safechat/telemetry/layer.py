@@ -148,6 +148,7 @@ def _set_outcome(span: Span, call: Mapping[str, Any]) -> None:
         "safechat.tokens_per_s": call.get("tokens_per_s"),
         "gen_ai.response.model": call.get("answered_by"),
         "gen_ai.response.id": call.get("completion_id"),
+        "openai.api.type": call.get("api"),
     }
     if (reason := call.get("finish_reason")) is not None:
         attributes["gen_ai.response.finish_reasons"] = [reason]

@@ -11,7 +11,7 @@ import httpx2
 import openai
 import pytest
 
-from clients import KEY, KINDS, make_client, once
+from clients import ALL_KINDS, KEY, make_client, once
 from safechat import (
     AuthenticationFailed,
     ChatClientWrapper,
@@ -119,7 +119,7 @@ def test_the_errors_table(
     assert (error.retryable, error.falls_back) == (same, other)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 @pytest.mark.parametrize(("status", "code", "type_", "message", "expected", "same", "other"), TABLE)
 def test_a_status_gives_its_class_over_the_wire(
     kind: str,
@@ -149,7 +149,7 @@ def test_a_status_gives_its_class_over_the_wire(
     assert len(server.requests) == 1, "the SDK's own retries are off"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_a_page_of_html_with_a_status_is_classified_by_the_status(kind: str) -> None:
     answer = http(b"<html>502</html>", status="502 Bad Gateway")
     with wire(lambda peer: peer.say(answer)) as server:
@@ -160,7 +160,7 @@ def test_a_page_of_html_with_a_status_is_classified_by_the_status(kind: str) -> 
             chat.generate("Merhaba")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 @pytest.mark.parametrize(("word", "expected"), [("true", True), ("false", False)])
 def test_x_should_retry_wins_over_the_table(kind: str, word: str, expected: bool) -> None:
     status = "400 Bad Request" if expected else "500 Oops"
@@ -174,7 +174,7 @@ def test_x_should_retry_wins_over_the_table(kind: str, word: str, expected: bool
     assert caught.value.retryable is expected
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_a_refused_connection_is_connection_failed(kind: str) -> None:
     with once(make_client(kind, unused_url())) as chat, pytest.raises(ConnectionFailed):
         chat.generate("Merhaba")
@@ -186,14 +186,14 @@ def unused_url() -> str:
         return f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_a_connection_that_was_never_made_sent_nothing(kind: str) -> None:
     with once(make_client(kind, unused_url())) as chat, pytest.raises(ConnectionFailed) as caught:
         chat.generate("Merhaba")
     assert not caught.value.sent
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_a_host_that_does_not_exist_was_sent_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object, **__: object) -> object:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -216,7 +216,7 @@ def test_a_key_that_no_header_can_carry_was_not_sent(kind: str) -> None:
     assert server.requests == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 @pytest.mark.parametrize("script", [lambda peer: peer.reset(), lambda peer: peer.pause(30)])
 def test_a_request_that_found_its_server_was_sent(kind: str, script: Callable[[Peer], None]) -> None:
     with wire(script) as server, once(make_client(kind, server.base_url), timeout=0.4) as chat:
@@ -270,7 +270,7 @@ def half_then(end: str) -> object:
     return script
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 @pytest.mark.parametrize("end", ["reset", "close"])
 def test_a_connection_cut_in_the_body_is_connection_failed(kind: str, end: str) -> None:
     with wire(half_then(end)) as server:  # type: ignore[arg-type]
@@ -295,7 +295,7 @@ def drip(peer: Peer) -> None:
         peer.say(bytes([byte]))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 @pytest.mark.parametrize("script", [drip, silent], ids=["drips", "never answers"])
 def test_a_slow_body_ends_within_the_timeout(kind: str, script: object) -> None:
     with wire(script) as server:  # type: ignore[arg-type]
@@ -316,7 +316,7 @@ def test_a_request_that_timed_out_is_hung_up_on(kind: str) -> None:
         assert server.hung_up.wait(60)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_the_deadline_ends_the_whole_call(kind: str) -> None:
     with wire(silent) as server:
         with once(make_client(kind, server.base_url), deadline=0.3) as chat:
@@ -324,7 +324,7 @@ def test_the_deadline_ends_the_whole_call(kind: str) -> None:
                 chat.generate("Merhaba")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_the_key_in_an_error_message_of_the_api_is_taken_out(kind: str) -> None:
     message = f"Incorrect API key provided: {KEY}. Bearer {KEY}"
     body = json.dumps({"error": {"message": message, "code": "invalid_api_key"}}).encode()

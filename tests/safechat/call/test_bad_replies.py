@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from clients import KINDS, make_client, once
+from clients import ALL_KINDS, KINDS, make_client, once
 from safechat import (
     ChatError,
     ContentFiltered,
@@ -52,7 +52,7 @@ BODIES: dict[str, tuple[bytes, type[ChatError]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 @pytest.mark.parametrize("name", BODIES)
 def test_a_200_that_is_no_answer_gives_its_class(kind: str, name: str) -> None:
     body, expected = BODIES[name]
@@ -69,7 +69,7 @@ def test_a_200_that_is_no_answer_gives_its_class(kind: str, name: str) -> None:
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_html_with_the_content_type_of_html_is_malformed_too(kind: str) -> None:
     page = b"<html>proxy</html>"
     answer = http(page).replace(b"application/json", b"text/html")
@@ -81,7 +81,7 @@ def test_html_with_the_content_type_of_html_is_malformed_too(kind: str) -> None:
             chat.generate("Merhaba")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_what_the_error_object_says_is_in_the_error(kind: str) -> None:
     body, _ = BODIES["an error object"]
     with wire(lambda peer: peer.say(http(body))) as server:
@@ -94,7 +94,7 @@ def test_what_the_error_object_says_is_in_the_error(kind: str) -> None:
     assert caught.value.code == "busy"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_a_cut_answer_keeps_what_there_is_of_it(kind: str) -> None:
     body, _ = BODIES["length"]
     with (
@@ -126,7 +126,7 @@ def test_an_answer_is_read_whole(kind: str) -> None:
     }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_a_tool_call_without_text_is_an_answer(kind: str) -> None:
     call = {"id": "call_1", "type": "function", "function": {"name": "ara", "arguments": '{"q": "RAG"}'}}
     message = {"role": "assistant", "content": None, "tool_calls": [call]}

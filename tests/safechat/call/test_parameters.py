@@ -221,5 +221,5 @@ def test_a_model_of_the_responses_api_alone_names_the_remedies_and_falls_back() 
         with ChatClientWrapper(make_client("async", server.base_url), fallbacks=["gpt-5-mini"]) as chat:
             assert chat.generate("Merhaba", "o3-pro").text == "Merhaba!"
         with ChatClientWrapper(make_client("async", server.base_url)) as chat:
-            with pytest.raises(ModelUnavailable, match="or call the Responses API"):
+            with pytest.raises(ModelUnavailable, match="for the Responses API"):
                 chat.generate("Merhaba", "o3-pro")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -11,21 +10,20 @@ import httpx2
 import openai
 import pytest
 
-from clients import KEY, make_client
+from clients import KEY, RESPONSES_KINDS, make_client
 from safechat import ChatClientWrapper, RetryPolicy, ServerError
-from sse import DONE, ROLE, chunk, sends
-from wire import completion, http, wire
+from two_apis import Said, answering
+from wire import http, wire
 
-KINDS = ("async", "sync", "httpx2", "thread")
-ANSWER = http(json.dumps(completion()).encode(), headers="x-request-id: req_5\r\n")
-STREAM = sends(ROLE, chunk("Mer"), chunk("haba"), chunk(finish="stop"), DONE)
+KINDS = ("async", "sync", "httpx2", "thread", *RESPONSES_KINDS)
+SAID = Said("Merhaba!")
 
 
-def traced(client: Any) -> list[object]:
+def traced(client: Any, kind: str = "async") -> list[object]:
     """Wraps `create` as langsmith.wrappers.wrap_openai does; the list gets what it returned."""
     results: list[object] = []
-    completions = client.chat.completions
-    create = completions.create
+    resource = client.responses if kind in RESPONSES_KINDS else client.chat.completions
+    create = resource.create
 
     if isinstance(client, openai.AsyncOpenAI):
 
@@ -35,7 +33,7 @@ def traced(client: Any) -> list[object]:
             results.append(result)
             return _chunks_async(result) if kwargs.get("stream") else result
 
-        completions.create = acreate
+        resource.create = acreate
     else:
 
         @functools.wraps(create)
@@ -44,7 +42,7 @@ def traced(client: Any) -> list[object]:
             results.append(result)
             return _chunks(result) if kwargs.get("stream") else result
 
-        completions.create = create_traced
+        resource.create = create_traced
     return results
 
 
@@ -64,7 +62,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 def test_the_sdks_own_retries_are_off(kind: str) -> None:
     with wire(lambda peer: peer.say(http(b"{}", status="500 Oops"))) as server:
         client = make_client(kind, server.base_url)
-        traced(client)
+        traced(client, kind)
         with ChatClientWrapper(client, retry=RetryPolicy(attempts=3, base=0.01)) as chat:
             with pytest.raises(ServerError) as caught:
                 chat.generate("Merhaba")
@@ -73,23 +71,24 @@ def test_the_sdks_own_retries_are_off(kind: str) -> None:
 
 @every_kind
 def test_the_tracing_tool_sees_the_answer_and_the_headers_are_read(kind: str) -> None:
-    with wire(lambda peer: peer.say(ANSWER)) as server:
+    with answering(SAID) as server:
         client = make_client(kind, server.base_url)
-        results = traced(client)
+        results = traced(client, kind)
         with ChatClientWrapper(client) as chat:
             reply = chat.generate("Merhaba")
     assert (reply.text, reply.request_id) == ("Merhaba!", "req_5")
-    assert [type(result).__name__ for result in results] == ["ChatCompletion"]
+    assert type(results[0]).__name__ == ("Response" if kind in RESPONSES_KINDS else "ChatCompletion")
+    assert len(results) == 1
 
 
 @every_kind
 def test_its_streams_work(kind: str) -> None:
-    with wire(STREAM) as server:
+    with answering(SAID) as server:
         client = make_client(kind, server.base_url)
-        results = traced(client)
+        results = traced(client, kind)
         with ChatClientWrapper(client) as chat, chat.stream("Merhaba") as stream:
-            assert list(stream) == ["Mer", "haba"]
-            assert stream.reply.request_id == "req_9"
+            assert "".join(stream) == "Merhaba!"
+            assert stream.reply.request_id == "req_5"
     assert len(results) == 1
 
 
@@ -106,7 +105,7 @@ def test_for_other_callers_of_the_client_nothing_changes() -> None:
 
 
 def test_a_client_that_was_used_in_another_loop_works_through_its_traced_create() -> None:
-    with wire(lambda peer: peer.say(ANSWER)) as server:
+    with answering(SAID) as server:
         client = openai.AsyncOpenAI(api_key=KEY, base_url=server.base_url)
         traced(client)
         for _ in range(2):
@@ -115,7 +114,7 @@ def test_a_client_that_was_used_in_another_loop_works_through_its_traced_create(
 
 
 def test_a_raw_answer_that_the_tool_asks_for_is_given_to_it() -> None:
-    with wire(lambda peer: peer.say(ANSWER)) as server:
+    with answering(SAID) as server:
         client: Any = make_client("sync", server.base_url)
         create = client.chat.completions.create
         raw: list[object] = []

@@ -10,6 +10,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
+from safechat.call.apis import CHAT_FORMAT, RESPONSES_FORMAT, WireFormat
 from safechat.call.endpoint import Endpoint
 from safechat.call.schema import response_format
 
@@ -78,20 +79,25 @@ def outline(request: httpx2.Request) -> tuple[str, str, dict[str, str], bytes]:
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=ARGUMENTS)
 @pytest.mark.parametrize("client_of", [plain, azure])
+@pytest.mark.parametrize("wire_format", [CHAT_FORMAT, RESPONSES_FORMAT], ids=lambda row: row.api)
 async def test_method_path_headers_and_body_are_the_same(
-    client_of: Callable[[httpx2.AsyncClient], openai.AsyncOpenAI], arguments: dict[str, Any], stream: bool
+    wire_format: WireFormat,
+    client_of: Callable[[httpx2.AsyncClient], openai.AsyncOpenAI],
+    arguments: dict[str, Any],
+    stream: bool,
 ) -> None:
     transport = Recorder(stream)
     async with httpx2.AsyncClient(transport=transport) as http_client:
         client = client_of(http_client)
-        given = {"model": "gpt-x", "messages": PROMPT, "timeout": 5.0, **arguments}
+        given = {"model": "gpt-x", "timeout": 5.0, **wire_format.arguments(PROMPT, arguments)}
         if stream:
-            given |= {"stream": True, "stream_options": {"include_usage": True}}
-        await client.chat.completions.create(**given)
+            given |= {"stream": True, **wire_format.stream_params}
+        operation = wire_format.operation
+        await operation.of(client).create(**given)
         if stream:
-            chunks, _ = await Endpoint(client).stream(given)
+            chunks, _ = await Endpoint(client).stream(operation, given)
             await chunks.aclose()
         else:
-            await Endpoint(client).exchange(given, 5.0)
+            await Endpoint(client).exchange(operation, given, 5.0)
     by_create, by_post = transport.requests
     assert outline(by_post) == outline(by_create)
