@@ -100,13 +100,9 @@ LACKING: Mapping[str, tuple[str, list[int], Change]] = {
     "no limits": (
         "09.00",
         [],
-        changed(
-            "layers.py",
-            "partial(Limited, quotas=Quotas(policies.limits), estimator=estimator),",
-            "",
-        ),
+        changed("layers.py", "client.limited(client.keyed(client.call))", "client.keyed(client.call)"),
     ),
-    "no retries": ("10.00", [], changed("layers.py", "partial(Retried, policy=policies.retry),", "")),
+    "no retries": ("10.00", [], changed("layers.py", "client.retried(", "(")),
     "no breaker": ("11.00", [], changed("breaker.py", 'elif outcome == "failed":', "elif False:")),
     "no fallback": (
         "13.00",
@@ -139,7 +135,7 @@ def test_the_scenes_that_are_asked_alone_are_won_by_the_whole_package(environmen
 
 
 def test_without_the_log_layer_no_call_is_logged(environment: Environment) -> None:
-    day = day_of(environment, changed("layers.py", "        Logged,\n", ""), "16.00")
+    day = day_of(environment, changed("layers.py", "shared.logged(", "("), "16.00")
     assert (day.ended, day.logged) == (20, 0)
 
 

@@ -138,7 +138,7 @@ def run_tests(course: Course, package: Path, tasks: Iterable[TaskId], limits: Li
     """
     with temporary_folder() as folder:
         prepared = prepare(course, package, tasks, limits, folder)
-        job_file = folder / "job.json"
+        job_file = prepared.started.parent / "job.json"
         # The process is in Python's UTF-8 mode: it reads a path's bytes as UTF-8, whatever they are here.
         text = json.dumps(prepared.job, ensure_ascii=False)
         job_file.write_text(text, encoding="utf-8", errors="surrogateescape")
