@@ -7,7 +7,7 @@ def call_timeline(lines: Iterable[str], call_id: str) -> Iterator[tuple[float, L
     A record whose time cannot be read has 0.0; so has each before the first whose time can be.
     """
     records = (record for record in records_with(call_id, lines) if record.get("call_id") == call_id)
-    first = next((moment(record.get("time")) for record in records), None)
+    first = next((at for record in records if (at := moment(record.get("time")))), None)
     for record in records_with(call_id, lines):
         if record.get("call_id") == call_id:
             yield seconds_between(first, moment(record.get("time"))), record

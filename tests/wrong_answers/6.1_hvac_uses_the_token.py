@@ -13,5 +13,4 @@ def log_in(vault: Vault, role_id: str, secret_id: str, mount: str, now: float) -
         LOGIN_DENIED,
     )
     token, lease = token_in(answer, mount)
-    vault.use(token)
     return now + LEASE_SHARE * lease
