@@ -39,30 +39,27 @@ def runs(service: RealService) -> Runs:
 UNSAFE = {
     "a good answer": "TypeError",
     "400: temperature": "openai.BadRequestError",
-    "a wrong key": "openai.AuthenticationError",
     "the key is rotated": "openai.AuthenticationError",
     "no credit left": "openai.RateLimitError",
-    "503, twice": "TypeError",
     "429, wait 1 s": "TypeError",
     "the model is gone": "openai.NotFoundError: Error code: 404 - The model `gpt-5-mini` has been deprecated",
     "HTML from a proxy": "AttributeError",
-    "a cut connection": "openai.APIConnectionError",
+    "RAG: model down": "openai.InternalServerError",
 }
 
 # What the safe script says, and how many requests it makes.
 SAFE = {
     "a good answer": ("Hello", {1}),
     "400: temperature": ("Hello", {2}),
-    "a wrong key": ("Cevap alınamadı (authentication_failed)", {1}),
     "the key is rotated": ("Hello", {3}),
     "no credit left": ("Cevap alınamadı (quota_exhausted)", {1}),
-    "503, twice": ("Hello", {3}),
     "429, wait 1 s": ("Hello", {2}),
     "the model is gone": ("Hello", {2}),
     "no answer comes": ("Cevap alınamadı (", {2, 3}),
     "HTML from a proxy": ("Cevap alınamadı (malformed_reply)", {3}),
-    "a cut connection": ("Cevap alınamadı (connection_failed)", {3}),
     "a stream that ends": ("Cevap alınamadı (truncated_reply)", {1}),
+    "RAG: model down": (demo.RAG_ANSWER, {4}),
+    "RAG: order in a text": (demo.RAG_ANSWER, {1}),
 }
 
 
@@ -95,6 +92,13 @@ def test_a_cut_stream_looks_like_an_answer_to_the_unsafe_script(runs: Runs) -> N
     assert unsafe.last_line
     assert demo.ANSWER.startswith(unsafe.last_line)
     assert not unsafe.answered
+
+
+def test_an_order_in_a_document_is_obeyed_where_it_stands_last(runs: Runs) -> None:
+    unsafe, safe = runs["RAG: order in a text"]
+    assert "Kart numaranı yaz" in unsafe.last_line
+    assert not unsafe.answered
+    assert safe.answered
 
 
 def test_200_calls_to_a_dead_api_are_a_storm_or_none(

@@ -240,6 +240,14 @@ async def test_each_request_is_measured_by_the_conventions_names(seen: Seen) -> 
         assert points == [({**common, **modality}, 0), ({**answered, **modality}, count)]
 
 
+async def test_a_request_for_embeddings_is_named_so_in_the_span_and_the_metrics(seen: Seen) -> None:
+    await seen.layers(REPLY)(replace(REQUEST, endpoint="POST /embeddings"))
+    (span,) = seen.spans.get_finished_spans()
+    ((measured, _),) = seen.points("gen_ai.client.inference.duration")
+    assert (span.attributes or {})["gen_ai.operation.name"] == "embeddings"
+    assert measured["gen_ai.operation.name"] == "embeddings"
+
+
 async def test_each_request_is_measured_by_the_names_of_before_too(seen: Seen) -> None:
     await seen.layers(error(), REPLY)(REQUEST)
     common = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "a"}

@@ -57,7 +57,8 @@ class Fault:
 
     `answer` sends `body` as it is; `cut` sends its first half and closes the
     connection; `drip` sends one byte every `seconds`; `hang` never sends anything.
-    With `model` it meets only the requests for that model.
+    With `model` it meets only the requests for that model, with `last_line` only those whose prompt has these
+    words in its last line.
     """
 
     kind: Kind
@@ -67,6 +68,11 @@ class Fault:
     content_type: str = "text/html"
     seconds: float = 0.05
     model: str | None = None
+    last_line: str | None = None
+
+    def meets(self, request: Request) -> bool:
+        last_line = request.prompt.rstrip().rpartition("\n")[2]
+        return self.model in (None, request.model) and (self.last_line or "") in last_line
 
 
 @dataclass(slots=True)
@@ -133,7 +139,7 @@ class FaultLayer:
             await send(message)
 
         try:
-            fault = self._next_fault(request.model)
+            fault = self._next_fault(request)
             refusal = self._refusal(scope, body)
             if fault is not None:
                 request.fault = fault.kind
@@ -165,9 +171,9 @@ class FaultLayer:
         day = self.shutdown_dates.get(model)
         return day is not None and self.today is not None and day <= self.today
 
-    def _next_fault(self, model: str) -> Fault | None:
+    def _next_fault(self, request: Request) -> Fault | None:
         for position, (fault, left) in enumerate(self.faults):
-            if fault.model not in (None, model):
+            if not fault.meets(request):
                 continue
             if left is not None:
                 self.faults[position] = (fault, left - 1)

@@ -24,7 +24,7 @@ from safechat.rag.sources import Source
 PREFIXES = (4, 5, 6)  # letters
 _TITLE_WEIGHT = 2.0  # a word in a title counts for as much more than one in the text
 _MOST_TERMS = 256  # of a question
-_ENOUGH = 2000  # texts to rank; a question's more common terms are left out beyond them
+_ENOUGH = 1000  # texts to rank; a question's more common terms are left out beyond them
 _SOFTENED = str.maketrans("bdg", "ptk")
 _WORD = re.compile(r"\w+")
 _SCHEMA = f"""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from safechat.redact import redact, redacted_name
 
 MODEL, ERROR = "gen_ai.request.model", "error.type"
-OPERATION = {"gen_ai.operation.name": "chat"}
+_EMBEDDINGS = "POST /embeddings"
 
 # The kinds of tokens, by the conventions and in our `Usage`.
 TOKEN_KINDS = {
@@ -61,6 +61,11 @@ def instrumented() -> bool:
         if getattr(active, "is_instrumented_by_opentelemetry", False):
             return True
     return False
+
+
+def operation(endpoint: str) -> Attributes:
+    """What a request to this endpoint asks for."""
+    return {"gen_ai.operation.name": "embeddings" if endpoint == _EMBEDDINGS else "chat"}
 
 
 def server_attributes(base_url: str | None) -> Attributes:

@@ -24,10 +24,10 @@ from safechat.telemetry.calls import CallMetrics
 from safechat.telemetry.conventions import (
     ERROR,
     MODEL,
-    OPERATION,
     TOKEN_KINDS,
     Attributes,
     instrumented,
+    operation,
     server_attributes,
     span_attributes,
 )
@@ -55,7 +55,11 @@ class Telemetry:
             with self._tracer.start_as_current_span(
                 f"safechat {model}",
                 kind=SpanKind.INTERNAL,
-                attributes={**OPERATION, MODEL: model, "gen_ai.request.stream": request.on_piece is not None},
+                attributes={
+                    **operation(request.endpoint),
+                    MODEL: model,
+                    "gen_ai.request.stream": request.on_piece is not None,
+                },
                 record_exception=False,  # an exception's text and stack are not redacted there
                 set_status_on_exception=False,
             ) as span:
@@ -77,7 +81,11 @@ class Telemetry:
         server = server_attributes(base_url)
 
         async def measure(request: ChatRequest) -> ChatReply:
-            common: Attributes = {**OPERATION, MODEL: redacted_name(request.model), **server}
+            common: Attributes = {
+                **operation(request.endpoint),
+                MODEL: redacted_name(request.model),
+                **server,
+            }
             started = time.perf_counter()
 
             def begun(_: Mapping[str, str]) -> None:
