@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
+from matplotlib.patches import Rectangle
 
 from odev.classroom import plots
 from odev.classroom.measure import ANSWER, Measurement, Outcome, ProgramRun
@@ -51,7 +52,7 @@ def test_a_second_shows_its_answered_and_its_refused_requests() -> None:
         {"started": 8.1, "status": 200},
     ]
     plots.per_second("Soru", requests, limit=10)
-    heights = [bar.get_height() for bar in plt.gca().patches]
+    heights = [bar.get_height() for bar in plt.gca().patches if isinstance(bar, Rectangle)]
     seconds = len(heights) // 2
     assert heights[:2] == [1, 1]
     assert heights[seconds : seconds + 2] == [1, 0]
