@@ -213,7 +213,10 @@ def redacted_leaf(value: object, name: str = "") -> str | int | float | None:
 
 def redacted_field(name: str, value: object) -> tuple[str, object]:
     """The name and the value of a field, both redacted."""
-    return redacted_name(name), redacted(value, name)
+    known, is_secret = _known(name)
+    if not is_secret and type(value) is str:  # as most are: `redacted` asks for other types first
+        return known, redact(value)
+    return known, redacted(value, name)
 
 
 def redacted_name(name: str) -> str:

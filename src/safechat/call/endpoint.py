@@ -72,6 +72,8 @@ class Endpoint:
         self, client: object, *, keyed: bool = False, threads: int = 32, aiohttp: bool = False
     ) -> None:
         self._client = client
+        # Read once: each look costs as much as to build the request.
+        self._base_url = client.base_url if isinstance(client, SDKClient) else None
         self._keyed = keyed
         self._threads = Threads(threads)
         self._aiohttp = aiohttp
@@ -142,7 +144,7 @@ class Endpoint:
 
     def base_url(self) -> str | None:
         """Where the client's requests go; None for one that is not the SDK's."""
-        return str(self._client.base_url) if isinstance(self._client, SDKClient) else None
+        return None if self._base_url is None else str(self._base_url)
 
     def remember_keys(self) -> None:
         """Have the literal keys in use taken out of every text."""
@@ -179,7 +181,7 @@ class Endpoint:
             check_loop(client)
         mocked = httpx2_is_mocked()
         # aiohttp takes no user in the address beside the header with the key.
-        aiohttp = self._aiohttp and not mocked and not client.base_url.userinfo
+        aiohttp = self._aiohttp and not mocked and not (self._base_url and self._base_url.userinfo)
         kind = (aiohttp, twin and (mocked or not synchronous_httpx2_is_mocked()))
         copy = self._copies.get(kind)
         if copy is None:

@@ -82,6 +82,8 @@ def _decoded(text: str) -> object:
 def error_within(value: object) -> object:
     """The error that `value` holds as its `error`; None where there is none, or nothing that reads as one."""
     error = field(value, "error")
+    if error is None:
+        return None
     if isinstance(error, str | Mapping | list | tuple):
         return error or None
     return error if any(text_of(field(error, name)) for name in ("message", "code")) else None

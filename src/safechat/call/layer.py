@@ -76,10 +76,8 @@ class OpenAICall:
         """Close the connections that this object opened; those of the client it was given stay open."""
         await self._endpoint.aclose()
 
-    async def _exchanged(self, request: ChatRequest) -> Answer:
-        return await self._adapted(
-            request, lambda arguments: self._endpoint.exchange(arguments, request.timeout)
-        )
+    def _exchanged(self, request: ChatRequest) -> Awaitable[Answer]:
+        return self._adapted(request, lambda arguments: self._endpoint.exchange(arguments, request.timeout))
 
     def _read(self, answer: object, request: ChatRequest, headers: Mapping[str, str]) -> ChatReply:
         completion = decode(answer, request)
@@ -90,7 +88,7 @@ class OpenAICall:
             if isinstance(error.reply, ChatReply):
                 error.reply = with_whole_body(error.reply, completion, decoded=decoded)
             raise
-        reply = replace(with_whole_body(reply, completion, decoded=decoded), base_url=self.base_url)
+        reply = with_whole_body(reply, completion, decoded=decoded, base_url=self.base_url)
         return reply if request.parse is None else parse_reply(reply, request.parse)
 
     async def _passed_on(self, request: ChatRequest) -> Answer:

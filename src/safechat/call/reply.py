@@ -257,8 +257,11 @@ def read_reasoning(message: object) -> str:
     return "".join(content_text(field(part, "thinking")) for part in content)
 
 
-def with_whole_body(reply: ChatReply, completion: object, *, decoded: bool) -> ChatReply:
-    """`reply` with what its other fields do not name: the body that it was read from, its id, its reasoning.
+def with_whole_body(
+    reply: ChatReply, completion: object, *, decoded: bool, base_url: str | None = None
+) -> ChatReply:
+    """`reply` with what its other fields do not name: the body that it was read from, its id, its reasoning,
+    and where it came from.
 
     What is not `decoded` JSON but an object that a client made, is kept as plain data.
     """
@@ -266,6 +269,7 @@ def with_whole_body(reply: ChatReply, completion: object, *, decoded: bool) -> C
     return replace(
         reply,
         raw=raw if isinstance(raw, dict) else {},
+        base_url=base_url,
         id=text_of(field(completion, "id")),
         reasoning=read_reasoning(field(_first_of(field(completion, "choices")), "message")),
     )

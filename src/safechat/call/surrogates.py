@@ -60,4 +60,5 @@ def mended_all(value: object) -> object:
 
 def may_hold_halves(body: bytes | bytearray) -> bool:
     """Whether decoding a JSON body can give a half: by an escape, or by bytes that are no UTF-8."""
-    return _HALF_IN_JSON.search(body) is not None
+    # Most bodies have neither byte, and to look for one takes a fortieth of the time of the pattern.
+    return (b"\\" in body or b"\xed" in body) and _HALF_IN_JSON.search(body) is not None

@@ -105,9 +105,9 @@ class Dispatcher:
         """`await function(layers)` in the wrapper's loop, from a thread."""
         return self._loop.run(function)
 
-    async def run_async(self, function: Callable[[Layers], Awaitable[T]]) -> T:
+    def run_async(self, function: Callable[[Layers], Awaitable[T]]) -> Awaitable[T]:
         """The same from another event loop; cancelling the caller cancels it."""
-        return await self._loop.run_async(function)
+        return self._loop.run_async(function)
 
     def start(
         self, function: Callable[[Layers], Awaitable[T]], return_with: Callable[[Outcome[T]], object]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import random as _random
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
@@ -167,17 +166,22 @@ class Quota:
         the API has sent back. Cancelled, it gives back what it has."""
         await self._window.room()
         buckets = ((self._requests.bucket, 1), (self._tokens.bucket, tokens))
-        with ExitStack() as taken:
+        taken: list[tuple[Bucket, int]] = []
+        goes = False
+        try:
             for bucket, amount in buckets:
                 if bucket is not None:
                     await bucket.take(amount, lambda: self._pause.check(request))
-                    taken.callback(bucket.settle, -amount)
+                    taken.append((bucket, amount))
             await self._take_slot(request)
-            if self._gate.has_sent_back and request.attempt == 1:
+            goes = not self._gate.has_sent_back or request.attempt > 1
+            if not goes:
                 self._slots.release()
-                return None
-            taken.pop_all()
-        return Reservation(tokens, buckets[1][0], self._window, self._slots)
+        finally:
+            if not goes:
+                for bucket, amount in taken:
+                    bucket.settle(-amount)
+        return Reservation(tokens, buckets[1][0], self._window, self._slots) if goes else None
 
     async def _take_slot(self, request: ChatRequest) -> None:
         """A slot while the gate is open: a 429 may close it while this call waits for the slot."""

@@ -11,9 +11,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from typing import Self
 from urllib.parse import urlsplit
 
 from safechat.errors import ChatError
@@ -40,6 +41,12 @@ class CallRecord:
     # The end of the last wait: since then the last request is under way.
     resumed: float | None = None
     first_piece: float | None = None  # when a stream's first piece came, on time.perf_counter's clock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The record goes on with its call."""
 
     def wait(self) -> Wait:
         """A `with` block in which no request is under way: the call waits for its turn, or for a key."""
@@ -133,7 +140,7 @@ def call_record(*, new: bool = False) -> AbstractContextManager[CallRecord]:
     So a layer also works alone, outside the wrapper.
     """
     current = None if new else _record.get()
-    return _begun() if current is None else nullcontext(current)
+    return _begun() if current is None else current
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
+from itertools import count
 
 from safechat.errors import ChatError
 from safechat.log.call_record import CallRecord, answer_fields, call_record, token_fields
@@ -17,6 +18,7 @@ from safechat.log.content import logged_prompt, logged_text, wants_content
 from safechat.log.events import event, log_context
 from safechat.log.quotes import error_text
 from safechat.messages import CHAT, ChatReply, ChatRequest, Handler
+from safechat.runtime.process import begin_anew_after_fork
 from safechat.usage import Usage
 
 
@@ -48,9 +50,24 @@ class Logged:
             return reply
 
 
+class _CallIds:
+    """Numbers, from a random one on. To ask the system for random bytes lets other threads run, so each call
+    would wait for its turn."""
+
+    def __init__(self) -> None:
+        self.begin()
+        begin_anew_after_fork(self)
+
+    def begin(self) -> None:
+        self.next = count(secrets.randbits(63)).__next__
+
+
+_ids = _CallIds()
+
+
 def new_call_id() -> str:
-    """An id that no other call has: 16 random letters and digits."""
-    return secrets.token_hex(8)
+    """An id that no other call has, of this process or of another: 16 hexadecimal digits."""
+    return f"{_ids.next():016x}"
 
 
 def log_cancelled(request: ChatRequest, seconds: float) -> None:

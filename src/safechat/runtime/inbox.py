@@ -11,19 +11,21 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 _here = threading.local()
-_MOST_AT_ONCE = 200  # things; then the loop gets to its other work
 
 
 class Inbox(Generic[T]):
     """Calls `handle(thing)` in `loop` for every thing that is put in, in their order.
 
     Waking a loop costs more than most things take to handle, so one wake-up serves all that are there by
-    then. A hundred thousand things at once do not hold the loop up: it handles a few, and goes round.
+    then. A hundred thousand things at once do not hold the loop up: it handles `at_once`, and goes round.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, handle: Callable[[T], object]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, handle: Callable[[T], object], *, at_once: int = 200
+    ) -> None:
         self._loop = loop
         self._handle = handle
+        self._at_once = at_once
         self._things: deque[T] = deque()
         self._is_awake = False
         self._is_closed = False
@@ -59,10 +61,11 @@ class Inbox(Generic[T]):
 
     def _work(self) -> None:
         self._is_awake = False  # first, so that what comes from now on wakes the loop again
-        for _ in range(min(len(self._things), _MOST_AT_ONCE)):
+        for _ in range(min(len(self._things), self._at_once)):
             self._handle(self._things.popleft())
-        if self._things:
-            self._wake()
+        if self._things and not self._is_awake:
+            self._is_awake = True
+            self._loop.call_soon(self._work)
 
 
 def inbox_here() -> Inbox[Callable[[], object]]:

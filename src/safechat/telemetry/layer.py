@@ -52,7 +52,7 @@ class Telemetry:
 
         async def call(request: ChatRequest) -> ChatReply:
             model = redacted_name(request.model)
-            with self._tracer.start_as_current_span(
+            span = self._tracer.start_span(
                 f"safechat {model}",
                 kind=SpanKind.INTERNAL,
                 attributes={
@@ -60,12 +60,16 @@ class Telemetry:
                     MODEL: model,
                     "gen_ai.request.stream": request.on_piece is not None,
                 },
+            )
+            ids = span.get_span_context()
+            if not ids.is_valid:  # no SDK of OpenTelemetry is set up
+                return await next(request)
+            with trace.use_span(
+                span,
+                end_on_exit=True,
                 record_exception=False,  # an exception's text and stack are not redacted there
                 set_status_on_exception=False,
-            ) as span:
-                ids = span.get_span_context()
-                if not ids.is_valid:
-                    return await next(request)
+            ):
                 token = self._span.set(span)
                 trace_id, span_id = trace.format_trace_id(ids.trace_id), trace.format_span_id(ids.span_id)
                 try:

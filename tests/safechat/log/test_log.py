@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -28,7 +30,7 @@ from safechat import (
     log_context,
 )
 from safechat.log.call_record import call_record
-from safechat.log.layer import Logged
+from safechat.log.layer import Logged, new_call_id
 from safechat.testing import ScriptedClient, no_waiting
 from sse import ROLE, chunk, sends
 from virtual_time import run
@@ -229,3 +231,26 @@ def test_tokens_a_second_are_those_of_the_request_that_was_answered(caplog: pyte
     run(Logged(handler)(ChatRequest((), "m")))
     (record,) = logged(caplog, "chat.call")
     assert record.tokens_per_s == 15
+
+
+def test_ids_of_calls_are_16_hexadecimal_digits_and_none_comes_twice() -> None:
+    ids = [new_call_id() for _ in range(1000)]
+    assert len(set(ids)) == 1000
+    assert all(re.fullmatch("[0-9a-f]{16}", call_id) for call_id in ids)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_the_child_of_a_fork_gives_other_ids_than_its_parent() -> None:
+    program = """
+import os
+from safechat.log.layer import new_call_id
+
+new_call_id()
+if os.fork() == 0:
+    print(new_call_id(), flush=True)
+    os._exit(0)
+os.wait()
+print(new_call_id())
+"""
+    ids = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert len(set(ids.split())) == 2

@@ -37,6 +37,17 @@ async def test_many_things_at_once_let_the_loop_get_to_its_other_work() -> None:
     assert max(passes) <= 200
 
 
+async def test_an_inbox_that_handles_one_at_once_goes_round_after_each() -> None:
+    handled: list[int] = []
+    inbox: Inbox[int] = Inbox(asyncio.get_running_loop(), handled.append, at_once=1)
+    put_all(inbox, range(5))
+    passes: list[list[int]] = []
+    while len(handled) < 5:
+        await asyncio.sleep(0)
+        passes.append(handled.copy())
+    assert passes[-5:] == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4]]
+
+
 async def test_nothing_is_lost_between_threads() -> None:
     handled: list[int] = []
     inbox: Inbox[int] = Inbox(asyncio.get_running_loop(), handled.append)
