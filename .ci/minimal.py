@@ -6,13 +6,14 @@ A call to a server on this machine, and for what needs another extra one line th
 import json
 import subprocess
 import sys
+import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.util import find_spec
 
 from openai import OpenAI
 
-from safechat import AppRole, ChatClientWrapper, KeyUnavailable, VaultKeys
+from safechat import AppRole, ChatClientWrapper, DiskCache, KeyUnavailable, RedisLimits, VaultKeys
 from safechat.cost import cost_usd
 
 MODULES = {
@@ -22,6 +23,8 @@ MODULES = {
     "content": "stdnum",
     "fast": "aiohttp",
     "cli": "typer",
+    "cache": "diskcache",
+    "redis": "redis",
 }
 ANSWER = {
     "id": "1",
@@ -75,6 +78,26 @@ def check_vault(extras: set[str]) -> None:
     assert ("safechat[vault]" in lines[0]) == ("vault" not in extras), lines
 
 
+def check_cache(extras: set[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            DiskCache(folder).close()
+            lines = []
+        except ImportError as error:
+            lines = str(error).splitlines()
+    assert ["safechat[cache]" in line for line in lines] == [True] * ("cache" not in extras), lines
+
+
+def check_redis(extras: set[str]) -> None:
+    try:
+        RedisLimits("redis://127.0.0.1:1", name="prod")
+        problem = ""
+    except ModuleNotFoundError as error:
+        problem = str(error)
+    needs = "" if "redis" in extras else "RedisLimits needs its extra: pip install 'safechat[redis]'"
+    assert problem == needs, problem
+
+
 def check_command(extras: set[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "safechat.cli.main", "--help"], capture_output=True, text=True, check=False
@@ -94,4 +117,6 @@ if __name__ == "__main__":
     assert installed == extras, f"installed: {installed}, wanted: {extras}"
     check_call(extras)
     check_vault(extras)
+    check_cache(extras)
+    check_redis(extras)
     check_command(extras)

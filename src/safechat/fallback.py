@@ -60,7 +60,7 @@ class Fallback:
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The first reply; else the error of the last target, or one that no other model would mend."""
         failed: list[ChatError] = []
-        with call_record():
+        with call_record() as record:
             for turn in self._targets.turns(request):
                 try:
                     return await turn.reply()
@@ -68,6 +68,7 @@ class Fallback:
                     failed.append(error)
                     if turn.next_model is None or not error.falls_back or time_is_over(request):
                         break
+                    record.fell_back = True
                     log_fallback(error, turn.next_model)
         raise last_error(failed)
 

@@ -12,6 +12,11 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Self
 
 from safechat.breaker import BreakerPolicy
+from safechat.budget.book import AnyBook
+from safechat.budget.budget import Budget
+from safechat.budget.layer import Budgeted
+from safechat.budget.shared import SharedBook
+from safechat.cache import Cache, Cached
 from safechat.call.layer import OpenAICall
 from safechat.deadline import Deadline
 from safechat.fallback import Fallback, Target, TimeLimits
@@ -43,48 +48,54 @@ class Policies:
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     keys: KeySource | None = None
     time_limits: TimeLimits = field(default_factory=TimeLimits)
+    cache: Cache | None = None
+    budget: Budget | None = None
+
+    def book(self) -> AnyBook | None:
+        """Where what is spent is kept, for one event loop; None without a budget."""
+        if self.budget is None or self.limits.shared is None or self.budget.usd_per_day is None:
+            return None if self.budget is None else self.budget.book
+        return SharedBook(self.limits.shared, self.budget.book)
 
     def for_another_client(self) -> Policies:
-        """Limits set by hand are those of the client's own quota, and its keys are its own. Another
-        endpoint names its limits in its headers, and its client has a key."""
-        limits = replace(self.limits, requests_per_minute=None, tokens_per_minute=None)
+        """Limits set by hand are those of the client's own quota, shared or not, and its keys are its own.
+        Another endpoint names its limits in its headers, and its client has a key."""
+        limits = replace(self.limits, requests_per_minute=None, tokens_per_minute=None, shared=None)
         return replace(self, limits=limits, keys=None)
 
 
-def nested(innermost: Handler, *layers: Layer | None) -> Handler:
-    """`innermost` within the layers, which are given from the inside out. None is no layer."""
-    handler = innermost
-    for layer in layers:
-        if layer is not None:
-            handler = layer(handler)
-    return handler
+@dataclass(frozen=True, slots=True)
+class ClientLayers:
+    """One client: its way to the API, and the layers that it has for itself.
+
+    A layer is a function: it is given the handler below it, and returns one that goes through both.
+    """
+
+    call: Handler
+    keyed: Layer
+    limited: Layer
+    retried: Layer
 
 
-def around_a_client(
-    call: OpenAICall, policies: Policies, estimator: TokenEstimator, telemetry: Telemetry | None
-) -> Handler:
-    """The layers that each client has for itself."""
-    keys = policies.keys
-    return nested(
-        call,
-        partial(telemetry.measured, base_url=call.base_url) if telemetry is not None else None,
-        partial(Keyed, keys=keys) if keys is not None else None,  # a call that waits takes the newest key
-        partial(Limited, quotas=Quotas(policies.limits), estimator=estimator),
-        partial(Retried, policy=policies.retry),
-    )
+@dataclass(frozen=True, slots=True)
+class SharedLayers:
+    """The layers that a call goes through once, whichever client answers it.
+
+    `fallback` is given a list: for each client, the handler that reaches it.
+    """
+
+    fallback: Callable[[Sequence[Handler]], Handler]
+    deadline: Layer
+    logged: Layer
 
 
-def around_all_clients(
-    first: Handler, fallbacks: Sequence[Target], policies: Policies, telemetry: Telemetry | None
-) -> Handler:
-    """The layers that a call goes through once, whoever answers it."""
-    return nested(
-        first,
-        partial(Fallback, fallbacks=fallbacks, breaker=policies.breaker, time_limits=policies.time_limits),
-        Deadline,
-        Logged,
-        telemetry.traced if telemetry is not None else None,
-    )
+def in_order(clients: Sequence[ClientLayers], shared: SharedLayers) -> Handler:
+    """The handler that a call comes to first: all layers, around the calls of these clients.
+
+    The wrapper's own client is the first of them.
+    """
+    reached = [client.retried(client.limited(client.keyed(client.call))) for client in clients]
+    return shared.logged(shared.deadline(shared.fallback(reached)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,7 @@ class Layers:
 
     handler: Handler
     calls: tuple[OpenAICall, ...]
+    shared: tuple[Quotas | SharedBook, ...] = ()  # what may have a Redis behind it
     keys: KeySource | None = None
     estimator: TokenEstimator = field(default_factory=TokenEstimator)
     without_fallbacks: Handler | None = None
@@ -103,21 +115,27 @@ class Layers:
         """For the client, and for every other client among the fallbacks."""
         telemetry = _telemetry()
         estimator = TokenEstimator()
-        calls: dict[int, OpenAICall] = {}
-        handlers: dict[int, Handler] = {}
-        for other in (client, *(other for other, _ in fallbacks)):
-            if id(other) not in calls:
-                own = policies if other is client else policies.for_another_client()
-                call = calls[id(other)] = OpenAICall(
-                    other, keyed=own.keys is not None, threads=own.limits.concurrency, aiohttp=True
-                )
-                handlers[id(other)] = around_a_client(call, own, estimator, telemetry)
-        targets = [Target(handlers[id(other)], model) for other, model in fallbacks]
-        first = handlers[id(client)]
-        whole = around_all_clients(first, targets, policies, telemetry)
+        clients = {id(other): other for other in (client, *(other for other, _ in fallbacks))}
+        places = {identity: place for place, identity in enumerate(clients)}
+        calls: list[OpenAICall] = []
+        book = policies.book()
+        all_quotas: list[Quotas] = []
+        layers: list[ClientLayers] = []
+        for other in clients.values():
+            own = policies if other is client else policies.for_another_client()
+            call = OpenAICall(other, keyed=own.keys is not None, threads=own.limits.concurrency, aiohttp=True)
+            calls.append(call)
+            all_quotas.append(quotas := Quotas(own.limits))
+            layers.append(_of_client(call, own, quotas, book, estimator, telemetry))
+        targets = [(places[id(other)], model) for other, model in fallbacks]
+        where = [call.base_url for call in calls]
+        whole = _around(layers, targets, policies, telemetry, where)
         # Another model's embeddings are of no use beside those that there are already.
-        alone = around_all_clients(first, (), policies, telemetry)
-        return cls(whole, tuple(calls.values()), policies.keys, estimator, alone)
+        alone = _around(layers[:1], (), policies, telemetry, where[:1])
+        shared: list[Quotas | SharedBook] = [*all_quotas]
+        if isinstance(book, SharedBook):
+            shared.append(book)
+        return cls(whole, tuple(calls), tuple(shared), policies.keys, estimator, alone)
 
     async def answer(self, request: ChatRequest, deadline: float, *, began: float | None = None) -> ChatReply:
         """The call; `deadline` is in seconds from `began`, on the loop's clock, or from now."""
@@ -142,10 +160,55 @@ class Layers:
     async def aclose(self) -> None:
         for stop in list(self.attached.values()):
             await stop()
+        for shared in self.shared:
+            await shared.aclose()
         for call in self.calls:
             await call.aclose()
         if (give_back := getattr(self.keys, "aclose", None)) is not None:
             await give_back()
+
+
+def _of_client(
+    call: OpenAICall,
+    policies: Policies,
+    quotas: Quotas,
+    book: AnyBook | None,
+    estimator: TokenEstimator,
+    telemetry: Telemetry | None,
+) -> ClientLayers:
+    """The client's layers as these policies say. What they remember of its quota is there once."""
+    keys, budget = policies.keys, policies.budget
+
+    def keyed(next: Handler) -> Handler:
+        with_key = next if keys is None else Keyed(next, keys=keys)
+        return with_key if budget is None else Budgeted(with_key, budget, call.base_url, book)
+
+    return ClientLayers(
+        call if telemetry is None else telemetry.measured(call, call.base_url),
+        keyed,
+        partial(Limited, quotas=quotas, estimator=estimator),
+        partial(Retried, policy=policies.retry),
+    )
+
+
+def _around(
+    clients: Sequence[ClientLayers],
+    targets: Sequence[tuple[int, str]],
+    policies: Policies,
+    telemetry: Telemetry | None,
+    where: Sequence[str | None],
+) -> Handler:
+    """All layers in their order. `targets` are the fallbacks: the place of a client, and a model. `where`
+    are the addresses of the clients."""
+    cache = policies.cache
+
+    def fallback(reached: Sequence[Handler]) -> Handler:
+        fallbacks = [Target(reached[place], model) for place, model in targets]
+        asked = Fallback(reached[0], fallbacks, policies.breaker, policies.time_limits)
+        return asked if cache is None else Cached(asked, cache, where)
+
+    whole = in_order(clients, SharedLayers(fallback, Deadline, Logged))
+    return whole if telemetry is None else telemetry.traced(whole)
 
 
 @cache

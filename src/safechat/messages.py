@@ -74,7 +74,8 @@ class ChatReply:
     OpenAI's words, where the server's own are known. `latency` is in seconds;
     `attempts` counts requests. `parsed` is the answer as the model that was asked
     for with `parse=`. `headers` are those of the HTTP answer, lower-cased; a client
-    that is not the SDK gives none, nor a `base_url`.
+    that is not the SDK gives none, nor a `base_url`. `cached` says that it comes from a cache: its
+    `usage` is that of the answer as it was given once, and it has cost nothing now.
     """
 
     text: str
@@ -91,6 +92,7 @@ class ChatReply:
     id: str | None = None
     reasoning: str = field(default="", repr=False)
     raw: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
+    cached: bool = False
 
     @property
     def message(self) -> dict[str, object]:
@@ -102,6 +104,8 @@ class ChatReply:
     def cost_usd(self) -> float | None:
         """US dollars by the price list of the extra `[cost]`; None where that has no price."""
         usage = self.usage
+        if self.cached:
+            return 0.0
         if usage is None:
             return None
         return cost_usd(

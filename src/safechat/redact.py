@@ -69,6 +69,12 @@ def redact(text: str) -> str:
     return _without(text, spans) if spans else text
 
 
+def without_remembered(text: str) -> str:
+    """`text` without the secrets that were remembered. What is only shaped like a key stays: an answer may be
+    about one."""
+    return text if _literals is None else _literals.sub(REDACTED, text)
+
+
 def _secret_spans(text: str) -> list[tuple[int, int]]:
     """Where secrets stand; some overlap."""
     names = _may_name_a_secret(text)

@@ -58,6 +58,11 @@ class Settings(BaseSettings):
     )
     tokens_per_minute: float | None = Field(default=None, gt=0, validation_alias="SAFECHAT_TOKENS_PER_MINUTE")
     concurrency: int | None = Field(default=None, ge=1, validation_alias="SAFECHAT_CONCURRENCY")
+    usd_per_day: float | None = Field(default=None, gt=0, validation_alias="SAFECHAT_USD_PER_DAY")
+    usd_per_call: float | None = Field(default=None, gt=0, validation_alias="SAFECHAT_USD_PER_CALL")
+    # Where processes share these limits; the name is that of those who share.
+    redis_url: SecretStr | None = Field(default=None, validation_alias="SAFECHAT_REDIS_URL")
+    redis_name: str = Field(default="safechat", validation_alias="SAFECHAT_REDIS_NAME")
 
     def fallback_models(self) -> list[str]:
         """The names in SAFECHAT_FALLBACKS."""

@@ -267,6 +267,11 @@ TAMPERING = {
     ),
     "equal to everything": greet("return Any()", EQUAL),
     "equal to everything, made in the call": greet(EQUAL + "return Any()"),
+    "its class is equal to every class": greet(
+        "return Any()",
+        "class Same(type):\n    def __eq__(self, other): return True\n"
+        "    def __hash__(self): return hash(int)\n" + EQUAL.replace("Any:", "Any(metaclass=Same):"),
+    ),
     "a text equal to everything": greet(
         "return type('Any', (str,), {'__eq__': lambda a, b: True, '__hash__': str.__hash__})('x')"
     ),

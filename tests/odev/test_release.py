@@ -70,6 +70,17 @@ def test_the_tasks_of_earlier_lessons_are_given(course: Course, tmp_path: Path) 
     assert 'NotImplementedError("ÖDEV 2.1")' in words(students)
 
 
+@pytest.mark.parametrize(("lesson", "solved"), [(0, True), (1, True), (2, False)])
+def test_a_task_that_earlier_lessons_use_is_given_until_its_own_lesson(
+    course: Course, tmp_path: Path, lesson: int, solved: bool
+) -> None:
+    stub = mini.QUEUE_STUB.replace("words.Queue\n", "words.Queue given\n")
+    mini.write(course.lessons / "02_queue.ipynb", mini.notebook("# Kuyruk", stub))
+    assert "2.1" in release(Course(course.root), tmp_path / "release.zip", lesson)
+    students = unpacked(Course(course.root), tmp_path, lesson)
+    assert ("pop(0)" in words(students)) is solved
+
+
 def test_the_same_course_makes_the_same_zip(course: Course, tmp_path: Path) -> None:
     release(course, tmp_path / "a.zip")
     release(course, tmp_path / "b.zip")

@@ -11,7 +11,8 @@ from imports import cycles, imports
 ODEV = Path(__file__).parents[2] / "src" / "odev"
 BELOW = {
     "author": {"grading", "course"},
-    "instructor": {"grading", "course"},
+    "instructor": {"exam", "grading", "course"},
+    "exam": {"student", "demo", "grading", "course", "classroom"},
     "student": {"grading", "course", "classroom"},
     "demo": {"course", "classroom"},
     "grading": {"course"},

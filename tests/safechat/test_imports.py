@@ -14,10 +14,10 @@ GRAPH = imports(FOLDER, "safechat")
 # From the top: a room imports from those below it, never from its own row or from one above.
 ROWS = (
     ("cli",),
-    ("rag", "adapters"),
+    ("rag", "adapters", "batch"),
     ("client",),
     ("layers",),
-    ("keys",),
+    ("keys", "cache", "budget"),
     ("fallback", "call", "limits", "retry", "deadline", "telemetry"),
     ("guard", "retry_budget"),
     ("breaker",),

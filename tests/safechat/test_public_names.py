@@ -11,12 +11,13 @@ import pytest
 import safechat
 
 PUBLIC = {
+    "safechat.batch": ["Batch", "BatchStatus", "run"],
     "safechat.keys": ["AppRole", "EnvKeys", "Key", "KeySource", "Token", "VaultKeys"],
     "safechat.log": ["configure_logging", "log_context"],
     "safechat.testing": ["ScriptedClient", "ScriptedHandler", "no_waiting"],
     "safechat.errors": ["ChatError", "KeyUnavailable", "VaultSealed"],
 }
-OPTIONAL = ("hvac", "typer", "rich", "opentelemetry", "pytest", "genai_prices", "stdnum", "odev")
+OPTIONAL = ("hvac", "typer", "rich", "opentelemetry", "pytest", "genai_prices", "stdnum", "odev", "redis")
 
 
 @pytest.mark.parametrize("module", PUBLIC)

@@ -3,7 +3,7 @@
 mutmut and cosmic-ray mutate the files of a package and run a project's suite where it stands; neither takes a
 statement away or returns what should be raised. Here one definition is mutated, as an answer is graded: in a
 copy of the package, by the tests of its task alone. So the mutations are our own (mutations.py), and one
-process for each task forks for each mutant (forks.py): a mutant takes half a second.
+process for each task forks for each mutant (tries.py): a mutant takes half a second.
 
 A mutant that no test can notice stands in tests/equal_mutants.toml with the reason: that it does what the
 reference does, or that the lesson does not ask for what it changes.
@@ -11,23 +11,18 @@ reference does, or that the lesson does not ask for what it changes.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tomllib
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from odev.author import forks
 from odev.author.mutations import mutants_of
+from odev.author.tries import Try, try_all
 from odev.course.answer import SpliceError
 from odev.course.course import Course, CourseError, Task
-from odev.course.files import temporary_folder
-from odev.course.splice import definition_source
-from odev.grading.limited_process import clean_environment
-from odev.grading.steps import Copies, pytest_arguments
+from odev.grading.junit import Run, StepTest
+from odev.grading.limited_process import Limits
+from odev.grading.steps import Copies, collect
 
-SECONDS = 30  # in which the tests of one mutant must end; one that never ends is noticed
+SECONDS = 20  # in which the tests of one mutant must end, as a student's; one that never ends is noticed
 
 
 def equal_mutants(course: Course) -> dict[str, Mapping[str, str]]:
@@ -49,47 +44,26 @@ def equal_mutants(course: Course) -> dict[str, Mapping[str, str]]:
 def survivors(course: Course, package_copies: Copies, task: Task, seconds: int = SECONDS) -> list[str]:
     """The changes of the mutants that pass the task's tests. CourseError when the reference does not, and on
     a system that cannot fork."""
-    if not forks.POSSIBLE:
-        raise CourseError("mutants are tried in forks, which this system does not have")
-    reference = course.module(task).read_text(encoding="utf-8")
+    reference = package_copies.source(task)
     sources: dict[str, str] = {}
     for mutant in mutants_of(course.definition_in_src(task)):
         try:
             sources[mutant.change] = course.splice(task, reference, mutant.source)
         except SpliceError:
             continue  # Python cannot compile it, so every test would notice it
-    with (
-        temporary_folder() as folder,
-        package_copies.changed(task, definition_source(reference, task.name)) as package,
-    ):
-        results = folder / "results.json"
-        job = {
-            "package": str(package),
-            "module": str(package / course.package / task.file),
-            "sources": [reference, *sources.values()],
-            "arguments": pytest_arguments(course, task),
-            "seconds": seconds,
-            "results": str(results),
-        }
-        job_file = folder / "job.json"
-        job_file.write_text(json.dumps(job), encoding="utf-8")
-        process = subprocess.run(
-            [sys.executable, "-P", "-m", forks.__name__, str(job_file)],
-            cwd=folder,
-            env=clean_environment(folder, [package, Path(forks.__file__).parents[2]]),
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
-        if not results.is_file():
-            output = (process.stdout + process.stderr)[-2000:]
-            raise CourseError(f"task {task.id}: its mutants cannot be tried:\n{output}")
-        reference_passes, *passes = json.loads(results.read_text(encoding="utf-8"))
-    if not reference_passes:
+    tests = [test for test in collect(course, task.lesson) if test.task == task.id]
+    tries = [Try(source, [task.id]) for source in (reference, *sources.values())]
+    reference_run, *runs = try_all(
+        course, package_copies, task, tries, Limits(seconds=seconds), "--exitfirst"
+    )
+    if not _passes(reference_run, tests):
         raise CourseError(f"task {task.id}: the reference does not pass")
-    return [change for change, passed in zip(sources, passes, strict=True) if passed]
+    return [change for change, run in zip(sources, runs, strict=True) if _passes(run, tests)]
+
+
+def _passes(run: Run, tests: Sequence[StepTest]) -> bool:
+    """The first canary ends a run that passes; without a test, nothing is noticed."""
+    return run.reported and run.failure(tests) is None
 
 
 def problems_of_mutants(

@@ -1,6 +1,7 @@
 """Checks the course by running its tests: stubs fail, solutions pass, each wrong answer fails its own task.
 
-All problems are reported, not just the first. For each new task an author adds
+A solution must pass beside the stubs of later tasks too: that is how a student's copy has it. All problems
+are reported, not just the first. For each new task an author adds
 
 - to the file of the lesson in tests/steps, about eight tests with
   `@pytest.mark.task("2.1", points=6, hint="…")`. They import the task's module in the test itself, and
@@ -20,21 +21,28 @@ notebooks are up to date (build.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
+from odev.author import forks
 from odev.author.inspection import RightAnswer, WrongAnswer, inspect
 from odev.author.mutants import problems_of_mutants
+from odev.author.tries import Try, try_all
 from odev.course.answer import SpliceError
-from odev.course.course import Course, Task
+from odev.course.cells import TaskId
+from odev.course.course import Course, CourseError, Task
 from odev.course.turkish import fold
-from odev.grading.grader import Grader, default_jobs
+from odev.grading.grader import Grader, default_jobs, judging_pool
 from odev.grading.junit import Run, StepTest
 from odev.grading.limited_process import Limits
-from odev.grading.steps import Copies, copies, run_tests
+from odev.grading.steps import Copies, collect, copies, run_tests
 
 LIMITS = Limits(seconds=30)
+IN_A_FORK = Limits(seconds=15)  # what takes longer there is run again, and LIMITS decide
+_DOES_NOT_FIT = (SpliceError, LookupError, SyntaxError)
+
+_Check = Callable[[], list[str]]
 
 
 def verify(
@@ -46,45 +54,36 @@ def verify(
     mutants: bool = False,
     jobs: int | None = None,
     progress: Callable[[int], None] = lambda total: None,
+    found: Callable[[str], None] = lambda problem: None,
 ) -> list[str]:
     """Every problem of these lessons, by default of all. `wrong_answers` and `right_answers` are the least
     numbers for each task. With `mutants`, those of the solutions must fail too.
 
-    `progress` is called after each check with the number of all checks.
+    `progress` is called after each check with the number of all checks, `found` for each problem at once.
     """
     inspection = inspect(course, lessons, wrong_answers=wrong_answers, right_answers=right_answers)
     problems = list(inspection.problems)
+    for problem in problems:
+        found(problem)
     if inspection.broken:
         return problems
-    tasks, stubs = inspection.tasks, course.stubs
+    tasks = inspection.tasks
     with copies(course) as package_copies:
         verifier = _Verifier(course, package_copies, inspection.tests)
-        checks: list[Callable[[], list[str]]] = [verifier.reference]
-        checks += [partial(verifier.stub, task, stubs[task.id]) for task in tasks]
-        checks += [
-            partial(verifier.wrong_answer, answer, task, tasks)
-            for task in tasks
-            for answer in inspection.answers
-            if answer.task == task.id
-        ]
-        checks += [
-            partial(verifier.right_answer, answer, task)
-            for task in tasks
-            for answer in inspection.right_answers
-            if answer.cell.id == task.id
-        ]
+        checks: list[_Check] = [verifier.reference]
+        for task in tasks:
+            wrong = [answer for answer in inspection.answers if answer.task == task.id]
+            right = [answer for answer in inspection.right_answers if answer.cell.id == task.id]
+            checks.append(partial(verifier.answers, task, tasks, wrong, right))
+        checks += [partial(verifier.students_copy, task) for task in tasks]
         if mutants:
             checks += [partial(problems_of_mutants, course, package_copies, task) for task in tasks]
-
-        def run_check(check: Callable[[], list[str]]) -> list[str]:
-            try:
-                return check()
-            finally:
-                progress(len(checks))
-
-        with ThreadPoolExecutor(jobs or default_jobs()) as pool:
-            for problems_of_check in pool.map(run_check, checks):
+        with judging_pool(jobs or default_jobs()) as pool:
+            for problems_of_check in pool.map(lambda check: check(), checks):
+                for problem in problems_of_check:
+                    found(problem)
                 problems += problems_of_check
+                progress(len(checks))
     return problems
 
 
@@ -109,22 +108,44 @@ class _Verifier:
             if test.nodeid not in run.passed
         ]
 
-    def stub(self, task: Task, source: str) -> list[str]:
-        """The stub passes no test; a test that it passes tests nothing."""
-        tests = self._tests_of(task)
+    def students_copy(self, task: Task) -> list[str]:
+        """Where all later tasks are stubs, as in a student's copy, the task's solution passes; at the end of
+        a lesson those of all tasks before it, too."""
+        later = [one for one in self._course.tasks if one.id > task.id and one.id in self._course.stubs]
+        if not later:
+            return []  # that is the reference
+        is_last = later[0].lesson != task.lesson
+        tested = [one for one in self._course.tasks if one == task or (is_last and one.id < task.id)]
         try:
-            with self._copies.changed(task, source) as package:
-                run = run_tests(self._course, package, [task.id], LIMITS)
-        except (SpliceError, LookupError, SyntaxError) as error:
-            return [f"task {task.id}: the stub does not fit into src: {error}"]
-        if tests and run.failure(tests) is None:
-            return [f"task {task.id}: the stub passes"]
+            run, failed = self._beside_stubs(later, tested)
+        except _DOES_NOT_FIT as error:
+            return [f"task {task.id}: the stubs of later tasks do not fit into src: {error}"]
+        if not run.reported:
+            return [
+                f"task {task.id}: beside the later stubs its run ended early ({run.ended}) in {run.running}"
+            ]
+        blamed: dict[StepTest, TaskId] = {}
+        for stub in later:
+            if left := {test.task for test in failed - blamed.keys()}:
+                _, alone = self._beside_stubs([stub], [self._course.task(id) for id in left])
+                blamed |= dict.fromkeys(alone - blamed.keys(), stub.id)
         return [
-            f"task {task.id}: the stub passes {test.nodeid}" for test in tests if test.nodeid in run.passed
+            f"task {test.task}: the stub of {blamed.get(test, 'several later tasks')} breaks {test.nodeid}: "
+            f"{run.messages.get(test.nodeid, run.broken)}"
+            for test in sorted(failed, key=lambda test: (test.task, test.nodeid))
         ]
 
-    def wrong_answer(self, answer: WrongAnswer, task: Task, tasks: Sequence[Task]) -> list[str]:
-        """It fails its task and shows its hint; every other task of the lesson passes beside it."""
+    def _beside_stubs(self, stubs: Sequence[Task], tested: Sequence[Task]) -> tuple[Run, set[StepTest]]:
+        """The run of these tasks' tests where the first ones are stubs, and the tests that did not pass."""
+        tests = {test for one in tested for test in collect(self._course, one.lesson) if test.task == one.id}
+        with self._copies.stubbed(stubs) as package:
+            run = run_tests(self._course, package, [one.id for one in tested], LIMITS)
+        return run, {test for test in tests if test.nodeid not in run.passed}
+
+    def answers(
+        self, task: Task, tasks: Sequence[Task], wrong: Sequence[WrongAnswer], right: Sequence[RightAnswer]
+    ) -> list[str]:
+        """The task's stub, its wrong and its right answers do what they should."""
         if not self._tests_of(task):
             return []  # the inspection has reported that
         others = [
@@ -132,34 +153,85 @@ class _Verifier:
             for other in tasks
             if other.lesson == task.lesson and other != task and self._tests_of(other)
         ]
+        stub = self._course.stubs[task.id]
+        own, all_tasks = [task.id], [task.id, *(other.id for other in others)]
+        runs = self._runs_in_forks(
+            task,
+            {
+                stub: own,
+                **{answer.cell.source: own for answer in right},
+                **{answer.source: all_tasks for answer in wrong},
+            },
+        )
+        problems = self._of_stub(task, stub, runs)
+        for answer in wrong:
+            problems += self._of_wrong_answer(answer, task, others, runs)
+        for right_answer in right:
+            problems += self._of_right_answer(right_answer, task, runs)
+        return problems
+
+    def _runs_in_forks(self, task: Task, cells: Mapping[str, Sequence[TaskId]]) -> dict[str, Run]:
+        """By the source of each cell the run of these tasks' tests, if it left a report."""
+        if not forks.POSSIBLE:
+            return {}
+        tries: dict[str, Try] = {}
+        for source, tasks in cells.items():
+            with suppress(*_DOES_NOT_FIT):  # it is reported by the one who looks for its run
+                tries[source] = Try(self._copies.spliced(task, source), tasks)
+        if not tries:
+            return {}
         try:
-            with self._copies.changed(task, answer.source) as package:
-                run = run_tests(self._course, package, [task.id, *(other.id for other in others)], LIMITS)
-                if run.reported:
-                    runs = dict.fromkeys((task, *others), run)
-                else:  # it has ended the run for all tasks, so each task gets its own run
-                    runs = {
-                        one: run_tests(self._course, package, [one.id], LIMITS) for one in (task, *others)
-                    }
-        except (SpliceError, LookupError, SyntaxError) as error:
+            runs = try_all(self._course, self._copies, task, list(tries.values()), IN_A_FORK)
+        except CourseError:  # the package cannot be imported, as the runs will say
+            return {}
+        return {source: run for source, run in zip(tries, runs, strict=True) if run.reported}
+
+    def _of_stub(self, task: Task, source: str, runs: Mapping[str, Run]) -> list[str]:
+        """The stub passes no test; a test that it passes tests nothing."""
+        tests = self._tests_of(task)
+        try:
+            run = runs.get(source) or self._run(task, source, [task])
+        except _DOES_NOT_FIT as error:
+            return [f"task {task.id}: the stub does not fit into src: {error}"]
+        if run.failure(tests) is None:
+            return [f"task {task.id}: the stub passes"]
+        return [
+            f"task {task.id}: the stub passes {test.nodeid}" for test in tests if test.nodeid in run.passed
+        ]
+
+    def _of_wrong_answer(
+        self, answer: WrongAnswer, task: Task, others: Sequence[Task], runs: Mapping[str, Run]
+    ) -> list[str]:
+        """It fails its task and shows its hint; every other task of the lesson passes beside it."""
+        try:
+            run = runs.get(answer.source) or self._run(task, answer.source, (task, *others))
+            if run.reported:
+                runs_of_tasks = dict.fromkeys((task, *others), run)
+            else:  # it has ended the run for all tasks, so each task gets its own run
+                runs_of_tasks = {one: self._run(task, answer.source, [one]) for one in (task, *others)}
+        except _DOES_NOT_FIT as error:
             return [f"{answer.name}: does not fit into src: {error}"]
-        problems = self._problems_of_own_task(answer, task, runs[task])
+        problems = self._problems_of_own_task(answer, task, runs_of_tasks[task])
         for other in others:
-            failure = runs[other].failure(self._tests_of(other))
+            failure = runs_of_tasks[other].failure(self._tests_of(other))
             if failure is not None:
                 where = f"{failure.test.nodeid}: {failure.message}"
                 problems.append(f"{answer.name}: fails task {other.id} too: {where}")
         return problems
 
-    def right_answer(self, answer: RightAnswer, task: Task) -> list[str]:
+    def _of_right_answer(self, answer: RightAnswer, task: Task, runs: Mapping[str, Run]) -> list[str]:
         """It gets the task's points, judged as a student's cell is."""
-        if not self._tests_of(task):
-            return []  # the inspection has reported that
-        grader = Grader(self._course, self._copies, [task], lambda: self._tests, LIMITS)
+
+        grader = Grader(self._course, self._copies, [task], lambda: self._tests, LIMITS, runs=runs)
         result = grader.judge(task, answer.cell)
         if result.passed:
             return []
         return [f"{answer.name}: does not pass ({result.state}): {result.test} {result.message}"]
+
+    def _run(self, task: Task, source: str, tested: Sequence[Task]) -> Run:
+        """The tests of these tasks, in a process of their own, with this cell for the task."""
+        with self._copies.changed(task, source) as package:
+            return run_tests(self._course, package, [one.id for one in tested], LIMITS)
 
     def _problems_of_own_task(self, answer: WrongAnswer, task: Task, run: Run) -> list[str]:
         failure = run.failure(self._tests_of(task))

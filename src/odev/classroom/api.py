@@ -58,6 +58,17 @@ class ClassroomAPI:
         requests: list[dict[str, Any]] = self._post("/_odev/requests", {})["requests"]
         return requests
 
+    def verdict(self) -> dict[str, Any]:
+        """What LLMock holds against the client, since the last reset: `findings`, each with a `code`. It
+        judges the requests that were not broken by a `Fault` or a setting."""
+        with open_url(f"{self.url}/_llmock/verdict", timeout=10) as answer:
+            return cast(dict[str, Any], json.load(answer))
+
+    def forget_verdict(self) -> None:
+        """From now on LLMock judges later requests only."""
+        with open_url(urllib.request.Request(f"{self.url}/_llmock/requests", method="DELETE"), timeout=10):
+            pass
+
     def is_up(self) -> bool:
         try:
             with open_url(f"{self.url}/health", timeout=2):

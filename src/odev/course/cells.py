@@ -1,7 +1,8 @@
 """The cells of a notebook, read as text and never run.
 
 A task cell begins with its tag, `#| odev 1.2 call.reply.checked_reply`: the task's id,
-then the module and the definition within the package. Nothing else counts: no
+then the module and the definition within the package. `given` behind them says that
+earlier lessons use what src has there (instructor/release.py). Nothing else counts: no
 cell metadata, no cell id. Not here: the definitions in a cell (splice.py).
 """
 
@@ -22,7 +23,9 @@ _LONGEST_CELL = 1_000_000  # characters
 _MOST_VALUES = 2_000_000  # of JSON: small ones take a hundred times their bytes of memory
 
 # A formatter may put a space into `#|`, and a student a comment behind the tag.
-_TAG = re.compile(r"#\s*\|\s*odev\s+(\d{1,3})\.(\d{1,3})\s+([A-Za-z_][\w.]*)\.([A-Za-z_]\w*)\s*(?:#.*)?")
+_TAG = re.compile(
+    r"#\s*\|\s*odev\s+(\d{1,3})\.(\d{1,3})\s+([A-Za-z_][\w.]*)\.([A-Za-z_]\w*)(\s+given)?\s*(?:#.*)?"
+)
 
 _IPYTHONS_LINE = re.compile(r"^[ \t]*[%!?,;/]|=[ \t]*[%!]|\?[ \t]*$", re.MULTILINE)
 _MOST_READ = (
@@ -54,6 +57,7 @@ class TaskCell:
     module: str
     name: str
     source: str
+    given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +85,9 @@ def task_cell(source: str) -> TaskCell | None:
             break
     if tag is None:
         return None
-    lesson, number_of_task, module, name = tag.groups()
-    return TaskCell(TaskId(int(lesson), int(number_of_task)), module, name, _as_python("\n".join(lines)))
+    lesson, number_of_task, module, name, given = tag.groups()
+    id = TaskId(int(lesson), int(number_of_task))
+    return TaskCell(id, module, name, _as_python("\n".join(lines)), bool(given))
 
 
 def _as_python(source: str) -> str:

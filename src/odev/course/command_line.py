@@ -61,10 +61,26 @@ def check_timeout(seconds: float) -> None:
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int], None]]:
-    """A bar that moves one step at each call; the argument is the total."""
+    """A bar that moves one step at each call; the argument is the total. Without a terminal, ten lines."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines(label, console)
+        return
     columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task(label, total=None)
         yield lambda total: progress.update(bar, total=total, advance=1)
+
+
+def _lines(label: str, console: Console) -> Callable[[int], None]:
+    done = 0
+
+    def one_more(total: int) -> None:
+        nonlocal done
+        done += 1
+        if 10 * done // total > 10 * (done - 1) // total:
+            console.print(f"{label}: {done}/{total}", highlight=False)
+
+    return one_more

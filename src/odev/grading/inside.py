@@ -16,7 +16,7 @@ import os
 import reprlib
 import sys
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -37,6 +37,7 @@ class Watch:
         """`package` is the package's own folder."""
         self._started = started
         self._package = f"{package}{os.sep}"
+        self._before = _subclasses(object)  # kept alive, so that no later class gets one of these ids
         self._classes: dict[int, type] = {}  # by id; kept alive until the canary asks
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -59,7 +60,10 @@ class Watch:
             item.user_properties.append(("silent_call", call_that_raised_nothing(error, str(item.path))))
             raise
         finally:
-            self._classes |= {id(cls): cls for cls in _subclasses(object) if self._is_in_package(cls)}
+            new = _subclasses(object)
+            self._classes |= {
+                id: cls for id, cls in new.items() if id not in self._before and self._is_in_package(cls)
+            }
             gc.enable()
 
     def _crash(self, error: BaseException, test_file: str) -> dict[str, str]:
@@ -104,16 +108,18 @@ def _repr(value: object) -> str:
         return f"<{type(value).__name__}: {type(error).__name__}>"
 
 
-def _subclasses(of: type) -> Iterator[type]:
-    seen: set[type] = set()
-    pending = [of]
-    while pending:
-        children: list[type] = type.__subclasses__(pending.pop())
-        for child in children:
-            if child not in seen:
-                seen.add(child)
-                pending.append(child)
-                yield child
+def _subclasses(of: type) -> dict[int, type]:
+    """All of them by id: a metaclass may say of any two classes that they are equal."""
+    found: dict[int, type] = {}
+    parents = [of]
+    while parents:
+        children: list[type] = []
+        for parent in parents:
+            children += type.__subclasses__(parent)
+        new = {id(child): child for child in children if id(child) not in found}
+        found |= new
+        parents = list(new.values())
+    return found
 
 
 def _is_equal_to_everything(cls: type) -> bool:
@@ -124,9 +130,8 @@ def _is_equal_to_everything(cls: type) -> bool:
         return False
 
 
-def main(job_file: Path) -> int:
+def run(job: Mapping[str, Any]) -> int:
     """Run the job; pytest's exit code."""
-    job = json.loads(job_file.read_text(encoding="utf-8", errors="surrogateescape"))
     limit_itself(**job["limits"])
     end_with_parent(**job["end"])
     watch = Watch(Path(job["started"]), Path(job["package"]))
@@ -142,4 +147,5 @@ def main(job_file: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    text = Path(sys.argv[1]).read_text(encoding="utf-8", errors="surrogateescape")
+    sys.exit(run(json.loads(text)))

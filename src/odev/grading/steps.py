@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from odev.grading import inside
 from odev.grading.canary import write_canaries
 from odev.grading.course_files import course_files
 from odev.grading.junit import LARGEST_REPORT, Run, StepTest, read_bytes, read_report
-from odev.grading.limited_process import Limits, clean_environment, run_limited
+from odev.grading.limited_process import Limits, Outcome, clean_environment, run_limited
 
 SETTINGS = "grading.ini"  # pytest's, beside the steps' tests
 
@@ -49,17 +49,36 @@ class Copies:
         """The task's module as it is in src."""
         return self._files.text(f"src/{self._course.package}/{task.file}")
 
+    def spliced(self, task: Task, source: str) -> str:
+        """The task's module with its definition from `source`. SpliceError when that does not fit."""
+        check_helpers(self._course, task, source)
+        return self._course.splice(task, self.source(task), source, replacing=replaceable(self._course, task))
+
     @contextmanager
     def changed(self, task: Task, source: str) -> Iterator[Path]:
         """A folder that holds the package with the task's definition from `source`.
 
         SpliceError when the source cannot take the definition's place.
         """
-        before = self.source(task)
-        check_helpers(self._course, task, source)
-        after = self._course.splice(task, before, source, replacing=replaceable(self._course, task))
+        with self._written({task.file: self.spliced(task, source)}) as package:
+            yield package
+
+    @contextmanager
+    def stubbed(self, tasks: Iterable[Task]) -> Iterator[Path]:
+        """A folder that holds the package with the stubs of these tasks, as a student's copy has them."""
+        modules: dict[str, str] = {}
+        for task in tasks:
+            before = modules.get(task.file) or self.source(task)
+            modules[task.file] = self._course.splice(task, before, self._course.stubs[task.id])
+        with self._written(modules) as package:
+            yield package
+
+    @contextmanager
+    def _written(self, modules: Mapping[str, str]) -> Iterator[Path]:
         with temporary_folder() as folder:
-            self._files.write(folder, {f"src/{self._course.package}/{task.file}": after})
+            self._files.write(
+                folder, {f"src/{self._course.package}/{file}": text for file, text in modules.items()}
+            )
             yield folder / "src"
 
 
@@ -117,51 +136,78 @@ def run_tests(course: Course, package: Path, tasks: Iterable[TaskId], limits: Li
 
     `package` is a folder of `Copies`: the tests come from that copy too.
     """
-    course = Course(package.parent, course.package)
-    tasks = sorted(set(tasks))
     with temporary_folder() as folder:
-        work, control = folder / "work", folder / "control"
-        work.mkdir()
-        control.mkdir()
-        report, started, job_file = control / "report.xml", control / "started", control / "job.json"
-        listed = control / "tests.json"
-        canaries, names = write_canaries(control)
-        arguments = [
-            *_arguments(course),
-            f"--junitxml={report}",
-            f"--odev-list={listed}",
-            *(f"--odev-task={task}" for task in tasks),
-            *map(str, _test_files(course, [task.lesson for task in tasks])),
-            str(canaries),
-        ]
-        job = {
-            "limits": {
-                "address_space": 2 * limits.memory,
-                "file": limits.file,
-                "processes": 512 + _threads_of_this_user(),
-                "seconds": int(2 * limits.seconds) + 60,  # the last resort: the grader looks more closely
-            },
-            "end": {"parent": os.getpid(), "seconds": int(2 * limits.wall) + 60},
-            "started": str(started),
-            "package": str(package / course.package),
-            "arguments": arguments,
-        }
+        prepared = prepare(course, package, tasks, limits, folder)
+        job_file = folder / "job.json"
         # The process is in Python's UTF-8 mode: it reads a path's bytes as UTF-8, whatever they are here.
-        text = json.dumps(job, ensure_ascii=False)
+        text = json.dumps(prepared.job, ensure_ascii=False)
         job_file.write_text(text, encoding="utf-8", errors="surrogateescape")
         before = _listing(package.parent)
         outcome = run_limited(
             [sys.executable, "-P", "-m", inside.__name__, str(job_file)],
-            work,
-            clean_environment(work, [package]),
+            prepared.work,
+            clean_environment(prepared.work, [package]),
             limits,
-            started.is_file,
+            prepared.started.is_file,
         )
         spoilt = _listing(package.parent) != before or not job_file.is_file()
-        run = replace(read_report(report, started, outcome, names), spoilt=spoilt)
+        return replace(prepared.read(outcome), spoilt=spoilt)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run of tests before it begins: `job` for inside.py, the folder `work` that it runs in, and the files
+    that it will write: `started` when its first test begins."""
+
+    job: Mapping[str, object]
+    work: Path
+    started: Path
+    _report: Path
+    _listed: Path
+    _canaries: frozenset[str]
+
+    def read(self, outcome: Outcome) -> Run:
+        """The run, after the process has ended in this way."""
+        run = read_report(self._report, self.started, outcome, self._canaries)
         with suppress(ValueError, TypeError, AttributeError, CourseError):  # the code has written into it
-            run = replace(run, listed=_listed(listed))
+            run = replace(run, listed=_listed(self._listed))
         return run
+
+
+def prepare(
+    course: Course, package: Path, tasks: Iterable[TaskId], limits: Limits, folder: Path, *options: str
+) -> Prepared:
+    """Prepare a run of these tasks' tests in the empty folder; `package` as for run_tests. `options` are for
+    pytest."""
+    course = Course(package.parent, course.package)
+    tasks = sorted(set(tasks))
+    work, control = folder / "work", folder / "control"
+    work.mkdir()
+    control.mkdir()
+    report, started, listed = control / "report.xml", control / "started", control / "tests.json"
+    canaries, names = write_canaries(control)
+    arguments = [
+        *_arguments(course),
+        *options,
+        f"--junitxml={report}",
+        f"--odev-list={listed}",
+        *(f"--odev-task={task}" for task in tasks),
+        *map(str, _test_files(course, [task.lesson for task in tasks])),
+        str(canaries),
+    ]
+    job = {
+        "limits": {
+            "address_space": 2 * limits.memory,
+            "file": limits.file,
+            "processes": 512 + threads_of_this_user(),
+            "seconds": int(2 * limits.seconds) + 60,  # the last resort: the grader looks more closely
+        },
+        "end": {"parent": os.getpid(), "seconds": int(2 * limits.wall) + 60},
+        "started": str(started),
+        "package": str(package / course.package),
+        "arguments": arguments,
+    }
+    return Prepared(job, work, started, report, listed, names)
 
 
 def _listing(folder: Path) -> dict[str, tuple[int, int]]:
@@ -210,11 +256,6 @@ def _arguments(course: Course) -> list[str]:
     ]
 
 
-def pytest_arguments(course: Course, task: Task) -> list[str]:
-    """What makes pytest run this task's tests as grading does, without a report."""
-    return [*_arguments(course), f"--odev-task={task.id}", *map(str, _test_files(course, [task.lesson]))]
-
-
 def step_test(properties: Mapping[str, str]) -> StepTest:
     """The test that has these properties in pytest's list. CourseError when its mark is not right."""
     nodeid = properties["nodeid"]
@@ -226,7 +267,7 @@ def step_test(properties: Mapping[str, str]) -> StepTest:
     return StepTest(nodeid, task, points, hint, more)
 
 
-def _threads_of_this_user() -> int:
+def threads_of_this_user() -> int:
     """About what RLIMIT_NPROC counts on Linux: the threads of all processes of this user; 0 for root."""
     import psutil
 

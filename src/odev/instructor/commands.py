@@ -64,6 +64,9 @@ def grade(
     canvas_assignment: Annotated[str, typer.Option(help="Not defterinde ödevin sütunu")] = "",
     gradescope: Annotated[bool, typer.Option("--gradescope", help="Her teslim için results.json")] = False,
     classroom50: Annotated[bool, typer.Option("--classroom50", help="Her teslim için result.json")] = False,
+    exam: Annotated[
+        bool, typer.Option("--exam", help="Teslimdeki paketi sınava da sok; puanı ayrı bir sütunda")
+    ] = False,
 ) -> None:
     """Teslimleri puanla: tablo, CSV, JSON.
 
@@ -75,10 +78,11 @@ def grade(
     with in_course() as course:
         from odev.grading.limited_process import Limits
         from odev.instructor.changes import changes, last_scores
+        from odev.instructor.exams import take_exams
         from odev.instructor.grade import grade as grade_all
         from odev.instructor.gradebook import gradebook
         from odev.instructor.handed_in import find_submissions
-        from odev.instructor.marks import Rules, late_rate, mark_all
+        from odev.instructor.marks import Rules, TakenExam, late_rate, mark_all
         from odev.instructor.output import Outputs
         from odev.instructor.roster import Student, read_roster, with_roster
         from odev.instructor.submission import read_submission
@@ -111,10 +115,14 @@ def grade(
                     progress=progress,
                     say=lambda line: aside.print(line, markup=False),
                 )
+            exams: dict[str, TakenExam] = {}
+            if exam:
+                with progress_bar("sınavlar sürüyor") as progress:
+                    exams = take_exams(course, submissions, out, jobs=jobs, progress=progress)
         except KeyboardInterrupt:
             aside.print("Yarıda kesildi. Aynı komutla kaldığı yerden sürer: bitenler yeniden puanlanmaz.")
             raise typer.Exit(130) from None
-        marks = mark_all(all_graded, rules, by_name)
+        marks = mark_all(all_graded, rules, by_name, exams)
         changed = changes(last_scores(out / "grades.json"), marks)
         remarks = outputs.write(marks, course.stubs)
         if rules.late and deadline is None:

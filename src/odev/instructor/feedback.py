@@ -66,6 +66,9 @@ def page(mark: Mark) -> str:
     lines.append("</table>")
     if mark.days:
         lines.append(f"<p>Teslim {mark.days} gün geç: {number(mark.lost)} puan düşüldü.</p>")
+    if mark.exam is not None:
+        lines.append(f"<h2>Sınav: {mark.exam.score} / {mark.exam.points} puan</h2>")
+        lines += [f"<p>{html.escape(reason)}</p>" for reason in mark.exam.reasons]
     if mark.graded.submission.warnings:
         lines.append("<p>Teslimle ilgili notlar:</p><ul>")
         lines += [f"<li>{html.escape(warning)}</li>" for warning in mark.graded.submission.warnings]

@@ -15,7 +15,7 @@ from rich.text import Text
 from odev.grading.result import State
 from odev.grading.signs import sign
 from odev.instructor.csv_files import number
-from odev.instructor.marks import Mark
+from odev.instructor.marks import Mark, TakenExam
 from odev.instructor.plain_text import plain
 
 _LONGEST_REASON = 100  # characters in the table; the CSV has it whole
@@ -29,14 +29,22 @@ def gradebook(marks: Sequence[Mark]) -> RenderableType:
     for result in marks[0].graded.results if marks else ():
         table.add_column(result.task, justify="center")
     table.add_column("puan", justify="right", no_wrap=True)
+    has_exam = any(mark.exam for mark in marks)
+    if has_exam:
+        table.add_column("sınav", justify="right", no_wrap=True)
     table.add_column("neden", overflow="fold")
     remarks: list[Text] = []
     for mark in marks:
         signs = [sign(result.state).text() for result in mark.graded.results]
         score = f"{number(mark.score)}/{mark.points}"
-        table.add_row(Text(plain(mark.name)), *signs, score, Text(_reason(mark)))
+        exam = [_exam(mark.exam)] if has_exam else []
+        table.add_row(Text(plain(mark.name)), *signs, score, *exam, Text(_reason(mark)))
         remarks += [Text(plain(f"{mark.name}: {warning}")) for warning in mark.graded.warnings]
     return Group(table, *remarks)
+
+
+def _exam(exam: TakenExam | None) -> str:
+    return f"{exam.score}/{exam.points}" if exam is not None and exam.judged else "?"
 
 
 def _reason(mark: Mark) -> str:

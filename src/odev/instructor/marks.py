@@ -1,6 +1,7 @@
 """From results to marks: points for a part of the tests, and points lost by days late.
 
-Not here: the results (grade.py). A mark never changes a result: it is made again at each grading.
+Not here: the results (grade.py), taking the exam (exams.py). A mark never changes a result: it is made again
+at each grading.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from odev.course.course import CourseError
 from odev.grading.result import State, TaskResult
@@ -32,13 +34,26 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenExam:
+    """`score` of `points`, and why it is not all of them (Turkish). `judged` is False where the computer was
+    too busy to say."""
+
+    score: int
+    points: int
+    reasons: tuple[str, ...] = ()
+    judged: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
-    """`scores` are the points of the tasks in their order, before the days late cost some of their sum."""
+    """`scores` are the points of the tasks in their order, before the days late cost some of their sum.
+    `exam` is None where none was asked for; its points are no part of the score."""
 
     graded: Graded
     scores: tuple[float, ...]
     days: int = 0
     lost: float = 0.0
+    exam: TakenExam | None = None
 
     @property
     def name(self) -> str:
@@ -76,7 +91,12 @@ def late_rate(text: str) -> float:
     return rate
 
 
-def mark_all(all_graded: Iterable[Graded], rules: Rules, students: Mapping[str, Student]) -> list[Mark]:
+def mark_all(
+    all_graded: Iterable[Graded],
+    rules: Rules,
+    students: Mapping[str, Student],
+    exams: Mapping[str, TakenExam] = MappingProxyType({}),
+) -> list[Mark]:
     """The marks in the same order. A student's days in the roster count before the files' times."""
     marks: list[Mark] = []
     for graded in all_graded:
@@ -84,7 +104,7 @@ def mark_all(all_graded: Iterable[Graded], rules: Rules, students: Mapping[str, 
         student = students.get(graded.name)
         days = _days_late(graded, rules, student)
         lost = round(sum(scores) * min(1.0, rules.late * days), 2)
-        marks.append(Mark(graded, scores, days, lost))
+        marks.append(Mark(graded, scores, days, lost, exams.get(graded.name)))
     return marks
 
 

@@ -1,7 +1,9 @@
 """Makes the zip for students: the course without its solutions, with stubs in src from a given lesson on.
 
 Unpacked, it is a student's own copy (it holds `.odev-student`): a passed check puts
-the student's code into its src. Not here: how it gets there (course/students_copy.py).
+the student's code into its src. A task whose cell says `given` is used by earlier lessons too:
+src keeps the course's own code of it until the release of its own lesson. Not here: how it gets there
+(course/students_copy.py).
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ import zipfile
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
-from odev.course.course import Course, CourseError
+from odev.course.cells import task_cell
+from odev.course.course import Course, CourseError, Task
 from odev.course.files import temporary_folder
 from odev.course.package_files import check_import
 from odev.course.students_copy import mark_students
@@ -45,7 +48,8 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # a fixed date, so that the same course makes the
 
 
 def release(course: Course, target: Path, lesson: int = 0) -> list[str]:
-    """Write the zip, with stubs for the tasks of this lesson and of later ones. Returns their ids.
+    """Write the zip, with stubs for the tasks of this lesson and of later ones, apart from those that are
+    given. Returns the ids of all tasks that are to write.
 
     CourseError in a student's copy, for a course whose stubs are not right, and when the package with the
     stubs cannot be imported.
@@ -54,9 +58,11 @@ def release(course: Course, target: Path, lesson: int = 0) -> list[str]:
         raise CourseError("this is already a student's copy")
     check_course(course)
     stubs = course.stubs
-    stubbed = [task for task in course.tasks if task.lesson >= lesson and task.id in stubs]
+    to_write = [task for task in course.tasks if task.lesson >= lesson and task.id in stubs]
     texts: dict[Path, str] = {}
-    for task in stubbed:
+    for task in to_write:
+        if task.lesson > lesson and _is_given(course, task):
+            continue
         path = course.module(task)
         course.definition_in_src(task)
         before = texts.get(path) or path.read_text(encoding="utf-8")
@@ -70,7 +76,12 @@ def release(course: Course, target: Path, lesson: int = 0) -> list[str]:
         mark_students(root, course.tasks)
         check_import(root / "src", course.package)
         write_zip(root, target, FOLDER)
-    return [str(task.id) for task in stubbed]
+    return [str(task.id) for task in to_write]
+
+
+def _is_given(course: Course, task: Task) -> bool:
+    cell = task_cell(course.stubs[task.id])
+    return cell is not None and cell.given
 
 
 def _released_files(course: Course) -> Iterator[Path]:

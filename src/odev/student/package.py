@@ -51,7 +51,8 @@ def package(course: Course, target: Path) -> tuple[list[str], list[str]]:
     if target.exists() and not _may_be_replaced(course, target):
         raise CourseError(f"{target} boş değil ve bir paket de değil: başka bir klasör ver")
     with temporary_folder() as folder:
-        tasks = _make_project(course, folder / "project")
+        tasks = make_project(course, folder / "project")
+        check_import(folder / "project" / "src", course.package)
         if target.exists():
             shutil.rmtree(target)
         shutil.copytree(folder / "project", target)
@@ -65,7 +66,8 @@ def _may_be_replaced(course: Course, target: Path) -> bool:
     return not any(target.iterdir()) or (target / "src" / course.package / "__init__.py").is_file()
 
 
-def _make_project(course: Course, target: Path) -> tuple[list[str], list[str]]:
+def make_project(course: Course, target: Path) -> tuple[list[str], list[str]]:
+    """The same in a new folder, whether Python can import the package or not."""
     cells = _saved_cells(course)
     src = target / "src" / course.package
     for path in package_files(course.src / course.package):
@@ -88,7 +90,6 @@ def _make_project(course: Course, target: Path) -> tuple[list[str], list[str]]:
         except SpliceError as error:
             raise CourseError(f"{task.id}: {error}") from None
         own.append(str(task.id))
-    check_import(target / "src", course.package)
     _write_project(course, target, own)
     return own, others
 

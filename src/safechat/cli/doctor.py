@@ -24,6 +24,7 @@ from safechat.cli.network import (
     with_version,
 )
 from safechat.cli.origins import origins, unknown_names
+from safechat.client.wrapper import shared_limits
 from safechat.errors import (
     AuthenticationFailed,
     ChatError,
@@ -36,6 +37,7 @@ from safechat.errors import (
 from safechat.keys.env import EnvKeys
 from safechat.keys.source import Key, KeySource
 from safechat.keys.vault.keys import VaultKeys
+from safechat.limits.group import PATIENCE, answer_time
 from safechat.runtime.threads import in_thread
 from safechat.settings import Settings, read_settings
 
@@ -86,6 +88,10 @@ async def examine(
             yield Check("network", None, words, "use https")
         checks = _check_vault(keys, read, login=login)
     async for check in checks:
+        yield check
+        if check.ok is False:
+            return
+    async for check in _check_redis(settings):
         yield check
         if check.ok is False:
             return
@@ -159,6 +165,29 @@ async def _check_vault(keys: VaultKeys, read: list[Key], *, login: bool) -> Asyn
     if name == "wrapped secret_id":
         result = "not tried: that would use up the wrapped secret_id, which the program needs"
         yield Check("login", None, result, "start the program, or try with a secret_id that is not wrapped")
+
+
+async def _check_redis(settings: Settings) -> AsyncIterator[Check]:
+    """Only settings that are wrong are a failure: without Redis each process keeps to its share."""
+    try:
+        limits = shared_limits(settings)
+    except (ValueError, ModuleNotFoundError) as error:
+        yield Check("Redis", False, str(error), "correct SAFECHAT_REDIS_URL, or unset it to share no limits")
+        return
+    if limits is None:
+        return
+    try:
+        seconds = await answer_time(limits)
+    except Exception as error:
+        result = f"it does not answer, so no limits are shared ({str(error) or type(error).__name__})"
+        yield Check("Redis", None, result, "is SAFECHAT_REDIS_URL right? is the server up?")
+        return
+    result = f"it answers in {seconds * 1000:.0f} ms, and shares the limits of {limits.name}"
+    if seconds <= PATIENCE:
+        yield Check("Redis", True, result)
+    else:
+        advice = f"calls wait {PATIENCE * 1000:.0f} ms for it: use one that is nearer"
+        yield Check("Redis", None, result, advice)
 
 
 async def _check_api(

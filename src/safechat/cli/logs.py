@@ -52,6 +52,8 @@ class LogSummary:
     errors: Counter[str] = field(default_factory=Counter)
     slowest: list[tuple[float, str, str]] = field(default_factory=list)
     failed: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=_FAILED))
+    cached: int = 0
+    budget: tuple[float, float] | None = None  # US dollars: spent when the last call ended, and a day's
     first: str | None = None
     last: str | None = None
     lost: int = 0
@@ -156,6 +158,9 @@ class LogSummary:
             "retries": self.retries,
             "fallbacks": self.fallbacks,
             "waited_ms": self.waited_ms,
+            "cached": self.cached,
+            "budget_spent_usd": self.budget and self.budget[0],
+            "budget_usd_per_day": self.budget and self.budget[1],
             "tokens": dict(self.tokens),
             "cost_usd": self.cost_usd,
             "by": self.by,
@@ -194,6 +199,9 @@ class LogSummary:
         if (speed := _number(line.get("tokens_per_s"))) > 0:
             group.speeds.add(speed)
         self._add_tokens(name, line)
+        self.cached += line.get("cached") is True
+        if (per_day := _number(line.get("budget_usd_per_day"))) > 0:
+            self.budget = _number(line.get("budget_spent_usd")), per_day
         if (at := moment(line.get("time"))) is not None:
             self.bars.add(at.timestamp(), failed=failed)
         if failed:

@@ -1,8 +1,8 @@
 """The `safechat` command. Not imported by the package: it needs the extra `[cli]`.
 
 Answers go to stdout. Errors go to stderr, as one line, with an exit status that is not 0. Not here: the
-checks of `doctor` (doctor.py), what is known of a model (models.py), what a log says (logs.py), what screens
-look like (screens.py).
+checks of `doctor` (doctor.py), the command `batch` (batch.py), what is known of a model (models.py), what a
+log says (logs.py), what screens look like (screens.py).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ try:
     from rich.live import Live
     from rich.text import Text
 
+    from safechat.cli.batch import batch
     from safechat.cli.screens import models_screen, summary_screen, timeline_screen
 except ImportError:
     sys.exit("the safechat command needs its extra: pip install 'safechat[cli]'")
@@ -45,6 +46,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+app.command()(batch)
 
 
 @app.callback()

@@ -49,6 +49,11 @@ def summary_screen(summary: LogSummary, width: int = 80) -> RenderableType:
         figures.append(("tokens a second", f"{speed:,.1f} (median)"))
     if (cost := summary.cost_usd) is not None:
         figures.append(("cost", f"${cost:,.4f}"))
+    if summary.cached:
+        figures.append(("from the cache", f"{summary.cached:,}"))
+    if summary.budget is not None:
+        spent, per_day = summary.budget
+        figures.append(("budget, when last seen", f"${spent:,.2f} of ${per_day:,.2f} a day"))
     parts: list[RenderableType] = [_plain(f"{summary.first or '–'} … {summary.last or '–'}", "dim")]
     parts.append(_grid(figures, 1 if width < _NARROW else 2))
     parts += _bars(summary, width)

@@ -14,9 +14,12 @@ import anyio
 from pydantic import BaseModel
 
 from safechat.breaker import BreakerPolicy
+from safechat.budget.budget import Budget, check_budget
+from safechat.cache import Cache, check_cache
 from safechat.call.clients import check_keyed, new_client
 from safechat.checks import check_client, check_fallbacks
 from safechat.client.dispatch import Defaults, Dispatcher
+from safechat.client.generation import AsyncGeneration, Generation
 from safechat.client.map import Map, Progress
 from safechat.client.stream import AsyncChatStream, ChatStream
 from safechat.errors import ChatError, KeyUnavailable
@@ -25,6 +28,7 @@ from safechat.keys.env import EnvKeys
 from safechat.keys.source import KeySource, check_keys
 from safechat.keys.vault.keys import VaultKeys
 from safechat.layers import Layers, Policies
+from safechat.limits.group import RedisLimits
 from safechat.limits.quota import RateLimits
 from safechat.messages import ChatReply, Messages
 from safechat.retry import RetryPolicy
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "gpt-6.1-terra"
 
 
-class ChatClientWrapper:
+class ChatClientWrapper(Generation, AsyncGeneration):
     """A chat client that is safe to call from anywhere in a program.
 
     `client` is `OpenAI()`, `AsyncOpenAI()`, one of their Azure variants, or any
@@ -47,7 +51,8 @@ class ChatClientWrapper:
     says how often to try again, `limits` how fast to call, `breaker` when to leave a
     failing model alone; limits that are not set follow the API's headers. `keys` gives
     the API key in place of the client's own (VaultKeys, EnvKeys); it is asked again when
-    the API refuses a key, and its login is given back at the end. One wrapper serves all
+    the API refuses a key, and its login is given back at the end. `cache` keeps answers, for the same
+    question asked again (DiskCache); `budget` says what calls may cost. One wrapper serves all
     threads and event loops of a program, and a copy of it is the wrapper itself; an
     `http_client` of httpx that you made by hand belongs to one event loop, so to one wrapper.
     The child of a fork may call, and so may its parent. Python 3.12 and later warn a parent that has
@@ -69,6 +74,8 @@ class ChatClientWrapper:
         limits: RateLimits | None = None,
         breaker: BreakerPolicy | None = None,
         keys: KeySource | None = None,
+        cache: Cache | None = None,
+        budget: Budget | None = None,
         strict_streams: bool = True,
     ) -> None:
         defaults = Defaults(model, timeout, deadline, strict_streams)
@@ -83,6 +90,8 @@ class ChatClientWrapper:
             breaker or BreakerPolicy(),
             keys,
             TimeLimits(timeout, deadline),
+            None if cache is None else check_cache(cache),
+            None if budget is None else check_budget(budget),
         )
         clients = (client, *(other for other, _ in targets))
         self.dispatcher = Dispatcher(defaults, clients, lambda: Layers.build(client, targets, policies))
@@ -110,65 +119,6 @@ class ChatClientWrapper:
             project=settings.project,
         )
         return cls(client, keys=keys, **_options(settings))
-
-    def generate(
-        self,
-        messages: Messages,
-        model: str | None = None,
-        temperature: float | None = None,
-        *,
-        timeout: float | None = None,
-        deadline: float | None = None,
-        allow_truncated: bool = False,
-        parse: type[BaseModel] | None = None,
-        **params: object,
-    ) -> ChatReply:
-        """The answer to `messages`: a str, or a list of messages.
-
-        With `parse` the answer is JSON that fits this pydantic model, and `reply.parsed`
-        is one. What is not given is the wrapper's own. `params` go to the API as they
-        are (`tools=`, `response_format=`, `max_completion_tokens=`, …); a sampling
-        parameter that the model does not take is left out, and logged once.
-
-        Raises ChatError (errors.py draws the tree) when there is no answer;
-        TypeError or ValueError, before anything is sent, when the input is wrong.
-        """
-        call = self.dispatcher.call(
-            messages,
-            model,
-            temperature,
-            timeout=timeout,
-            deadline=deadline,
-            allow_truncated=allow_truncated,
-            parse=parse,
-            params=params,
-        )
-        return self.dispatcher.run(call.answer)
-
-    async def generate_async(
-        self,
-        messages: Messages,
-        model: str | None = None,
-        temperature: float | None = None,
-        *,
-        timeout: float | None = None,
-        deadline: float | None = None,
-        allow_truncated: bool = False,
-        parse: type[BaseModel] | None = None,
-        **params: object,
-    ) -> ChatReply:
-        """`generate` for an event loop, any event loop. Cancelling it cancels the request."""
-        call = self.dispatcher.call(
-            messages,
-            model,
-            temperature,
-            timeout=timeout,
-            deadline=deadline,
-            allow_truncated=allow_truncated,
-            parse=parse,
-            params=params,
-        )
-        return await self.dispatcher.run_async(call.answer)
 
     def stream(
         self,
@@ -361,6 +311,13 @@ class ChatClientWrapper:
         return f"{type(self).__name__}(model={defaults.model!r}, {limits})"
 
 
+def shared_limits(settings: Settings) -> RedisLimits | None:
+    """The Redis that the settings name. Raises what RedisLimits does."""
+    if settings.redis_url is None:
+        return None
+    return RedisLimits(settings.redis_url.get_secret_value(), name=settings.redis_name)
+
+
 def _options(settings: Settings) -> dict[str, Any]:
     """The arguments of a wrapper that the settings give, by name."""
     given = settings.model_dump(exclude_none=True)
@@ -371,6 +328,11 @@ def _options(settings: Settings) -> dict[str, Any]:
         options["fallbacks"] = settings.fallback_models()
     if settings.attempts is not None:
         options["retry"] = RetryPolicy(attempts=settings.attempts)
+    amounts = {name: given[name] for name in ("usd_per_day", "usd_per_call") if name in given}
+    if amounts:
+        options["budget"] = Budget(**amounts)
     limits = ("requests_per_minute", "tokens_per_minute", "concurrency")
-    options["limits"] = RateLimits(**{name: given[name] for name in limits if name in given})
+    options["limits"] = RateLimits(
+        **{name: given[name] for name in limits if name in given}, shared=shared_limits(settings)
+    )
     return options

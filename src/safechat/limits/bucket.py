@@ -18,7 +18,7 @@ from safechat.runtime import clock
 
 # Seconds' worth of the rate that may go at once. Long enough that a timer which fires
 # a little late loses nothing; short enough for servers that count by the second.
-_BURST_SECONDS = 0.05
+BURST_SECONDS = 0.05
 
 
 class Bucket:
@@ -84,6 +84,13 @@ class Bucket:
             self._owed = max(0.0, self._owed - self._rate * (when - now)) + self._size - 1
         self._owed_at = max(self._owed_at, when)
 
+    def set_level(self, level: float, held: float) -> None:
+        """What is taken is `level`, as others count it, and leaks after `held` seconds."""
+        now = clock.now()
+        self._empty_limiter(now)
+        self._owed = level
+        self._owed_at = now + held
+
     async def _wait_for_piece(self, piece: float) -> None:
         try:
             with suppress(TimeoutError):  # raised when the bucket changes: then the rest is waited for anew
@@ -102,7 +109,7 @@ class Bucket:
     def _begin(self, per_minute: float) -> None:
         self.per_minute = per_minute
         self._rate = per_minute / 60
-        self._size = 1 + self._rate * _BURST_SECONDS
+        self._size = 1 + self._rate * BURST_SECONDS
         self._limiter = AsyncLimiter(self._size, self._size / self._rate)
 
     def _empty_limiter(self, now: float) -> None:

@@ -14,6 +14,7 @@ import math
 
 from safechat.headers import RateLimit
 from safechat.limits.bucket import Bucket
+from safechat.runtime import clock
 
 # A rate above `limit` a minute is believed after this many answers, when their resets differ by this factor.
 _ENOUGH_ANSWERS = 4
@@ -61,14 +62,35 @@ class FollowedBucket:
     def __init__(self, kind: str, by_hand: float | None) -> None:
         self.kind = kind
         self.by_hand = by_hand is not None
+        self.per_minute = by_hand
         self.bucket = None if by_hand is None else Bucket(by_hand)
         self._observed = ObservedLimit()
+        self._fraction = 1.0
 
     def follow(self, seen: RateLimit, under_way: float) -> None:
         """Follow one answer's headers. `under_way` units count as taken when the limit becomes known."""
         self._observed.learn(seen)
-        per_minute = self._observed.per_minute or seen.limit
+        self.adopt(self._observed.per_minute or seen.limit, under_way)
+
+    def adopt(self, per_minute: float, under_way: float = 0.0) -> None:
+        """The limit is `per_minute`."""
+        if self.per_minute is None or not math.isclose(self.per_minute, per_minute, rel_tol=_RATE_CHANGE):
+            self.per_minute = per_minute
+            self._pace(under_way)
+
+    def divide(self, fraction: float) -> None:
+        """From now on a fraction of the limit is this process's; where it becomes less, without a burst."""
+        if fraction == self._fraction:
+            return
+        self._fraction = fraction
+        self._pace(0.0)
+        if self.bucket is not None and fraction < 1:
+            self.bucket.hold_until(clock.now())
+
+    def _pace(self, under_way: float) -> None:
+        if self.per_minute is None:
+            return
         if self.bucket is None:
-            self.bucket = Bucket(per_minute, level=under_way)
-        elif not math.isclose(self.bucket.per_minute, per_minute, rel_tol=_RATE_CHANGE):
-            self.bucket.change(per_minute)
+            self.bucket = Bucket(self.per_minute * self._fraction, level=under_way)
+        else:
+            self.bucket.change(self.per_minute * self._fraction)

@@ -47,8 +47,11 @@ class Pause:
         """Nobody goes for `asked` seconds, or only one call goes after the longest time."""
         if asked > self._longest:
             self._window.probe()
-        until = clock.now() + clock.seconds(with_jitter(min(asked, self._longest), self._random))
-        self._gate.close_until(until, lambda seconds: paused(self._model, seconds))
+        self.join(clock.seconds(with_jitter(min(asked, self._longest), self._random)))
+
+    def join(self, seconds: float) -> None:
+        """Nobody goes for so long, also where it was another process that was refused."""
+        self._gate.close_until(clock.now() + seconds, lambda seconds: paused(self._model, seconds))
 
     def left(self) -> float:
         """Seconds until it is over; 0 where there is none."""

@@ -2,7 +2,8 @@
 
 Requests a minute, tokens a minute and calls at once, strictly first come, first served. Limits that were not
 set by hand follow the API's `x-ratelimit-*` headers. Not here: the pacing (bucket.py), the line (gate.py),
-the first calls (window.py), the pause after a 429 (pause.py), what the headers mean (observed.py).
+the first calls (window.py), the pause after a 429 (pause.py), what the headers mean (observed.py), what
+processes share (shared.py).
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from safechat.errors import RateLimited
 from safechat.headers import Random, rate_limit
 from safechat.limits.bucket import Bucket
 from safechat.limits.gate import Gate
+from safechat.limits.group import Group, RedisLimits
 from safechat.limits.observed import FollowedBucket
 from safechat.limits.pause import Pause
 from safechat.limits.refusal import too_large, too_late
+from safechat.limits.shared import Lease, SharedQuota
 from safechat.limits.slots import Slot, Slots
 from safechat.limits.tokens import least_tokens
 from safechat.limits.window import Window
@@ -32,12 +35,14 @@ from safechat.runtime import clock
 class RateLimits:
     """What the API allows. None: what its headers say. `concurrency` is for all models together, and counts
     calls at once; a stream whose consumer is busy is not one. An API that wants a longer pause than
-    `longest_pause` seconds is asked again then, by one call."""
+    `longest_pause` seconds is asked again then, by one call. `shared` is where processes and machines share
+    these limits; without it they are this wrapper's."""
 
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     concurrency: int = 32
     longest_pause: float = 120.0
+    shared: RedisLimits | None = None
 
     def __post_init__(self) -> None:
         for name in ("requests_per_minute", "tokens_per_minute"):
@@ -45,6 +50,8 @@ class RateLimits:
                 check_rate(name, getattr(self, name))
         check_count("concurrency", self.concurrency)
         check_seconds("longest_pause", self.longest_pause, finite=True)
+        if not isinstance(self.shared, RedisLimits | None):
+            raise TypeError(f"shared must be RedisLimits, not {type(self.shared).__name__}")
 
 
 class Reservation:
@@ -84,6 +91,19 @@ class Reservation:
             self._window.leave(self)
 
 
+class SharedReservation(Reservation):
+    """The same where processes share the quota: its tokens and its slot are those of a lease."""
+
+    def __init__(self, tokens: float, lease: Lease, window: Window, slots: Slots) -> None:
+        super().__init__(tokens, None, window, slots)
+        self.slot = Slot(lease)
+        self._lease = lease
+
+    def settle(self, used: float) -> None:
+        self._lease.settle(used - self.tokens)
+        super().settle(used)
+
+
 class Quotas:
     """The quota of each model, and the slots of all of them together."""
 
@@ -91,20 +111,31 @@ class Quotas:
         self._limits = limits
         self._random = random
         self._slots = Slots(limits.concurrency)
+        self._group = None if limits.shared is None else Group(limits.shared, self._slots)
         self._quotas: dict[str, Quota] = {}
 
     def of(self, model: str) -> Quota:
         """The one quota of this model."""
         quota = self._quotas.get(model)
         if quota is None:
-            quota = self._quotas[model] = Quota(model, self._limits, self._slots, self._random)
+            quota = Quota(model, self._limits, self._slots, self._random, self._group)
+            self._quotas[model] = quota
         return quota
+
+    async def aclose(self) -> None:
+        """Leave the processes that share these limits."""
+        for quota in self._quotas.values():
+            await quota.aclose()
+        if self._group is not None:
+            await self._group.aclose()
 
 
 class Quota:
     """What one model may use, and who waits for it. For one event loop."""
 
-    def __init__(self, model: str, limits: RateLimits, slots: Slots, random: Random) -> None:
+    def __init__(
+        self, model: str, limits: RateLimits, slots: Slots, random: Random, group: Group | None = None
+    ) -> None:
         by_hand = limits.requests_per_minute is not None or limits.tokens_per_minute is not None
         self._window = Window(math.inf) if by_hand else Window()
         self._requests = FollowedBucket("requests", limits.requests_per_minute)
@@ -112,6 +143,11 @@ class Quota:
         self._slots = slots
         self._gate = Gate()
         self._pause = Pause(model, self._gate, self._window, limits.longest_pause, random)
+        self._shared: SharedQuota | None = None
+        if group is not None:
+            self._shared = SharedQuota(
+                group, model, slots, self._gate, self._pause, self._requests, self._tokens
+            )
         self._waiting = 0  # calls in line, and the tokens that they want
         self._waiting_tokens = 0
 
@@ -159,12 +195,24 @@ class Quota:
         self._pause.refused(error.retry_after)
         if self._requests.bucket is not None:
             self._requests.bucket.hold_until(clock.now() + self._pause.left())
+        if self._shared is not None:
+            self._shared.pause(self._pause.left())
         error.place_kept = self._pause.fits(request, error.retry_after)
 
     async def _take(self, request: ChatRequest, tokens: int) -> Reservation | None:
         """All that the call needs, in order; None, and nothing, where it has to give way to those that
         the API has sent back. Cancelled, it gives back what it has."""
         await self._window.room()
+        lease = None if self._shared is None else await self._shared.take(request, tokens)
+        if lease is None:
+            return await self._take_here(request, tokens)
+        if self._gives_way(request):
+            lease.undo()
+            return None
+        return SharedReservation(tokens, lease, self._window, self._slots)
+
+    async def _take_here(self, request: ChatRequest, tokens: int) -> Reservation | None:
+        """The same by the limits of this process; should the shared ones be back, it gives way to them."""
         buckets = ((self._requests.bucket, 1), (self._tokens.bucket, tokens))
         taken: list[tuple[Bucket, int]] = []
         goes = False
@@ -174,14 +222,22 @@ class Quota:
                     await bucket.take(amount, lambda: self._pause.check(request))
                     taken.append((bucket, amount))
             await self._take_slot(request)
-            goes = not self._gate.has_sent_back or request.attempt > 1
+            goes = not self._gives_way(request) and (self._shared is None or self._shared.alone)
             if not goes:
                 self._slots.release()
         finally:
             if not goes:
                 for bucket, amount in taken:
                     bucket.settle(-amount)
-        return Reservation(tokens, buckets[1][0], self._window, self._slots) if goes else None
+        if not goes:
+            return None
+        if self._shared is None:
+            return Reservation(tokens, buckets[1][0], self._window, self._slots)
+        lease = self._shared.taken_here(request, buckets[1][0])
+        return SharedReservation(tokens, lease, self._window, self._slots)
+
+    def _gives_way(self, request: ChatRequest) -> bool:
+        return self._gate.has_sent_back and request.attempt == 1
 
     async def _take_slot(self, request: ChatRequest) -> None:
         """A slot while the gate is open: a 429 may close it while this call waits for the slot."""
@@ -201,9 +257,9 @@ class Quota:
         """
         left = math.inf if request.deadline is None else request.deadline - clock.now()
         if self._tokens.bucket is not None:
-            per_minute = self._tokens.bucket.per_minute
-            believed = per_minute * min(1.0, max(left, 0) / 120)
+            believed = self._tokens.bucket.per_minute * min(1.0, max(left, 0) / 120)
             if tokens > believed:
+                per_minute = self._tokens.per_minute or math.inf
                 if (least := least_tokens(request)) > per_minute:
                     raise too_large(request.model, least, per_minute)
                 tokens = max(least, int(believed))
@@ -220,6 +276,11 @@ class Quota:
             requests.wait_for(calls_before + 1) if requests is not None else 0.0,
             bucket.wait_for(tokens_before + tokens) if bucket is not None else 0.0,
         )
+
+    async def aclose(self) -> None:
+        """Settle with the other processes."""
+        if self._shared is not None:
+            await self._shared.aclose()
 
     async def _turn(self, request: ChatRequest, tokens: int, began: float, *, gave_way: bool) -> None:
         self._waiting += 1

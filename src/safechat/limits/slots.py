@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from contextvars import ContextVar
+from typing import Protocol
 
 from safechat.runtime import clock
 
@@ -20,12 +21,18 @@ class Slots:
     """`count` of them. For one event loop."""
 
     def __init__(self, count: int) -> None:
+        self.count = self._count_now = count
         self._semaphore = asyncio.Semaphore(count)
         self._owed = 0  # slots taken back while others had them all
 
     async def acquire(self) -> None:
         """Wait for a slot, first come, first served."""
         await self._semaphore.acquire()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether there is a slot for who comes now, without a wait."""
+        return not self._semaphore.locked()
 
     def release(self) -> None:
         """Give a slot back."""
@@ -41,11 +48,30 @@ class Slots:
         else:
             await self._semaphore.acquire()  # there is one: this does not wait
 
+    async def divide(self, fraction: float) -> None:
+        """From now on there is this fraction of them, and at least one."""
+        count = max(1, int(self.count * fraction + 1e-9))  # a third of 3 is 1, also with floats
+        for _ in range(self._count_now - count):
+            await self.take_back()
+        for _ in range(count - self._count_now):
+            self.release()
+        self._count_now = count
+
+
+class Lendable(Protocol):
+    """Where a slot comes from."""
+
+    def release(self) -> None:
+        """Give a slot back."""
+
+    async def take_back(self) -> None:
+        """A slot at once, even if there are then more calls than slots for a while."""
+
 
 class Slot:
     """The slot that one call has acquired, until its `end`."""
 
-    def __init__(self, slots: Slots) -> None:
+    def __init__(self, slots: Lendable) -> None:
         self._slots = slots
         self._reasons = 0  # to lend it
         self._busy_since = 0.0

@@ -120,6 +120,12 @@ def least_tokens(request: ChatRequest) -> int:
     return round(size.characters * _LEAST_PER_CHARACTER + size.frame + (answer_budget(request) or 0))
 
 
+def most_prompt_tokens(request: ChatRequest) -> int:
+    """The most tokens that the prompt can have, in any language; an image counts as one of middling size."""
+    size = size_of(request)
+    return math.ceil(size.characters * _MOST_PER_CHARACTER) + size.frame + size.parts * _PER_PART
+
+
 def used_tokens(usage: Usage | None, reserved: float) -> float:
     """The tokens that the API counted; as many as were reserved where it counted none."""
     if usage is None:

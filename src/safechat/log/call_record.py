@@ -29,7 +29,8 @@ from safechat.usage import Usage
 class CallRecord:
     """The failures of one call, in their order; how many requests they took, and what those cost.
 
-    `began` is on the event loop's clock: the moment from which the call's deadline counts; `resumed` too.
+    `notes` are further fields of the log's `chat.call`. `began` is on the event loop's clock: the moment from
+    which the call's deadline counts; `resumed` too.
     """
 
     failures: list[ChatError] = field(default_factory=list)
@@ -40,6 +41,8 @@ class CallRecord:
     began: float = field(default_factory=clock.now)
     # The end of the last wait: since then the last request is under way.
     resumed: float | None = None
+    fell_back: bool = False  # whether another model than the request's was asked
+    notes: dict[str, float] = field(default_factory=dict)
     first_piece: float | None = None  # when a stream's first piece came, on time.perf_counter's clock
 
     def __enter__(self) -> Self:

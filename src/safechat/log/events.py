@@ -11,9 +11,14 @@ event, its data are in `extra`, and every record of a call has the call's `call_
     chat.limited            a wait for room under the limits
     chat.breaker            a circuit opened or closed
     chat.parameter_dropped  a model does not take a parameter
+    budget.nearly_spent     four fifths of a day's budget are spent
+    budget.alone            Redis does not answer, and a shared budget goes on in parts
+    cache.failed            the cache of answers does not work
     keys.read               a key was read from its source
     keys.failed             a key could not be read, and there is none in hand
     keys.stale              a source is down, and the key in hand is served
+    limits.alone            Redis does not answer: this process goes on with its share of the limits
+    limits.shared           it answers again, and the limits are shared
     log.lost                records were lost: how many, and why (queue.py)
     telemetry.off           OpenTelemetry is installed, and cannot be used
 

@@ -96,6 +96,7 @@ def log_call(
         **({"endpoint": request.endpoint} if request.endpoint != CHAT else {}),
         **({"first_piece_ms": _milliseconds(started, record.first_piece)} if record.first_piece else {}),
         **fields,
+        **{name: round(number, 6) for name, number in record.notes.items()},
         **(token_fields(record.usage, "failed_") if record.usage != Usage() else {}),
         **({"prompt": logged_prompt(request.messages)} if wants_content() else {}),
     )
@@ -108,13 +109,15 @@ def _milliseconds(started: float, ended: float) -> float:
 def reply_fields(reply: ChatReply, record: CallRecord) -> dict[str, object]:
     """What is logged of a reply."""
     fields: dict[str, object] = {
-        **answer_fields(reply.model, reply.base_url, reply.usage),
+        **answer_fields(reply.model, reply.base_url, None if reply.cached else reply.usage),
         "attempts": reply.attempts,
         "finish_reason": reply.finish_reason,
         "request_id": reply.request_id,
         "completion_id": reply.id,
     }
-    if (speed := record.tokens_per_second(reply.usage)) is not None:
+    if reply.cached:
+        fields["cached"] = True
+    elif (speed := record.tokens_per_second(reply.usage)) is not None:
         fields["tokens_per_s"] = round(speed, 1)
     if wants_content():
         fields["answer"] = logged_text(reply.text)

@@ -44,6 +44,9 @@ if sys.platform == "win32":
     def set_permissions(descriptor: int, mode: int) -> None:
         pass
 
+    def sync_folder(folder: Path) -> None:
+        pass
+
     def try_lock(descriptor: int) -> bool:
         if _kernel32.LockFile(msvcrt.get_osfhandle(descriptor), *_FAR, 1, 0):
             return True
@@ -68,6 +71,14 @@ else:
     def set_permissions(descriptor: int, mode: int) -> None:
         """Exactly these permissions, whatever the umask. Windows has none of this kind."""
         os.fchmod(descriptor, mode)
+
+    def sync_folder(folder: Path) -> None:
+        """Put on the disk which files there are in it. Windows does so by itself."""
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def try_lock(descriptor: int) -> bool:
         """Lock an open file, without waiting, until `unlock` or until it is closed.

@@ -16,6 +16,8 @@ import pytest
 
 from command import safechat
 from odev.classroom.api import APIServer, ClassroomAPI
+from odev.classroom.bao import free_port
+from redis_servers import Server as RedisServer
 from safechat import VaultKeys
 from safechat.cli.doctor import Check, examine
 from safechat.cli.network import shown_address
@@ -109,6 +111,39 @@ async def test_a_shutdown_is_a_warning_from_90_days_before_and_a_failure_from_14
     assert (fallback.name, fallback.ok) == ("model", ok)
     assert "shut down on 2026-12-11; OpenAI recommends gpt-6.1-terra" in fallback.result
     assert bool(fallback.advice) is (ok is not True)
+
+
+async def test_a_redis_that_answers_is_shown(
+    environment: dict[str, str], redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAFECHAT_REDIS_URL", redis_server.url)
+    monkeypatch.setenv("SAFECHAT_REDIS_NAME", "prod")
+    (check,) = [check for check in await checks() if check.name == "Redis"]
+    assert check.ok
+    assert "shares the limits of prod" in check.result
+
+
+async def test_a_redis_that_does_not_answer_is_a_warning_without_its_password(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAFECHAT_REDIS_URL", f"redis://:very-secret@127.0.0.1:{free_port()}")
+    results = await checks()
+    (check,) = [check for check in results if check.name == "Redis"]
+    assert check.ok is None
+    assert "no limits are shared" in check.result
+    assert check.advice
+    assert "very-secret" not in str(results)
+    assert results[-1].name == "model"
+
+
+async def test_a_wrong_url_of_a_redis_is_a_failure(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAFECHAT_REDIS_URL", "http://:very-secret@127.0.0.1")
+    *_, last = await checks()
+    assert (last.name, last.ok) == ("Redis", False)
+    assert "redis://" in last.result
+    assert "very-secret" not in str(last)
 
 
 async def test_a_key_that_the_api_refuses_is_named(environment: dict[str, str], secret: Secret) -> None:

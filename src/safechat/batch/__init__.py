@@ -1,0 +1,8 @@
+"""Many prompts from a file, answered into a file: `safechat.batch.run`, and `safechat batch` in a shell.
+
+Not here: many prompts of one program, without a file (client/map.py).
+"""
+
+from safechat.batch.batch import Batch, BatchStatus, run
+
+__all__ = ["Batch", "BatchStatus", "run"]

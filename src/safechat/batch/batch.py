@@ -1,0 +1,395 @@
+"""Batch: the rows of a file, asked by a bounded number of calls at once; the output file is the journal.
+
+The workers run in the wrapper's own event loop. A worker takes its next row when its last line is written, so
+a process that is killed has at most one row a worker to ask again. Not here: what a row is (rows.py), how
+lines are written and read again (journal.py), what may be spent (spending.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Self
+
+import anyio
+
+from safechat.batch.estimate import Estimate, estimated, price_of, tokens_at_most
+from safechat.batch.journal import Journal, Output, Stream
+from safechat.batch.lines import answer_line, cost_of_failure, error_line
+from safechat.batch.rows import Row, key_of, read_rows
+from safechat.batch.spending import Spending
+from safechat.checks import check_count, check_seconds
+from safechat.client.dispatch import Call
+from safechat.client.wrapper import ChatClientWrapper
+from safechat.errors import AuthenticationFailed, ChatError, CircuitOpen, KeyUnavailable, QuotaExhausted
+from safechat.layers import Layers
+from safechat.log.events import log_context
+from safechat.messages import ChatReply
+from safechat.runtime import clock
+from safechat.runtime.loop import Outcome
+from safechat.runtime.process import result_of
+from safechat.usage import Usage
+
+Source = str | Path | BinaryIO
+"""The path of a file, or a file that is open for bytes."""
+
+# What no other row would escape. A batch ends with it.
+_ENDS_ALL = (AuthenticationFailed, QuotaExhausted, KeyUnavailable)
+_SYNC_EVERY = 1.0  # seconds
+_FIRST_LONGEST = 1000  # tokens of an answer, until one has come
+
+
+@dataclass(slots=True)
+class BatchStatus:
+    """How far a batch is. `rows` are those of the input (of this shard); `before` of them were answered by
+    earlier runs, `to_ask` are those of this one. `usd` is what all runs cost, as far as a price is known; of
+    failed calls only those of this run and the last one count. `kinds` counts the failures by their kind."""
+
+    rows: int = 0
+    before: int = 0
+    to_ask: int = 0
+    answered: int = 0
+    failed: int = 0
+    tokens: int = 0
+    usd: float = 0.0
+    over_budget: bool = False
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def left(self) -> int:
+        """Rows of this run that have neither an answer nor an error yet."""
+        return self.to_ask - self.answered - self.failed
+
+
+Progress = Callable[[BatchStatus], object]
+"""Called after each row, in the wrapper's event loop: it must not block."""
+
+
+class Batch:
+    """A batch that is ready to run: within its `with` block all of its rows are checked, and none is asked.
+
+    Arguments are those of `run`. Entering it raises ValueError that names the line of a row that is wrong or
+    has changed, and OSError where a file cannot be opened.
+    """
+
+    def __init__(
+        self,
+        chat: ChatClientWrapper,
+        input: Source,
+        output: Source,
+        *,
+        model: str | None = None,
+        workers: int = 32,
+        deadline: float = math.inf,
+        allow_truncated: bool = False,
+        shard: tuple[int, int] | None = None,
+        limit: int | None = None,
+        max_usd: float | None = None,
+        ordered: bool = False,
+    ) -> None:
+        self._dispatcher = chat.dispatcher
+        self._input = input
+        self._output = output
+        self._model = chat.dispatcher.defaults.model if model is None else model
+        self._workers = check_count("workers", workers)
+        self._deadline = check_seconds("deadline", deadline)
+        self._allow_truncated = allow_truncated
+        self._shard, self._shards = check_shard(shard or (1, 1))
+        self._limit = math.inf if limit is None else check_count("limit", limit)
+        if max_usd is not None and not max_usd > 0:
+            raise ValueError(f"max_usd must be above 0, not {max_usd!r}")
+        self._max_usd = max_usd
+        self._ordered = ordered
+        self._longest = _FIRST_LONGEST
+        self._refused: ChatError | None = None
+        self.status = BatchStatus()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opened:
+            self._file = self._input_file(opened)
+            self._journal = self._output_file(opened)
+            self._check_rows()
+            self._opened = opened.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def estimate(self) -> Estimate:
+        """The tokens and dollars of the rows that `run` would ask, before any is."""
+        requests = (self._call(row).request for row in self._rows_to_ask())
+        return estimated(requests, self._dispatcher.run(_base_url))
+
+    def run(self, progress: Progress | None = None) -> BatchStatus:
+        """Ask the rows that have no answer. The error of a row is its line, and no exception.
+
+        Raises AuthenticationFailed, KeyUnavailable or QuotaExhausted, when the calls under way have ended,
+        and OSError for a line that cannot be written. What is written stays; a second run goes on there.
+        """
+        self._dispatcher.check_elsewhere()
+        self._journal.start()
+        self._progress = progress
+        ended: Future[Outcome[None]] = Future()
+        visit = self._dispatcher.start(self._work, ended.set_result)
+        try:
+            result_of(ended).value()
+        except BaseException:
+            visit.cancel()
+            wait([ended])  # nobody writes any more
+            raise
+        if self._refused is not None:
+            raise self._refused
+        if self._ordered and isinstance(self._journal, Journal):
+            self._journal.sort(key_of(row.id) for row in self._rows())
+        return self.status
+
+    async def _work(self, layers: Layers) -> None:
+        self._stopping = anyio.Event()
+        self._spending = Spending(self._max_usd, self._journal.usd)
+        self.status.usd = self._journal.usd
+        rows = self._rows_to_ask()
+        try:
+            async with asyncio.TaskGroup() as group:
+                workers = [group.create_task(self._worker(layers, rows)) for _ in range(self._workers)]
+                syncing = group.create_task(self._sync_again_and_again())
+                await asyncio.wait(workers)
+                syncing.cancel()
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        finally:
+            self._journal.sync()
+
+    async def _worker(self, layers: Layers, rows: Iterator[Row]) -> None:
+        for row in rows:
+            call = self._call(row)
+            usd = self._usd_at_most(layers, call)
+            if not await self._spending.room_for(usd):
+                self.status.over_budget = True
+                self._stopping.set()
+            if self._stopping.is_set():
+                return
+            with self._spending.reserve(usd) as reserved:
+                reserved.used = await self._ask(row, call, layers) or 0.0
+            self.status.usd = self._spending.spent
+            if self._progress is not None:
+                self._progress(self.status)
+            await asyncio.sleep(0)  # where answers come without a wait, others have their turn all the same
+
+    async def _ask(self, row: Row, call: Call, layers: Layers) -> float | None:
+        """Ask the row and write its line; the US dollars that it cost, where they are known."""
+        status, fingerprint, began = self.status, row.fingerprint(), clock.now()
+        try:
+            with log_context(custom_id=row.id):
+                reply = await self._answer(call, layers)
+        except (*_ENDS_ALL, CircuitOpen) as error:
+            if not isinstance(error, CircuitOpen):
+                self._refused = self._refused or error
+                self._stopping.set()
+            return None
+        except ChatError as error:
+            usd = cost_of_failure(error)
+            self._journal.append(error_line(row, fingerprint, error, clock.now() - began, usd))
+            status.failed += 1
+            status.kinds[error.kind] += 1
+            self._count(error.usage)
+        else:
+            usd = reply.cost_usd
+            self._journal.append(answer_line(row, fingerprint, reply, usd))
+            status.answered += 1
+            self._count(reply.usage)
+        return usd
+
+    async def _answer(self, call: Call, layers: Layers) -> ChatReply:
+        """The reply. While the circuit is open the row waits: an API that is down must not use all rows up.
+        CircuitOpen is raised where the batch ends meanwhile."""
+        while True:
+            try:
+                return await call.answer(layers)
+            except CircuitOpen as error:
+                seconds = error.retry_after or 1.0
+                if self._stopping.is_set():
+                    raise
+            with anyio.move_on_after(clock.seconds(seconds)):
+                await self._stopping.wait()
+
+    def _count(self, usage: Usage | None) -> None:
+        if usage is not None:
+            self.status.tokens += usage.total_tokens
+            self._longest = max(self._longest, usage.completion_tokens)
+
+    def _usd_at_most(self, layers: Layers, call: Call) -> float:
+        """What the call may cost: an answer without `max_completion_tokens` is thought to be as long as the
+        longest so far. 0 where nothing limits the cost."""
+        if self._max_usd is None:
+            return 0.0
+        prompt, answer = tokens_at_most(call.request, layers.estimator)
+        base_url = layers.calls[0].base_url
+        return (
+            price_of(call.request.model, base_url, prompt, self._longest if answer is None else answer) or 0.0
+        )
+
+    async def _sync_again_and_again(self) -> None:
+        while True:
+            await asyncio.sleep(_SYNC_EVERY)
+            await asyncio.to_thread(self._journal.sync)
+
+    def _rows(self) -> Iterator[Row]:
+        self._file.seek(0)
+        return read_rows(self._file, self._model)
+
+    def _rows_to_ask(self) -> Iterator[Row]:
+        asked = 0
+        for number, row in enumerate(self._rows()):
+            if asked >= self._limit:
+                return
+            if self._is_mine(number) and key_of(row.id) not in self._journal.answered:
+                asked += 1
+                yield row
+
+    def _is_mine(self, number: int) -> bool:
+        """Whether this row, counted from 0, belongs to this shard."""
+        return number % self._shards == self._shard - 1
+
+    def _call(self, row: Row) -> Call:
+        """The row as a checked call. Raises ValueError that names the line."""
+        try:
+            return self._dispatcher.call(
+                row.messages,
+                row.model,
+                deadline=self._deadline,
+                allow_truncated=self._allow_truncated,
+                params=row.params,
+            )
+        except (TypeError, ValueError) as error:
+            reason = str(error)
+        raise ValueError(f"line {row.line} ({row.id}): {reason}")
+
+    def _check_rows(self) -> None:
+        """Read the whole input once, and ask nothing. Raises ValueError that names the first wrong row."""
+        status, answered = self.status, self._journal.answered
+        seen: set[int] = set()
+        models: set[str] = set()
+        for number, row in enumerate(self._rows()):
+            key = key_of(row.id)
+            if key in seen:
+                first = next(other.line for other in self._rows() if other.id == row.id)
+                raise ValueError(f"line {row.line}: the custom_id {row.id!r} is that of line {first}, too")
+            seen.add(key)
+            if key in answered and answered[key] != row.fingerprint():
+                raise ValueError(
+                    f"line {row.line} ({row.id}): {self._output} has the answer to another request: its "
+                    "messages, model or parameters have changed. Undo that, or give another output"
+                )
+            if self._is_mine(number):
+                status.rows += 1
+                if key in answered:
+                    status.before += 1
+                else:
+                    self._call(row)
+                    models.add(row.model)
+        if others := answered.keys() - seen:
+            assert isinstance(self._journal, Journal)
+            raise ValueError(
+                f"{self._output} has {len(others):,} answers to rows that the input does not have, "
+                f"{self._journal.first_other(seen)!r} the first. Give another output"
+            )
+        status.to_ask = int(min(status.rows - status.before, self._limit))
+        if self._max_usd is not None:
+            self._check_prices(models)
+
+    def _check_prices(self, models: set[str]) -> None:
+        base_url = self._dispatcher.run(_base_url)
+        for model in sorted(models):
+            if price_of(model, base_url, 1, 1) is None:
+                raise ValueError(
+                    f"no price of {model} at {base_url} is known, so no sum of dollars can be kept "
+                    "(prices come with the extra: pip install 'safechat[cost]')"
+                )
+
+    def _input_file(self, opened: ExitStack) -> BinaryIO:
+        if not isinstance(self._input, str | Path):
+            return self._input
+        if isinstance(self._output, str | Path) and _is_same_file(self._input, self._output):
+            raise ValueError(f"{self._input} cannot be both the input and the output")
+        return opened.enter_context(open(self._input, "rb"))
+
+    def _output_file(self, opened: ExitStack) -> Output:
+        if isinstance(self._output, str | Path):
+            return opened.enter_context(Journal(Path(self._output)))
+        if self._ordered:
+            raise ValueError("ordered needs the path of a file")
+        return Stream(self._output)
+
+
+def _is_same_file(one: str | Path, other: str | Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except FileNotFoundError:
+        return False
+
+
+async def _base_url(layers: Layers) -> str | None:
+    return layers.calls[0].base_url
+
+
+def check_shard(shard: tuple[int, int]) -> tuple[int, int]:
+    """`shard`, if it is a number and how many there are: (3, 8) is the third of eight."""
+    number, count = check_count("shard", shard[0]), check_count("shards", shard[1])
+    if number > count:
+        raise ValueError(f"there is no shard {number} of {count}")
+    return number, count
+
+
+def run(
+    chat: ChatClientWrapper,
+    input: Source,
+    output: Source,
+    *,
+    model: str | None = None,
+    workers: int = 32,
+    deadline: float = math.inf,
+    allow_truncated: bool = False,
+    shard: tuple[int, int] | None = None,
+    limit: int | None = None,
+    max_usd: float | None = None,
+    ordered: bool = False,
+    progress: Progress | None = None,
+) -> BatchStatus:
+    """Ask every row of `input` that has no answer in `output` yet, by `workers` calls at once.
+
+    `input` is JSON lines (batch/rows.py), `output` is its journal (batch/journal.py): started again after
+    whatever ended it, a batch asks only what is not answered, and asks again what failed. Its lines come in
+    the order of the answers; with `ordered` they are sorted at the end. An `output` that is open already is
+    only written to.
+
+    `model` is for rows that name none. `deadline` limits one row, in seconds, with the wait for its turn; by
+    default only its attempts are limited. `shard` (3, 8) asks every eighth row from the third on, `limit`
+    asks that many rows at the most. With `max_usd` no call is made that could bring the cost of all runs
+    above that, by the price list and our count of tokens; an answer is thought to be as long as
+    `max_completion_tokens` says, else as the longest so far, at least 1,000 tokens.
+
+    Raises ValueError, before anything is sent, for a row that is wrong, comes twice or has changed since it
+    was answered (a row that failed may change); else what `Batch.run` raises.
+    """
+    batch = Batch(
+        chat,
+        input,
+        output,
+        model=model,
+        workers=workers,
+        deadline=deadline,
+        allow_truncated=allow_truncated,
+        shard=shard,
+        limit=limit,
+        max_usd=max_usd,
+        ordered=ordered,
+    )
+    with batch:
+        return batch.run(progress)

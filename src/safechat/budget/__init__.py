@@ -1,0 +1,1 @@
+"""Budgets in US dollars: layer (Budgeted), budget (Budget), book (what is spent), shared (by processes)."""

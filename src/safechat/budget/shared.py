@@ -1,0 +1,145 @@
+"""SharedBook: what all processes that share a Redis have spent in a day.
+
+Each book there writes its own sum, so to write it twice does no harm, and what Redis has lost is there again
+with the next step. Where Redis does not answer, a book goes on alone, with its part of what was left. Not
+here: limits of requests and tokens (limits/shared.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from contextlib import suppress
+from contextvars import Context
+from datetime import date
+from typing import NamedTuple
+
+from safechat.budget.book import Alarm, Book, Entry
+from safechat.limits.group import PATIENCE, RedisLimits
+from safechat.log.events import event
+from safechat.runtime import clock
+
+_TRY_EVERY = 1.0  # seconds between two looks at a Redis that did not answer
+_KEPT = 172_800  # seconds that a day's sums are kept
+# One step: a book writes its own sum and asks what all have spent, and how many they are. With a limit it
+# takes `want` back where all together would pass it.
+_SCRIPT = """
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+local total = 0
+for _, sum in ipairs(redis.call('HVALS', KEYS[1])) do total = total + tonumber(sum) end
+local fits = 1
+if ARGV[4] ~= '' and tonumber(ARGV[3]) > 0 and total > tonumber(ARGV[4]) then
+    fits = 0
+    total = total - tonumber(ARGV[3])
+    redis.call('HSET', KEYS[1], ARGV[1], string.format('%.17g', ARGV[2] - ARGV[3]))
+end
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+return {fits, string.format('%.17g', total), redis.call('HLEN', KEYS[1])}
+"""
+
+
+class Seen(NamedTuple):
+    """What Redis said last: what all had spent, this book of it, and how many books there were."""
+
+    total: float = 0.0
+    own: float = 0.0
+    books: int = 1
+
+
+class SharedBook:
+    """One book of those that share. For one event loop. `own` is the process's own book."""
+
+    def __init__(self, limits: RedisLimits, own: Book) -> None:
+        from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
+        self._redis = Redis.from_url(limits.url, decode_responses=True, retry=Retry(NoBackoff(), 1))
+        self._prefix = f"{{safechat:{limits.name}}}:usd:"
+        self._process = own
+        self._id = secrets.token_hex(8)
+        self._lock = asyncio.Lock()  # one step at a time: a step says what is spent by then
+        self._day = date.min
+        self._own = 0.0
+        self._seen = Seen()
+        self._down_until: float | None = None  # on the loop's clock; None while Redis answers
+        self._telling: asyncio.Task[None] | None = None
+        self._alarm = Alarm()
+
+    def spent(self, today: date) -> float:
+        """Of all who share, as far as it is known."""
+        if self._day != today:
+            return 0.0
+        return self._seen.total - self._seen.own + self._own
+
+    async def enter(self, today: date, usd: float, limit: float | None) -> Entry | None:
+        """As of any book."""
+        async with self._lock:
+            if self._day != today:
+                self._day, self._own, self._seen = today, 0.0, Seen()
+            self._own += usd
+            fits = False
+            try:
+                answer = await self._step(usd, limit)
+                fits = self._fits_alone(limit) if answer is None else answer
+            finally:
+                if not fits:  # or cancelled
+                    self._own -= usd
+            if not fits:
+                return None
+        await self._process.enter(today, usd, None)
+        return Entry(self, today, usd, limit)
+
+    def settle(self, entry: Entry, usd: float) -> None:
+        """As of any book; the others hear of it soon."""
+        self._process.settle(Entry(self._process, entry.day, entry.usd, None), usd)
+        if self._day != entry.day:
+            return
+        self._own += usd - entry.usd
+        self._alarm.look(entry.day, self.spent(entry.day), entry.limit)
+        if self._telling is None or self._telling.done():
+            # In a context of its own: it is for many calls.
+            self._telling = asyncio.get_running_loop().create_task(self._tell(), context=Context())
+
+    async def aclose(self) -> None:
+        """Tell what was spent last, and close the connections."""
+        if self._telling is not None:
+            await asyncio.wait([self._telling], timeout=2 * PATIENCE)
+        with suppress(Exception):  # Redis may be gone, and nothing is lost by it
+            async with asyncio.timeout(PATIENCE):
+                await self._redis.aclose()
+
+    def _fits_alone(self, limit: float | None) -> bool:
+        """Whether what this book has spent since Redis answered last is within its part of what was left."""
+        seen = self._seen
+        return limit is None or self._own - seen.own <= max(0.0, limit - seen.total) / seen.books
+
+    async def _tell(self) -> None:
+        async with self._lock:
+            await self._step(0.0, None)
+
+    async def _step(self, want: float, limit: float | None) -> bool | None:
+        """Write this book's sum, in which `want` is. Whether that fits; None where Redis does not answer."""
+        if self._down_until is not None and clock.now() < self._down_until:
+            return None
+        own = self._own
+        arguments = (self._id, repr(own), repr(want), "" if limit is None else repr(limit), _KEPT)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                answer = await self._redis.eval(_SCRIPT, 1, f"{self._prefix}{self._day}", *arguments)
+            fits, total, books = bool(answer[0]), float(answer[1]), int(answer[2])
+        except Exception as error:  # whatever it is: Redis is not what a call is for
+            if self._down_until is None:
+                event(logging.WARNING, "budget.alone", books=self._seen.books, error=_reason(error))
+            self._down_until = clock.now() + _TRY_EVERY
+            return None
+        self._down_until = None
+        self._seen = Seen(total, own if fits else own - want, books)
+        return fits
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer in {PATIENCE:g} s"
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,266 @@
+"""Group: the wrappers that share limits through one Redis, as one of them sees it.
+
+Redis is asked by one script (shared.lua). Where it does not answer in time, this wrapper goes on alone, with
+its fair share of what the API allows, and tries each second to come back. Not here: what is asked, and what
+follows from the answers (shared.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+from contextlib import suppress
+from contextvars import Context
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+
+from safechat.limits.bucket import BURST_SECONDS
+from safechat.limits.slots import Slots
+from safechat.log.events import event
+from safechat.runtime import clock
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+Word = str | int | float  # of a command
+
+PATIENCE = 0.25  # seconds that Redis may take for an answer
+_TRY_EVERY = 1.0  # seconds
+_LONGEST_LOOK = 5.0  # seconds for `answer_time`
+
+_SCRIPT = files("safechat.limits").joinpath("shared.lua").read_text(encoding="utf-8")
+_SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+
+_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+@dataclass(frozen=True, slots=True)
+class RedisLimits:
+    """Limits that processes and machines share: all those whose `RateLimits` name the same Redis (version 6
+    or later, or Valkey) and the same `name`. What is shared, for each model, is the requests and tokens that
+    are used and the pause after a 429; for all models together, the calls at once.
+
+    `url` is `redis://…`, `rediss://…` (TLS) or `unix://…`, with a password where there is one. Neither
+    prompts nor answers nor API keys go into Redis. While it does not answer, each process goes on with its
+    fair share, and no call fails.
+
+    Raises ValueError for another URL or name, ModuleNotFoundError without the extra `safechat[redis]`.
+    """
+
+    url: str = field(repr=False)
+    name: str = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.url, str) or not self.url.startswith(_SCHEMES):
+            raise ValueError(f"the URL of a Redis begins with {', '.join(_SCHEMES)}")
+        if not isinstance(self.name, str) or not self.name.strip() or set(self.name) & set("{}"):
+            raise ValueError(f"name must be a text without braces, not {self.name!r}")
+        try:
+            from redis.asyncio.connection import parse_url
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError(
+                "RedisLimits needs its extra: pip install 'safechat[redis]'", name="redis"
+            ) from None
+        try:
+            parse_url(self.url)
+        except ValueError as error:
+            raise ValueError(f"this is no URL of a Redis: {error}") from None
+
+
+async def answer_time(limits: RedisLimits) -> float:
+    """Seconds that Redis takes for an answer. Raises what redis-py does, and TimeoutError after a while."""
+    from redis.asyncio import Redis
+
+    async with asyncio.timeout(_LONGEST_LOOK), Redis.from_url(limits.url) as redis:
+        await redis.script_load(_SCRIPT)
+        began = clock.now()
+        await redis.ping()
+        return clock.now() - began
+
+
+class Level(NamedTuple):
+    """What is taken of one limit; it leaks after `held` seconds. `per_minute` is 0 where it is not known."""
+
+    level: float
+    held: float
+    per_minute: float
+
+
+class Answer(NamedTuple):
+    """What one step of the script has done, and how things are after it."""
+
+    reserved: bool
+    leased: bool
+    wait: float
+    paused: float
+    requests: Level
+    tokens: Level
+    members: int
+    born: str
+    since: str
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Raises ValueError or IndexError for what the script does not answer."""
+        words = text.split(" ")
+        numbers = [float(word) for word in words[:10]]
+        return cls(
+            bool(numbers[0]),
+            bool(numbers[1]),
+            numbers[2],
+            numbers[3],
+            Level(*numbers[4:7]),
+            Level(*numbers[7:10]),
+            int(words[10]),
+            words[11],
+            words[12],
+        )
+
+
+class Shares(Protocol):
+    """One model's part in it."""
+
+    async def join(self) -> None:
+        """Make known again what is under way. Raises where Redis does not answer."""
+
+    def divide(self, fraction: float) -> None:
+        """From now on this fraction of the limits is this member's; with 1 they are shared."""
+
+
+class Group:
+    """One member of it, with its `slots`. For one event loop. `alone` is true while Redis does not answer."""
+
+    def __init__(self, limits: RedisLimits, slots: Slots) -> None:
+        from redis.exceptions import MovedError, NoScriptError
+
+        self._moved, self._no_script = MovedError, NoScriptError
+        self._url = limits.url
+        self._clients: list[Redis] = []  # the last one is in use
+        self._connect()
+        self._name = limits.name
+        self._prefix = f"{{safechat:{limits.name}}}:"  # in braces: what decides on the hash slot
+        self._slots = slots
+        self._shares: list[Shares] = []
+        self._returning: asyncio.Task[None] | None = None
+        self._lost_at = 0.0
+        self.member = secrets.token_hex(8)
+        self.members = 1  # that were alive at the last answer
+        self.alone = False
+        self._fraction = 1.0
+
+    def add(self, shares: Shares) -> None:
+        """One more model."""
+        self._shares.append(shares)
+        shares.divide(self._fraction)
+
+    async def ask(self, model: str, *arguments: Word) -> Answer | None:
+        """One step of the script, with its arguments after the first two. None where Redis does not answer:
+        from now on this member is alone."""
+        if self.alone:
+            return None
+        try:
+            return await self.try_to_ask(model, *arguments)
+        except Exception as error:  # whatever it is: no call fails because of Redis
+            await self._lost(error)
+            return None
+
+    async def try_to_ask(self, model: str, *arguments: Word) -> Answer:
+        """The same; raises where Redis does not answer."""
+        keys = [f"{self._prefix}{name}" for name in ("slots", "members", "line", f"quota:{model}")]
+        words: list[Word] = [*keys, self.member, BURST_SECONDS, *arguments]
+        answer = Answer.read(await self._in_time(words))
+        self.members = answer.members
+        return answer
+
+    async def aclose(self) -> None:
+        """Leave the group, and close the connections."""
+        if self._returning is not None:
+            self._returning.cancel()
+        was_alone, self.alone = self.alone, True  # from now on nothing is sent
+        with suppress(Exception):  # else others see after a while that it has gone
+            async with asyncio.timeout(PATIENCE):
+                if not was_alone:
+                    await self._clients[-1].zrem(f"{self._prefix}members", self.member)
+        for client in self._clients:
+            with suppress(Exception):
+                async with asyncio.timeout(PATIENCE):
+                    await client.aclose()
+
+    def _connect(self, **elsewhere: str | int) -> None:
+        """Go to the URL's server, or with its `host` and `port` to another one."""
+        from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
+        # A connection that the server has closed is made anew, once and at once.
+        client = Redis.from_url(self._url, decode_responses=True, retry=Retry(NoBackoff(), 1))
+        client.connection_pool.connection_kwargs.update(elsewhere)
+        self._clients.append(client)
+        self._is_elsewhere = bool(elsewhere)
+
+    async def _in_time(self, words: list[Word]) -> str:
+        """The answer to one step. Raises TimeoutError when Redis takes too long for it."""
+        step = asyncio.ensure_future(self._step(words))
+        began = clock.now()
+        try:
+            await asyncio.wait([step], timeout=PATIENCE)
+            if clock.now() - began > 1.5 * PATIENCE:  # this process stood still: the answer may be there
+                await asyncio.wait([step], timeout=PATIENCE)
+            if not step.done():
+                raise TimeoutError
+            return step.result()
+        finally:
+            step.cancel()
+
+    async def _step(self, words: list[Word]) -> str:
+        try:
+            return str(await self._clients[-1].evalsha(_SHA, 4, *words))
+        except self._no_script:
+            return str(await self._clients[-1].eval(_SCRIPT, 4, *words))
+        except self._moved as moved:  # the node of a cluster that has all our keys is another one
+            self._connect(port=moved.port, **({"host": moved.host} if moved.host else {}))
+            return await self._step(words)
+
+    async def _lost(self, error: Exception) -> None:
+        if self.alone:
+            return
+        self.alone = True
+        self._lost_at = clock.now()
+        reason = (
+            f"no answer in {PATIENCE:g} s"
+            if isinstance(error, TimeoutError)
+            else f"{type(error).__name__}: {error}"
+        )
+        event(logging.WARNING, "limits.alone", group=self._name, processes=self.members, error=reason)
+        await self._divide(1 / max(1, self.members))
+        # In a context of its own: it outlives the call that has found Redis lost.
+        self._returning = asyncio.get_running_loop().create_task(self._return(), context=Context())
+
+    async def _return(self) -> None:
+        while self.alone:
+            # All on the full second: those that are back already and those that are still alone would use
+            # more than there is together.
+            await asyncio.sleep(_TRY_EVERY - time.time() % _TRY_EVERY)
+            if self._is_elsewhere:
+                self._connect()
+            self.alone = not await self._joined()
+        await self._divide(1.0)
+        event(logging.INFO, "limits.shared", group=self._name, seconds=round(clock.now() - self._lost_at, 1))
+
+    async def _joined(self) -> bool:
+        try:
+            for shares in self._shares:
+                await shares.join()
+        except Exception:  # the next try is in a second
+            return False
+        return True
+
+    async def _divide(self, fraction: float) -> None:
+        self._fraction = fraction
+        for shares in self._shares:
+            shares.divide(fraction)
+        await self._slots.divide(fraction)

@@ -1,0 +1,25 @@
+#| odev 8.2 client.generation.Generation given
+class Generation:
+
+    dispatcher: Dispatcher
+
+    def generate(
+        self,
+        messages: Messages,
+        model: str | None = None,
+        temperature: float | None = None,
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        allow_truncated: bool = False,
+        parse: type[BaseModel] | None = None,
+        **params: object,
+    ) -> ChatReply:
+        options = {
+            "timeout": timeout,
+            "deadline": deadline,
+            "allow_truncated": allow_truncated,
+            "parse": parse,
+        }
+        checked = self.dispatcher.call(messages, model, temperature, **options, params=params)
+        return self.dispatcher.run(checked.answer)

@@ -1,0 +1,29 @@
+#| odev 8.2 client.generation.Generation given
+class Generation:
+
+    dispatcher: Dispatcher
+
+    def generate(
+        self,
+        messages: Messages,
+        model: str | None = None,
+        temperature: float | None = None,
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        allow_truncated: bool = False,
+        parse: type[BaseModel] | None = None,
+        **params: object,
+    ) -> ChatReply:
+        return self.dispatcher.run(
+            self.dispatcher.call(
+                messages,
+                model,
+                temperature,
+                timeout=timeout,
+                deadline=deadline,
+                allow_truncated=allow_truncated,
+                parse=parse,
+                params=dict(params),
+            ).answer
+        )

@@ -1,0 +1,25 @@
+#| odev 8.3 client.generation.AsyncGeneration given
+class AsyncGeneration:
+
+    dispatcher: Dispatcher
+
+    async def generate_async(
+        self,
+        messages: Messages,
+        model: str | None = None,
+        temperature: float | None = None,
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        allow_truncated: bool = False,
+        parse: type[BaseModel] | None = None,
+        **params: object,
+    ) -> ChatReply:
+        options = {
+            "timeout": timeout,
+            "deadline": deadline,
+            "allow_truncated": allow_truncated,
+            "parse": parse,
+        }
+        checked = self.dispatcher.call(messages, model, temperature, **options, params=params)
+        return await self.dispatcher.run_async(checked.answer)

@@ -1,0 +1,370 @@
+"""A batch in a program: what is asked, what is written, what ends it."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import openai
+import pytest
+
+from clients import KEY
+from echo_api import EchoApi, echo_api
+from fakes import AsyncFake
+from safechat import (
+    AuthenticationFailed,
+    BreakerPolicy,
+    ChatClientWrapper,
+    ChatError,
+    KeyUnavailable,
+    QuotaExhausted,
+    RateLimits,
+    RequestRejected,
+    RetryPolicy,
+    ServerError,
+)
+from safechat.batch import Batch, BatchStatus, run
+from safechat.batch.estimate import Estimate
+from safechat.log.events import log_fields
+from wire import completion
+
+
+class Files:
+    """The input and the output of a batch, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.input, self.output = folder / "in.jsonl", folder / "out.jsonl"
+
+    def ask(self, *rows: object) -> None:
+        """Write the input; a text is the prompt of a row whose id it is."""
+        whole = [{"custom_id": row, "prompt": row} if isinstance(row, str) else row for row in rows]
+        self.input.write_text("".join(f"{json.dumps(row)}\n" for row in whole), "utf-8")
+
+    def run(self, client: object, **options: Any) -> BatchStatus:
+        with ChatClientWrapper(client, retry=RetryPolicy(attempts=1)) as chat:
+            return run(chat, self.input, self.output, **options)
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.output.read_text("utf-8").splitlines()]
+
+    def ids(self) -> list[str]:
+        return [line["custom_id"] for line in self.lines()]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+@pytest.fixture
+def api() -> Iterator[EchoApi]:
+    with echo_api() as served:
+        yield served
+
+
+def sdk_client(api: EchoApi) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(api_key=KEY, base_url=api.base_url)
+
+
+def failing(**errors: ChatError) -> AsyncFake:
+    return AsyncFake(fails=lambda prompt: errors.get(prompt))
+
+
+def test_the_line_of_an_answer_is_openais_form_and_says_what_the_call_took(
+    files: Files, api: EchoApi
+) -> None:
+    files.ask("Merhaba")
+    files.run(sdk_client(api))
+    (line,) = files.lines()
+    own = line.pop("safechat")
+    assert line.pop("id").startswith("batch_req_")
+    assert line == {
+        "custom_id": "Merhaba",
+        "response": {"status_code": 200, "request_id": "req_1", "body": completion("Merhaba")},
+        "error": None,
+    }
+    assert (own["attempts"], own["cost_usd"]) == (1, None)
+    assert own["latency_ms"] >= 0
+
+
+def test_the_line_of_an_error_has_no_response(files: Files) -> None:
+    files.ask("a")
+    status = files.run(failing(a=ServerError("503: out of order", status=503, request_id="req_9")))
+    (line,) = files.lines()
+    assert line["response"] is None
+    assert line["error"] == {
+        "code": "server_error",
+        "message": "503: out of order",
+        "kind": "server_error",
+        "status": 503,
+        "request_id": "req_9",
+    }
+    assert (status.failed, status.kinds) == (1, {"server_error": 1})
+
+
+def test_started_again_it_asks_what_failed_and_what_is_new(files: Files) -> None:
+    files.ask("a", "b", "c")
+    files.run(failing(b=ServerError("503")))
+    files.ask("a", "b", "c", "d")
+    client = AsyncFake()
+    status = files.run(client)
+    assert sorted(client.prompts) == ["b", "d"]
+    assert sorted(files.ids()) == ["a", "b", "c", "d"]
+    assert (status.rows, status.before, status.to_ask, status.answered) == (4, 2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["a", "b", "a"], "line 3: the custom_id 'a' is that of line 1, too"),
+        (
+            [{"prompt": "x", "custom_id": "line-2"}, {"prompt": "y"}],
+            "line 2: the custom_id 'line-2' is that of",
+        ),
+        (["a", {"custom_id": "b", "prompt": "b", "temprature": 0}], "line 2 (b): unknown parameter"),
+        (["a", {"custom_id": "b", "prompt": " "}], "line 2 (b): the prompt is empty"),
+        (["a", {"custom_id": "b", "messages": [{"role": "usr", "content": ""}]}], "line 2 (b): messages[0]"),
+        (["a", {"custom_id": "b", "body": {"messages": [], "stream": True}}], "line 2 (b): stream is not"),
+        (["a", {"custom_id": "b", "prompt": "b", "model": 7}], "line 2 (b): model must be a str"),
+        (["a", {"custom_id": "b"}], "line 2: a row has"),
+    ],
+)
+def test_a_wrong_row_is_named_before_anything_is_sent(
+    files: Files, api: EchoApi, rows: list[object], words: str
+) -> None:
+    files.ask(*rows)
+    with pytest.raises(ValueError, match="line") as raised:
+        files.run(sdk_client(api))
+    assert str(raised.value).startswith(words)
+    assert not api.asked
+    assert not files.output.exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{"custom_id": "a", "prompt": "other"}, "b", "c"], "line 1 (a): .* the answer to another request"),
+        (["a", {"custom_id": "b", "prompt": "b", "seed": 1}, "c"], "line 2 (b): .* another request"),
+        (["a", "c"], "has 1 answers to rows that the input does not have, 'b' the first"),
+    ],
+)
+def test_an_input_that_has_changed_is_refused(files: Files, rows: list[object], words: str) -> None:
+    files.ask("a", "b")
+    files.run(AsyncFake())
+    before = files.output.read_bytes()
+    files.ask(*rows)
+    client = AsyncFake()
+    with pytest.raises(ValueError, match=words.replace("(", r"\(").replace(")", r"\)")):
+        files.run(client)
+    assert (client.prompts, files.output.read_bytes()) == ([], before)
+
+
+def test_another_model_is_another_request(files: Files) -> None:
+    files.ask("a")
+    files.run(AsyncFake(), model="m")
+    with pytest.raises(ValueError, match="another request"):
+        files.run(AsyncFake(), model="n")
+
+
+def test_a_row_that_failed_may_be_mended(files: Files) -> None:
+    files.ask("a", "b")
+    files.run(failing(b=RequestRejected("400")))
+    files.ask("a", {"custom_id": "b", "prompt": "better"})
+    assert files.run(AsyncFake()).answered == 1
+    assert sorted(files.ids()) == ["a", "b"]
+
+
+def test_the_input_is_never_the_output(files: Files) -> None:
+    files.ask("a")
+    before = files.input.read_bytes()
+    with pytest.raises(ValueError, match="both the input and the output"):
+        run(ChatClientWrapper(AsyncFake()), files.input, files.input.parent / "." / files.input.name)
+    assert files.input.read_bytes() == before
+
+
+def test_ordered_sorts_the_lines_as_the_rows(files: Files) -> None:
+    files.ask(*"abcdefgh")
+
+    class Slow(AsyncFake):
+        async def _create(self, *, messages: list[dict[str, str]], **_: object) -> object:
+            self.seconds = 0.1 if messages[-1]["content"] in "ad" else 0.0
+            return await super()._create(messages=messages)
+
+    client = Slow(fails=lambda prompt: ServerError("503") if prompt == "c" else None)
+    files.run(client, ordered=True)
+    assert files.ids() == [*"abcdefgh"]
+
+
+def test_a_limit_is_for_the_rows_of_this_run(files: Files) -> None:
+    files.ask(*"abcde")
+    clients = [AsyncFake(), AsyncFake(), AsyncFake()]
+    for client in clients:
+        files.run(client, limit=2, workers=1)
+    assert [client.prompts for client in clients] == [["a", "b"], ["c", "d"], ["e"]]
+
+
+def test_shards_are_disjoint_and_together_all(files: Files, tmp_path: Path) -> None:
+    files.ask(*"abcdefghij")
+    clients = [AsyncFake() for _ in range(3)]
+    for number, client in enumerate(clients, 1):
+        files.output = tmp_path / f"{number}.jsonl"
+        assert files.run(client, shard=(number, 3)).rows == len(client.prompts)
+    assert sorted(itertools.chain(*(client.prompts for client in clients))) == [*"abcdefghij"]
+
+
+@pytest.mark.parametrize("shard", [(0, 3), (4, 3), (1, 0)])
+def test_a_shard_that_does_not_exist_is_refused(files: Files, shard: tuple[int, int]) -> None:
+    files.ask("a")
+    with pytest.raises(ValueError, match="shard"):
+        files.run(AsyncFake(), shard=shard)
+
+
+@pytest.mark.parametrize("error", [AuthenticationFailed("401"), QuotaExhausted("429"), KeyUnavailable("no")])
+def test_what_no_row_would_escape_ends_the_batch_and_is_no_row(files: Files, error: ChatError) -> None:
+    files.ask(*(f"{number}" for number in range(100)))
+    client = AsyncFake(fails=lambda prompt: error if int(prompt) >= 10 else None)
+    with pytest.raises(type(error)):
+        files.run(client, workers=4)
+    assert len(client.prompts) < 20
+    assert sorted(files.ids(), key=int) == [f"{number}" for number in range(10)]
+
+
+def test_while_an_api_is_down_rows_wait_and_are_not_used_up(files: Files) -> None:
+    files.ask(*(f"{number}" for number in range(200)))
+    calls = itertools.count()
+    client = AsyncFake(fails=lambda _: ServerError("503") if 20 <= next(calls) < 30 else None)
+    breaker = BreakerPolicy(failures=5, cooldown=0.02)
+    with ChatClientWrapper(client, retry=RetryPolicy(attempts=1), breaker=breaker) as chat:
+        status = run(chat, files.input, files.output, workers=4)
+    assert status.kinds == {"server_error": 10}
+    assert status.answered == 190
+
+
+def test_a_worker_asks_its_next_row_when_its_last_line_is_written(files: Files) -> None:
+    files.ask(*(f"{number}" for number in range(60)))
+    unwritten = []
+
+    class Watching(AsyncFake):
+        async def _create(self, *, messages: list[dict[str, str]], **_: object) -> object:
+            unwritten.append(len(self.prompts) + 1 - len(files.lines()))
+            return await super()._create(messages=messages)
+
+    files.run(Watching(seconds=0.001), workers=4)
+    assert max(unwritten) == 4
+
+
+def test_no_key_in_use_gets_into_the_output(files: Files, api: EchoApi) -> None:
+    another = "sk-proj-abcdefghijklmnop"
+    files.ask({"custom_id": f"id {KEY}", "prompt": f"{KEY} and {another}"})
+    files.run(sdk_client(api))
+    text = files.output.read_text("utf-8")
+    assert KEY not in text
+    assert "[redacted] and sk-proj-abcdefghijklmnop" in text, "an answer may be about keys"
+
+
+def test_the_log_of_a_call_has_the_id_of_its_row(files: Files) -> None:
+    files.ask("a")
+    seen = []
+
+    def fails(_: str) -> None:
+        seen.append(log_fields().get("custom_id"))
+
+    files.run(AsyncFake(fails=fails))
+    assert seen == ["a"]
+
+
+def test_files_that_are_open_already(files: Files) -> None:
+    output = io.BytesIO()
+    with ChatClientWrapper(AsyncFake()) as chat:
+        run(chat, io.BytesIO(b'{"prompt": "a"}\n{"prompt": "b"}'), output)
+    assert {json.loads(line)["custom_id"] for line in output.getvalue().splitlines()} == {"line-1", "line-2"}
+
+
+def test_progress_is_called_after_each_row(files: Files) -> None:
+    files.ask(*"abc")
+    seen: list[tuple[int, int, int]] = []
+    files.run(AsyncFake(), workers=1, progress=lambda now: seen.append((now.answered, now.left, now.tokens)))
+    assert seen == [(1, 2, 14), (2, 1, 28), (3, 0, 42)]
+
+
+def test_memory_does_not_grow_with_the_texts(files: Files) -> None:
+    async def create(**_: object) -> object:
+        return completion("x" * 1000)
+
+    client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
+    files.ask(*({"prompt": f"{number} " + "x" * 5000} for number in range(2000)))
+    with ChatClientWrapper(client, limits=RateLimits(concurrency=8)) as chat:
+        chat.generate("warm")
+        tracemalloc.start()
+        run(chat, files.input, files.output, workers=8)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 3e6, f"{peak / 1e6:.1f} MB for 10 MB of prompts"
+
+
+class Prices:
+    """A price list with a price of one dollar for a token of an answer, and none for a model 'free'."""
+
+    Usage = SimpleNamespace
+
+    @staticmethod
+    def calc_price(usage: Any, *, model_ref: str, provider_api_url: str) -> Any:
+        if model_ref == "free":
+            raise LookupError(model_ref)
+        return SimpleNamespace(total_price=usage.output_tokens)
+
+
+@pytest.fixture
+def priced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("safechat.cost._price_list", lambda: Prices)
+
+
+def costing(files: Files, count: int, **fields: object) -> None:
+    """Rows whose answers cost five dollars each, and may cost eight."""
+    files.ask(*({"prompt": f"{number}", "max_completion_tokens": 8, **fields} for number in range(count)))
+
+
+@pytest.mark.usefixtures("priced")
+def test_the_dollars_stay_below_their_limit_also_over_several_runs(files: Files, api: EchoApi) -> None:
+    costing(files, 20)
+    first = files.run(sdk_client(api), max_usd=31, workers=16)
+    assert (first.over_budget, first.usd, first.answered) == (True, 25, 5)
+    second = files.run(sdk_client(api), max_usd=40, workers=16)
+    assert (second.over_budget, second.usd, second.answered) == (True, 35, 2)
+    assert files.run(sdk_client(api)).usd == 100
+
+
+@pytest.mark.usefixtures("priced")
+def test_a_model_without_a_price_is_refused_where_dollars_are_limited(files: Files, api: EchoApi) -> None:
+    costing(files, 2, model="free")
+    with pytest.raises(ValueError, match="no price of free at http"):
+        files.run(sdk_client(api), max_usd=1)
+    assert not api.asked
+
+
+@pytest.mark.usefixtures("priced")
+@pytest.mark.parametrize(
+    ("fields", "answers", "usd"), [({}, (16, 0), 16), ({"max_completion_tokens": None}, (0, 2), None)]
+)
+def test_an_estimate_asks_nothing_and_touches_no_file(
+    files: Files, api: EchoApi, fields: dict[str, object], answers: tuple[int, int], usd: float | None
+) -> None:
+    costing(files, 2, **fields)
+    with ChatClientWrapper(sdk_client(api)) as chat, Batch(chat, files.input, files.output) as prepared:
+        estimate = prepared.estimate()
+    assert estimate == Estimate(2, 16, *answers, 0, usd)
+    assert not api.asked
+    assert not files.output.exists()
+
+
+@pytest.mark.parametrize("options", [{"workers": 0}, {"limit": 0}, {"max_usd": 0}, {"deadline": -1}])
+def test_a_wrong_argument_is_refused(files: Files, options: dict[str, Any]) -> None:
+    files.ask("a")
+    with pytest.raises(ValueError, match=next(iter(options))):
+        files.run(AsyncFake(), **options)

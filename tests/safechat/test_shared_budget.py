@@ -1,0 +1,164 @@
+"""A budget that processes share, on a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+from redis import Redis
+
+from fakes import eventually
+from processes import environment
+from safechat import Budget, BudgetExceeded, ChatClientWrapper, RateLimits, RedisLimits
+from safechat.budget.book import Book
+from safechat.budget.shared import SharedBook
+from safechat.testing import ScriptedClient
+
+if TYPE_CHECKING:
+    from redis_servers import Server
+
+TODAY, TOMORROW = date(2026, 12, 31), date(2027, 1, 1)
+
+# A process that asks 20 questions; each may cost a dollar, and does.
+CALLER = """
+import sys
+from types import SimpleNamespace
+from safechat import Budget, ChatClientWrapper, ChatError, RateLimits, RedisLimits
+
+async def create(**_):
+    message = {"role": "assistant", "content": "x"}
+    return {"model": "m", "choices": [{"message": message, "finish_reason": "stop"}]}
+
+client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
+budget = Budget(usd_per_day=12.5, prices={"m": (0.0, 1.0)})
+limits = RateLimits(shared=RedisLimits(sys.argv[1], name=sys.argv[2]))
+with ChatClientWrapper(client, model="m", budget=budget, limits=limits) as chat:
+    replies = chat.map(["a"] * 20, max_completion_tokens=1_000_000)
+    print(sum(not isinstance(reply, ChatError) for reply in replies))
+"""
+
+
+@asynccontextmanager
+async def books(server: Server, count: int = 2) -> AsyncIterator[list[SharedBook]]:
+    """Each as if it were another process's."""
+    limits = RedisLimits(server.url, name=f"test-{secrets.token_hex(4)}")
+    opened = [SharedBook(limits, Book()) for _ in range(count)]
+    try:
+        yield opened
+    finally:
+        for book in opened:
+            await book.aclose()
+
+
+async def test_books_share_what_is_left(redis_server: Server) -> None:
+    async with books(redis_server) as (one, other):
+        first = await one.enter(TODAY, 2.0, 5.0)
+        assert first is not None
+        assert await other.enter(TODAY, 2.0, 5.0) is not None
+        assert other.spent(TODAY) == 4.0
+        assert await one.enter(TODAY, 2.0, 5.0) is None
+        first.settle(0.5)
+        await eventually(lambda: one._telling is not None and one._telling.done())
+        assert await other.enter(TODAY, 2.0, 5.0) is not None
+        assert other.spent(TODAY) == 4.5
+
+
+async def test_a_burst_of_one_book_fits_as_far_as_it_can(redis_server: Server) -> None:
+    async with books(redis_server, 1) as (book,):
+        entries = await asyncio.gather(*(book.enter(TODAY, 1.0, 7.5) for _ in range(20)))
+        assert sum(entry is not None for entry in entries) == 7
+        assert book.spent(TODAY) == 7.0
+
+
+async def test_each_day_has_a_budget_of_its_own(redis_server: Server) -> None:
+    async with books(redis_server) as (one, other):
+        entry = await one.enter(TODAY, 5.0, 5.0)
+        assert entry is not None
+        assert await other.enter(TOMORROW, 5.0, 5.0) is not None
+        assert await one.enter(TOMORROW, 1.0, 5.0) is None
+        entry.settle(0.0)
+        assert await one.enter(TOMORROW, 1.0, 5.0) is None
+
+
+async def test_who_is_cancelled_while_it_reserves_has_reserved_nothing(own_redis: Server) -> None:
+    async with books(own_redis, 1) as (book,):
+        await book.enter(TODAY, 1.0, 5.0)
+        own_redis.pause()
+        call = asyncio.create_task(book.enter(TODAY, 1.0, 5.0))
+        await asyncio.sleep(0.05)
+        call.cancel()
+        await asyncio.wait([call])
+        own_redis.resume()
+        assert book.spent(TODAY) == 1.0
+
+
+async def test_without_redis_each_has_its_part_of_what_was_left(
+    own_redis: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with books(own_redis) as (one, other):
+        await one.enter(TODAY, 1.0, 5.0)
+        await other.enter(TODAY, 1.0, 5.0)
+        own_redis.kill()
+        with caplog.at_level(logging.WARNING, "safechat"):
+            taken = [await other.enter(TODAY, 0.5, 5.0) for _ in range(6)]
+        assert [entry is not None for entry in taken] == [True] * 3 + [False] * 3  # half of the 3 dollars
+        assert [record.getMessage() for record in caplog.records] == ["budget.alone"]
+
+
+async def test_what_redis_has_lost_is_there_again(own_redis: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("safechat.budget.shared._TRY_EVERY", 0.0)
+    async with books(own_redis) as (one, other):
+        await one.enter(TODAY, 2.0, 5.0)
+        await other.enter(TODAY, 1.0, 5.0)
+        own_redis.kill()
+        own_redis.start()
+        assert await one.enter(TODAY, 0.1, 5.0) is not None
+        assert await other.enter(TODAY, 0.1, 5.0) is not None
+        assert other.spent(TODAY) == pytest.approx(3.2)
+        assert await one.enter(TODAY, 2.0, 5.0) is None
+
+
+def test_processes_together_keep_to_the_budget(redis_server: Server) -> None:
+    name = f"test-{secrets.token_hex(4)}"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", CALLER, redis_server.url, name],
+            stdout=subprocess.PIPE,
+            env=environment(),
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    answered = [int(process.communicate(timeout=100)[0]) for process in processes]
+    assert sum(answered) == 12
+
+
+def test_a_wrapper_shares_its_budget_where_its_limits_are_shared(redis_server: Server) -> None:
+    shared = RedisLimits(redis_server.url, name=f"test-{secrets.token_hex(4)}")
+    wrappers = [
+        ChatClientWrapper(
+            ScriptedClient("Selam!"),
+            model="m",
+            budget=Budget(usd_per_day=1.5, prices={"m": (0.0, 1.0)}),
+            limits=RateLimits(shared=shared),
+        )
+        for _ in range(2)
+    ]
+    with wrappers[0] as one, wrappers[1] as other:
+        assert one.generate("Merhaba", max_completion_tokens=1_000_000).usage is None
+        with pytest.raises(BudgetExceeded, match=r"of the day's \$1\.50 \$1\.00 are spent"):
+            other.generate("Merhaba", max_completion_tokens=1_000_000)
+    with Redis.from_url(redis_server.url, decode_responses=True) as client:
+        (key,) = client.scan_iter(f"*{shared.name}*usd*")
+        stored = json.dumps(client.hgetall(key))
+        assert client.ttl(key) > 86_400
+    assert "Merhaba" not in stored
