@@ -70,10 +70,19 @@ class CircuitBreaker:
         if outcome == "answered":
             self.failures, self.open_until = 0, None
         elif outcome == "failed":
-            self.failures = self.failures + 1 if permit.began - self.failed_at <= self.policy.window else 1
+            self.failures = failures_in_a_row(self, permit)
             self.failed_at = now
             if probe or self.failures >= self.policy.failures:
                 self.open_until = now + self.policy.cooldown
+
+
+def failures_in_a_row(breaker: CircuitBreaker, permit: Permit) -> int:
+    """How many calls in a row have failed, together with this one, which has failed now.
+
+    Those before it are forgotten where more than `policy.window` seconds went by between the last of them
+    and this call's beginning.
+    """
+    return breaker.failures + 1 if permit.began - breaker.failed_at <= breaker.policy.window else 1
 
 
 class Permit:

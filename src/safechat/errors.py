@@ -403,6 +403,14 @@ BY_TEXT: tuple[tuple[int, Callable[[str], object], type[ChatError]], ...] = (
 )
 
 
+def class_by_text(status: int, message: str) -> type[ChatError] | None:
+    """The class in the first row of BY_TEXT that has this status and fits the message, or None."""
+    for known_status, matches, error in BY_TEXT:
+        if status == known_status and matches(message):
+            return error
+    return None
+
+
 def classify(
     status: int, *, code: str | None = None, type: str | None = None, message: str = ""
 ) -> type[ChatError]:
@@ -414,9 +422,8 @@ def classify(
     for word in (code, type):
         if word and 400 <= status < 500 and (by_code := BY_CODE.get(word.lower())):
             return by_code
-    for known_status, matches, by_text in BY_TEXT:
-        if status == known_status and matches(message):
-            return by_text
+    if by_text := class_by_text(status, message):
+        return by_text
     if by_status := BY_STATUS.get(status):
         return by_status
     return ServerError if status >= 500 else RequestRejected

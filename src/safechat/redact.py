@@ -192,15 +192,22 @@ def redacted(value: object, name: str = "") -> object:
     """`value`, which stands under `name`, as JSON can hold it: without any secret, however deep it is.
 
     A dict stays a dict: its names become texts, redacted, and each of its values is redacted under its own
-    name. A list, tuple or set becomes a list, and all of its items stand under the list's `name`. None and
-    booleans stay. Under the name of a secret anything else is REDACTED, but for an empty text. Under another
-    name numbers stay, if they are finite, and anything else becomes its text (`safe_str`), redacted.
-    `value` itself does not change.
+    name. A list, tuple or set becomes a list, and all of its items stand under the list's `name`. Anything
+    else is redacted by `redacted_leaf`. `value` itself does not change.
     """
     if isinstance(value, Mapping):
         return {redacted_name(safe_str(key)): redacted(item, safe_str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [redacted(item, name) for item in value]
+    return redacted_leaf(value, name)
+
+
+def redacted_leaf(value: object, name: str = "") -> str | int | float | None:
+    """`value`, which holds no other values, as JSON can hold it, without any secret.
+
+    None and booleans stay. Under the name of a secret anything else is REDACTED, but for an empty text. Under
+    another name numbers stay, if they are finite, and anything else becomes its text (`safe_str`), redacted.
+    """
     if value is None or isinstance(value, bool):
         return value
     if is_secret_name(name) and safe_str(value) != "":

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import random as _random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -70,13 +71,11 @@ class Retried:
                 return record.counted(await try_once(self._next, request, record))
             except ChatError as error:
                 failed = error
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception(can_be_helped),
+            async for attempt in retry_loop(
+                request,
+                retry=can_be_helped,
                 wait=partial(wait_before_retry, self._policy, self._random),
                 stop=partial(is_over, self._policy, request, budget),
-                before_sleep=partial(log_retry, request),
-                sleep=clock.sleep,
-                reraise=True,
             ):
                 with attempt:
                     number = attempt.retry_state.attempt_number
@@ -84,6 +83,24 @@ class Retried:
                         raise failed  # made above: a call that is answered at once needs no loop
                     reply = await try_once(self._next, replace(request, attempt=number), record)
             return record.counted(reply)
+
+
+def retry_loop(
+    request: ChatRequest,
+    *,
+    retry: Callable[[BaseException], bool],
+    wait: Callable[[RetryCallState], float],
+    stop: Callable[[RetryCallState], bool],
+) -> AsyncRetrying:
+    """tenacity's loop with these rules. It logs each retry, and raises the last error itself."""
+    return AsyncRetrying(
+        retry=retry_if_exception(retry),
+        wait=wait,
+        stop=stop,
+        before_sleep=partial(log_retry, request),
+        sleep=clock.sleep,
+        reraise=True,
+    )
 
 
 async def try_once(next: Handler, request: ChatRequest, record: CallRecord) -> ChatReply:

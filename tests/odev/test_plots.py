@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
+from matplotlib.patches import Rectangle
 
 from odev.classroom import plots
 from odev.classroom.measure import ANSWER, Measurement, Outcome, ProgramRun
@@ -42,3 +43,24 @@ def test_the_ground_is_white_whatever_the_notebook_sets(monkeypatch: pytest.Monk
     monkeypatch.setitem(mpl.rcParams, "figure.facecolor", "none")
     plots.axes()
     assert plt.gcf().get_facecolor() == mpl.colors.to_rgba("white")
+
+
+def test_a_second_shows_its_answered_and_its_refused_requests() -> None:
+    requests = [
+        {"started": 7.0, "status": 200},
+        {"started": 7.9, "status": 429},
+        {"started": 8.1, "status": 200},
+    ]
+    plots.per_second("Soru", requests, limit=10)
+    heights = [bar.get_height() for bar in plt.gca().patches if isinstance(bar, Rectangle)]
+    seconds = len(heights) // 2
+    assert heights[:2] == [1, 1]
+    assert heights[seconds : seconds + 2] == [1, 0]
+
+
+def test_each_question_has_its_sign(capsys: pytest.CaptureFixture[str]) -> None:
+    plots.answers({"önce": "kapalı ✗✗✗", "sonra": " ✓✓✗"})
+    drawn = plt.gca()
+    assert [text.get_text() for text in drawn.texts] == [*"✗✗✗", *"✓✓✗"]
+    assert [label.get_text() for label in drawn.get_yticklabels()] == ["önce (0 ✓)", "sonra (2 ✓)"]
+    assert capsys.readouterr().out == "önce → kapalı ✗✗✗\n"

@@ -7,7 +7,4 @@ def classify(
     for word in filter(None, (code, type)):
         if (error := BY_CODE.get(word.lower())) is not None:
             return error
-    for known, matches, error in BY_TEXT:
-        if known == status and matches(message):
-            return error
-    return BY_STATUS.get(status, RequestRejected)
+    return class_by_text(status, message) or BY_STATUS.get(status, RequestRejected)

@@ -8,9 +8,7 @@ def classify(status, *, code=None, type=None, message=""):
     if status < 500:
         found = says(BY_CODE, code) or says(BY_CODE, type)
         if found is None:
-            found = next(
-                (sınıf for durum, sınama, sınıf in BY_TEXT if durum == status and sınama(message)), None
-            )
+            found = class_by_text(status, message)
     if found is None and status in BY_STATUS:
         found = BY_STATUS[status]
     if found is None:

@@ -11,7 +11,7 @@ def kelimeden(status, code, type, message):
 
 def metinden(status, code, type, message):
     if status not in SUNUCU:
-        yield from (sınıf for durum, sınama, sınıf in BY_TEXT if durum == status and sınama(message))
+        yield from filter(None, [class_by_text(status, message)])
 
 
 def durumdan(status, code, type, message):

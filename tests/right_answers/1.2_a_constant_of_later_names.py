@@ -1,39 +1,14 @@
-#| odev 1.2 call.reply.read_reply
-OKUYUCULAR = {"text": content_text, "usage": read_usage}
+#| odev 1.2 call.reply.checked_reply
+HATALAR = {"content_filter": (ContentFiltered, "filtreye takıldı"), "length": (TruncatedReply, "kesildi")}
+HATALAR |= {kelime: (BadReply, "sunucu yarıda kesti") for kelime in BROKEN_OFF}
 
 
-def _parse(response, request, headers):
-    completion = decode(response, request)
-    model = text_of(field(completion, "model")) or request.model
-    choice = first_choice(completion, model, headers.get("x-request-id"))
-    message = field(choice, "message")
-    return message, ChatReply(
-        text=OKUYUCULAR["text"](field(message, "content")),
-        model=model,
-        finish_reason=known_finish_reason(text_of(field(choice, "finish_reason")), model),
-        usage=OKUYUCULAR["usage"](field(completion, "usage")),
-        request_id=headers.get("x-request-id"),
-        tool_calls=read_tool_calls(message),
-        headers=headers,
-    )
-
-
-def _problem(reply, message, request):
-    if reply.finish_reason == "content_filter":
-        return ContentFiltered, "filtre"
-    if reply.finish_reason in BROKEN_OFF:
-        return BadReply, "yarıda"
-    if reply.finish_reason == "length" and not request.allow_truncated:
-        return TruncatedReply, "kesik"
-    if reply.text.strip() or reply.tool_calls:
-        return None
-    refusal = text_of(field(message, "refusal"))
-    return (RefusedReply, refusal) if refusal else (EmptyReply, "metin yok")
-
-
-def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str] | None = None) -> ChatReply:
-    message, reply = _parse(response, request, headers if headers is not None else {})
-    problem = _problem(reply, message, request)
-    if problem is not None:
-        raise error_from(reply, *problem)
-    return reply
+def checked_reply(reply: ChatReply, request: ChatRequest, refusal: str | None = None) -> ChatReply:
+    reason = reply.finish_reason
+    if reason in HATALAR and not (reason == "length" and request.allow_truncated):
+        raise error_from(reply, *HATALAR[reason])
+    if reply.tool_calls or reply.text.strip():
+        return reply
+    if refusal:
+        raise error_from(reply, RefusedReply, refusal)
+    raise error_from(reply, EmptyReply, "metin yok")

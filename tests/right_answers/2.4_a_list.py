@@ -2,16 +2,10 @@
 def call_timeline(lines, call_id):
     result = []
     first = None
-    for text in lines:
-        record = parse_line(text)
-        if not record:
-            continue
+    for record in records_with(call_id, lines):
         if record.get("call_id") == call_id:
             when = moment(record.get("time"))
-            if when is None:
-                result.append((0.0, record))
-                continue
             if first is None:
                 first = when
-            result.append(((when - first).total_seconds(), record))
+            result.append((seconds_between(first, when), record))
     return result

@@ -1,12 +1,5 @@
 #| odev 3.3 client.workers.BoundedQueue
-class BoundedQueue:
-    def __init__(self, maxsize):
-        self._maxsize = maxsize
-        self._room = asyncio.Semaphore(maxsize)
-        self._numbers = itertools.count()
-        self._heap = []
-        self._waiting = set()
-
+class BoundedQueue(WaitingItems):
     async def put(self, item, priority=0, *, wait=True):
         if self._room.locked():
             if not wait:
@@ -23,15 +16,3 @@ class BoundedQueue:
                 self._waiting.discard(item)
                 self._room.release()
                 return item
-
-    def remove(self, item):
-        if item in self._waiting:
-            self._waiting.discard(item)
-            self._room.release()
-            self._heap = tidied(self._heap, self._waiting)
-            return True
-        else:
-            return False
-
-    def __len__(self):
-        return len(self._waiting)

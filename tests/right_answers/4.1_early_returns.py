@@ -8,10 +8,7 @@ def retry_after(headers, now=None):
             return as_wait(sayı / bölen, now)
     tarih = headers.get("retry-after")
     if tarih:
-        try:
-            fark = parsedate_to_datetime(tarih).timestamp() - now
-        except Exception:
-            pass
-        else:
-            return fark if fark > 0 else 0.0
+        fark = date_wait(tarih, now)
+        if fark is not None:
+            return fark
     return reset_wait(headers, now)

@@ -7,10 +7,7 @@ def retry_after(headers, now=None):
         yield None if ms is None else as_wait(ms * 0.001, now)
         s = number_in(headers.get("retry-after", "?"))
         yield None if s is None else as_wait(s, now)
-        try:
-            yield max(parsedate_to_datetime(headers["retry-after"]).timestamp(), now) - now
-        except (KeyError, ValueError):
-            yield None
+        yield date_wait(headers.get("retry-after"), now)
         yield reset_wait(headers, now)
 
     return next((wait for wait in candidates() if wait is not None), None)

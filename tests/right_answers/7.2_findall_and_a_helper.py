@@ -1,16 +1,12 @@
 #| odev 7.2 rag.citations.citations
-SAYI = re.compile(r"\d+")
-
-
-def once(numbers):
-    seen = []
-    for number in numbers:
-        if number not in seen:
-            seen.append(number)
-    return tuple(seen)
+def vardır(number, sources):
+    return number >= 1 and not number > sources
 
 
 def citations(text, sources):
-    numbers = [int(word) for inside in CITATION.findall(without_code(text)) for word in SAYI.findall(inside)]
-    known = [number for number in numbers if 1 <= number <= sources]
-    return Citations(once(known), once(number for number in numbers if number not in known))
+    found = []
+    for number in numbers_in(text):
+        if number not in found:
+            found.append(number)
+    known = filter(lambda number: vardır(number, sources), found)
+    return Citations(tuple(known), tuple(n for n in found if not vardır(n, sources)))

@@ -1,9 +1,7 @@
 #| odev 7.2 rag.citations.citations
-def citations(text, sources):
-    numbers = list(dict.fromkeys(
-        int(word) for match in CITATION.finditer(without_code(text)) for word in re.findall("[0-9]+", match[1])
-    ))
+def citations(text: str, sources: int) -> Citations:
+    numbers = list(dict.fromkeys(numbers_in(text)))
     return Citations(
-        cited=tuple(n for n in numbers if 0 < n <= sources),
-        unknown=tuple(n for n in numbers if n < 1 or n > sources),
+        cited=tuple(n for n in numbers if n in range(1, sources + 1)),
+        unknown=tuple(n for n in numbers if n not in range(1, sources + 1)),
     )

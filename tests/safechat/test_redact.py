@@ -27,6 +27,7 @@ from safechat.redact import (
     remember,
     remember_named,
     remember_url,
+    safe_str,
 )
 from wire import http, wire
 
@@ -277,3 +278,44 @@ def test_an_azure_token_is_known_whatever_gives_it(tmp_path: Path) -> None:
 def test_the_password_of_an_address_is_a_secret() -> None:
     remember_url("https://ali:k%2Fedi42@gateway/v1?api-key=kedi-4711&x=ordinary77")
     assert redact("k/edi42 k%2Fedi42 kedi-4711 ordinary77") == f"{REDACTED} {REDACTED} {REDACTED} ordinary77"
+
+
+@pytest.mark.parametrize("value", [None, True, False])
+@pytest.mark.parametrize("name", ["", "password"])
+def test_none_and_booleans_stay(value: object, name: str) -> None:
+    assert redacted(value, name) is value
+
+
+@pytest.mark.parametrize("value", [0, 1234, -7, 812.5, 0.0])
+def test_numbers_stay_numbers(value: float) -> None:
+    assert redacted(value) is value
+
+
+@pytest.mark.parametrize(("value", "text"), [(float("inf"), "inf"), (float("nan"), "nan")])
+def test_a_number_that_json_does_not_know_becomes_its_text(value: float, text: str) -> None:
+    assert redacted(value) == text
+
+
+def test_anything_else_becomes_its_text() -> None:
+    assert redacted(ValueError("sk-steps-Zk3x9Q7mT1vB8nR5 is wrong")) == "[redacted] is wrong"
+    assert redacted(b"raw") == "b'raw'"
+
+
+@pytest.mark.parametrize("value", ["kedi", 4321, 0, 1.5, b"kedi", ValueError("kedi")])
+@pytest.mark.parametrize("name", ["password", "X-Api-Key"])
+def test_what_stands_under_a_secret_name_is_taken_out(value: object, name: str) -> None:
+    assert redacted(value, name) == REDACTED
+
+
+def test_an_empty_text_stays_under_a_secret_name() -> None:
+    assert redacted("", "password") == ""
+
+
+class Unreadable:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize(("name", "clean"), [("", safe_str(Unreadable())), ("password", REDACTED)])
+def test_a_value_without_a_text_breaks_nothing(name: str, clean: str) -> None:
+    assert redacted(Unreadable(), name) == clean

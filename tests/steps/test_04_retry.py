@@ -52,8 +52,8 @@ def test_a_number_is_a_wait_in_seconds(value: str, seconds: float) -> None:
     points=6,
     hint="Başlıklarda hiçbir süre yoksa sonuç None olmalı: 0 demek 'hemen gel' demektir, None ise 'bir şey "
     "söylemedi'. Olmayan başlığı .get ile oku.",
-    more="number_in ile parsedate_to_datetime'a None da verebilirsin: biri None döndürür, öbürü ValueError "
-    "fırlatır. O zaman reset_wait ne derse onu döndür.",
+    more="number_in ile date_wait'e None da verebilirsin, ikisi de None döndürür. O zaman reset_wait ne "
+    "derse onu döndür.",
 )
 def test_without_a_word_there_is_no_wait() -> None:
     asks_for({}, None)
@@ -97,8 +97,7 @@ def test_milliseconds_that_cannot_be_read_are_passed_over(value: str) -> None:
 @pytest.mark.task(
     "4.1",
     points=6,
-    hint="Retry-After bir tarih de olabilir. parsedate_to_datetime(değer).timestamp() onu 1970'ten beri "
-    "geçen saniyeye çevirir; bekleme, bunun now'dan farkıdır.",
+    hint="Retry-After bir tarih de olabilir. date_wait(değer, now) onun now'dan farkını verir.",
     more="Saate kendin bakma: now argümanı verildiyse fark ondan hesaplanır.",
 )
 @pytest.mark.parametrize("seconds", [30.0, 3600.0])
@@ -109,8 +108,9 @@ def test_a_date_is_compared_with_now(seconds: float) -> None:
 @pytest.mark.task(
     "4.1",
     points=6,
-    hint="Geçmişte kalan bir tarih için bekleme eksi çıkmamalı, 0.0 olmalı.",
-    more="Farkla 0.0'dan büyüğünü al; max bunun için var.",
+    hint="Geçmişte kalan bir tarih 0.0 saniyedir ve bu da bir cevaptır. date_wait'in verdiğine `or` ile "
+    "değil `is None` ile bak.",
+    more="`date_wait(…) or reset_wait(…)`, 0.0'ı atlar. Beklemeyi bir değişkende tut.",
 )
 def test_a_date_that_has_passed_is_no_wait() -> None:
     asks_for({"retry-after": formatdate(NOW - 30, usegmt=True)}, 0.0)
@@ -133,8 +133,8 @@ def test_a_wait_of_zero_is_a_wait() -> None:
     points=6,
     hint="Hiçbiri okunamıyorsa son söz reset_wait(headers, now)'undur: dolan limitin ne zaman açılacağını "
     "x-ratelimit başlıklarından okur. Ona now'u da ver.",
-    more="reset_wait'i iki yerde unutabilirsin: başlık hiç yokken ve retry-after ne sayı ne "
-    "tarihken. parsedate_to_datetime'ın ValueError'ını yakaladığın yer ikisine de uyar.",
+    more="date_wait None verdiyse ya başlık yoktur ya da ne sayı ne tarihtir: ikisinde de sonuç "
+    "reset_wait'indir.",
 )
 @pytest.mark.parametrize(
     "headers",
@@ -182,8 +182,7 @@ def test_a_unix_time_becomes_a_wait(headers: dict[str, str]) -> None:
     "4.1",
     points=6,
     hint="now verilmeden de çağrılabilir: o zaman şu an, time.time() geçerlidir.",
-    more="İlk satırda now'un None olup olmadığına `is None` ile bak, None ise yerine time.time() "
-    "koy. 0.0 da verilmiş bir andır, `or` onu atlar.",
+    more="İlk satırda now'un None olup olmadığına `is None` ile bak, None ise yerine time.time() koy.",
 )
 def test_without_a_moment_it_is_now() -> None:
     from safechat.headers import retry_after
@@ -192,6 +191,20 @@ def test_without_a_moment_it_is_now() -> None:
     expected = "yaklaşık 36000.0"
     is_right = isinstance(came, float) and abs(came - 36_000) < 600
     assert is_right, f"retry_after(on saat sonraki tarih) → {came!r}; beklenen: {expected}"
+
+
+@pytest.mark.task(
+    "4.1",
+    points=6,
+    hint="now=0.0 da bir andır, saat 0'ı da gösterebilir: `if now` ya da `now or …` onu yok sayar. `is None` "
+    "ile bak.",
+    more="`now or time.time()`, now 0.0 olunca şu anı seçer.",
+)
+def test_a_moment_of_zero_is_a_moment() -> None:
+    from safechat.headers import retry_after
+
+    came = retry_after({"retry-after": formatdate(30, usegmt=True)}, 0.0)
+    assert came == 30.0, f"retry_after(1970'in 30. saniyesi, 0.0) → {came!r}; beklenen: 30.0"
 
 
 # 4.2 retry.backoff
@@ -420,8 +433,9 @@ def test_what_can_be_helped_is_tried_again(error: ChatError) -> None:
     "4.3",
     points=10,
     hint="Bu hatayı yeniden denemek işe yaramaz (kredi bitti, istek yanlış…): ilk denemede fırlat. Kararı "
-    "can_be_helped verir; onu retry_if_exception ile döngüye ver.",
-    more="AsyncRetrying'in retry= argümanı verilmezse her hata yeniden denenir; dersteki örnek de öyleydi.",
+    "can_be_helped verir; onu retry= ile döngüye ver.",
+    more="retry_loop'un retry= argümanı, hatayı alıp doğru ya da yanlış diyen fonksiyondur: can_be_helped'in "
+    "kendisi.",
 )
 @pytest.mark.parametrize(
     "error",
@@ -445,7 +459,7 @@ def test_what_cannot_be_helped_is_not_tried_again(error: Exception) -> None:
     points=10,
     hint="Sınıfa değil hatanın kendisine bak: sunucu x-should-retry başlığıyla tek bir hata için tersini "
     "söyleyebilir, o zaman error.retryable sınıftan farklıdır. can_be_helped bunu bilir.",
-    more="isinstance ile hata sınıfı sayma; `retry_if_exception` içine can_be_helped'in kendisini ver.",
+    more="isinstance ile hata sınıfı sayma; `retry=`'e can_be_helped'in kendisini ver.",
 )
 @pytest.mark.parametrize(
     ("error", "count"),
@@ -476,8 +490,8 @@ def test_the_attempts_are_bounded(attempts: int) -> None:
     "4.3",
     points=10,
     hint="Vazgeçince son denemenin hatası, olduğu gibi fırlatılmalı. tenacity kendi RetryError'ını "
-    "fırlatıyorsa reraise=True ver; hatayı yakalayıp döndürme.",
-    more="reraise=True, AsyncRetrying'in bir argümanıdır. Onu verdikten sonra try/except'e gerek kalmaz.",
+    "fırlatıyorsa döngüyü retry_loop ile kur ya da reraise=True ver; hatayı yakalayıp döndürme.",
+    more="retry_loop son hatayı kendisi fırlatır; try/except'e gerek kalmaz.",
 )
 def test_the_last_error_itself_is_raised() -> None:
     last = ServerError("üçüncü")
@@ -565,8 +579,8 @@ def test_the_requests_are_counted() -> None:
     "4.3",
     points=10,
     hint="Her beklemeden önce chat.retry kaydı yazılmalı, her başarısız deneme için de chat.attempt_failed. "
-    "İlkini log_retry yazar (before_sleep), ikincisini try_once.",
-    more="before_sleep'e log_retry'ı partial ile ver; ilk argümanı request'tir. "
+    "İlkini retry_loop yazar, ikincisini try_once.",
+    more="Döngüyü retry_loop ile kur; AsyncRetrying'i kendin kurarsan logu da sen yazmalısın. "
     "chat.attempt_failed eksikse denemeyi try_once yapmıyordur, fazlaysa onu iki kez "
     "çağırıyorsundur.",
 )
@@ -586,10 +600,9 @@ def test_each_retry_is_logged() -> None:
 @pytest.mark.task(
     "4.3",
     points=10,
-    hint="Beklemeyi clock.sleep yapmalı: testlerde zamanı atlatan anahtar (no_waiting) oradadır. Döngüye "
-    "sleep=clock.sleep ver; time.sleep ise bütün programı durdurur.",
-    more="clock.sleep'i parantezsiz ver; onu tenacity çağırır. asyncio.sleep de olmaz, no_waiting "
-    "onu bilmez.",
+    hint="Beklemeyi clock.sleep yapmalı: testlerde zamanı atlatan anahtar (no_waiting) oradadır. "
+    "retry_loop bunu bilir; time.sleep ise bütün programı durdurur.",
+    more="Kendin bekleme, kendi döngünü de kurma. asyncio.sleep de olmaz, no_waiting onu bilmez.",
 )
 def test_waiting_can_be_switched_off() -> None:
     with no_waiting():
@@ -605,8 +618,8 @@ async def all_of(layer: Any, calls: int, model: str = "gpt-5-mini") -> list[obje
 @pytest.mark.task(
     "4.3",
     points=10,
-    hint="Kapalı bir API'ye yağan tekrarlar durmadı: bütçe bütün çağrıların ortağı olmalı. Her çağrıda yeni "
-    "bir RetryBudget kurarsan bütçe işe yaramaz; self._budgets'ta sakla ve is_over'a onu ver.",
+    hint="Kapalı bir API'ye yağan tekrarlar durmadı: bütün çağrılar aynı bütçeyi kullanmalı. Her çağrıda "
+    "yeni bir RetryBudget kurarsan bütçe işe yaramaz; self._budgets'ta sakla ve is_over'a onu ver.",
     more="Sözlükte modelin bütçesi varsa onu al, yoksa kur ve sakla: dict.setdefault tam bunu yapar.",
 )
 def test_all_calls_share_one_budget() -> None:

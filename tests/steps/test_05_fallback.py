@@ -238,10 +238,10 @@ def test_while_it_is_not_closed_only_the_probe_counts() -> None:
 @pytest.mark.task(
     "5.1",
     points=8,
-    hint="Eski hatalar unutulmalı: son hatadan (failed_at) yeni çağrının başladığı ana (permit.began) kadar "
-    "policy.window saniyeden uzun zaman geçtiyse sayım 1'den başlar.",
-    more="Çağrının kendi süresi sayılmaz: permit.began - self.failed_at'e bak, now'a değil; tam window "
-    "kadarı henüz uzun değildir. failed_at'i her hatada now ile yenile.",
+    hint="Eski hatalar unutulmalı: kaç hata olduğunu kendin sayma, failures_in_a_row(self, permit) söyler. "
+    "failed_at de her hatada now olur.",
+    more="failures_in_a_row son hatanın zamanına, self.failed_at'e bakar. Onu sayıyı aldıktan sonra now ile "
+    "yenile.",
 )
 def test_failures_are_forgotten_after_the_window() -> None:
     breaker = breaker_of(failures=2, window=30)

@@ -11,9 +11,8 @@ def classify(
     for word in (code, type):
         if word and status in (400, 403, 404, 429) and (by_code := BY_CODE.get(word.lower())):
             return by_code
-    for known_status, matches, by_text in BY_TEXT:
-        if status == known_status and matches(message):
-            return by_text
+    if by_text := class_by_text(status, message):
+        return by_text
     if by_status := BY_STATUS.get(status):
         return by_status
     return ServerError if status >= 500 else RequestRejected

@@ -11,9 +11,8 @@ def classify(
     for word in (code, type):
         if word and 400 <= status < 500 and (by_code := BY_CODE.get(word.lower())):
             return by_code
-    for known_status, matches, by_text in BY_TEXT:
-        if status == known_status and matches(message):
-            return by_text
+    if by_text := class_by_text(status, message):
+        return by_text
     if by_status := BY_STATUS.get(status):
         return by_status
     if status == 404:

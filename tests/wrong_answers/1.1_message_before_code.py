@@ -8,9 +8,8 @@ def classify(
     `code` and `type` are those of the error body. They say more than the message, and the message says
     more than the status.
     """
-    for known_status, matches, by_text in BY_TEXT:
-        if status == known_status and matches(message):
-            return by_text
+    if by_text := class_by_text(status, message):
+        return by_text
     for word in (code, type):
         if word and 400 <= status < 500 and (by_code := BY_CODE.get(word.lower())):
             return by_code

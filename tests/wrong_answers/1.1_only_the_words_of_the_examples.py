@@ -13,9 +13,8 @@ def classify(
             return QuotaExhausted
         if status < 500 and word.lower() in ("model_not_found", "deploymentnotfound"):
             return ModelUnavailable
-    for known_status, matches, by_text in BY_TEXT:
-        if status == known_status and matches(message):
-            return by_text
+    if by_text := class_by_text(status, message):
+        return by_text
     if by_status := BY_STATUS.get(status):
         return by_status
     return ServerError if status >= 500 else RequestRejected

@@ -1,5 +1,5 @@
 #| odev 1.1 errors.classify
-# hint: Önce BY_TEXT'e
+# hint: Önce class_by_text'e
 def classify(
     status: int, *, code: str | None = None, type: str | None = None, message: str = ""
 ) -> type[ChatError]:
@@ -13,7 +13,6 @@ def classify(
             return by_code
     if by_status := BY_STATUS.get(status):
         return by_status
-    for known_status, matches, by_text in BY_TEXT:
-        if status == known_status and matches(message):
-            return by_text
+    if by_text := class_by_text(status, message):
+        return by_text
     return ServerError if status >= 500 else RequestRejected

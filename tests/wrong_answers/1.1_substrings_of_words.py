@@ -12,9 +12,8 @@ def classify(
         for known, by_code in BY_CODE.items():
             if word and 400 <= status < 500 and known in word.lower():
                 return by_code
-    for known_status, matches, by_text in BY_TEXT:
-        if status == known_status and matches(message):
-            return by_text
+    if by_text := class_by_text(status, message):
+        return by_text
     if by_status := BY_STATUS.get(status):
         return by_status
     return ServerError if status >= 500 else RequestRejected

@@ -1,5 +1,5 @@
 #| odev 1.1 errors.classify
-# hint: BY_TEXT
+# hint: class_by_text
 def classify(
     status: int, *, code: str | None = None, type: str | None = None, message: str = ""
 ) -> type[ChatError]:

@@ -5,10 +5,4 @@ def redacted(value: object, name: str = "") -> object:
         return {redacted_name(safe_str(key)): redacted(item, safe_str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [redacted(item, name) for item in value]
-    if value is None or isinstance(value, bool):
-        return value
-    if is_secret_name(name) and safe_str(value) != "":
-        return REDACTED
-    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    return redact(safe_str(value))
+    return redacted_leaf(value, name)

@@ -10,13 +10,9 @@ class Logged:
             started = time.perf_counter()
             try:
                 reply = await self._next(request)
-            except ChatError as error:
-                fields = error_fields(error, request)
-                log_call(logging.ERROR, request, record, started, outcome=error.kind, **fields)
-                raise
-            except BaseException as error:  # a mistake of the program, such as an unknown parameter
-                text = error_text(error, request)
-                log_call(logging.ERROR, request, record, started, outcome="unexpected", error=text)
+            except BaseException as error:
+                outcome, fields = outcome_of(error, request)
+                log_call(logging.ERROR, request, record, started, outcome=outcome, **fields)
                 raise
             log_call(logging.INFO, request, record, started, outcome="ok", **reply_fields(reply, record))
             return reply

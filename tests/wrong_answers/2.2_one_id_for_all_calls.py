@@ -14,13 +14,9 @@ class Logged:
             except asyncio.CancelledError:
                 log_call(logging.WARNING, request, record, started, outcome="cancelled")
                 raise
-            except ChatError as error:
-                fields = error_fields(error, request)
-                log_call(logging.ERROR, request, record, started, outcome=error.kind, **fields)
-                raise
-            except Exception as error:  # a mistake of the program, such as an unknown parameter
-                text = error_text(error, request)
-                log_call(logging.ERROR, request, record, started, outcome="unexpected", error=text)
+            except Exception as error:
+                outcome, fields = outcome_of(error, request)
+                log_call(logging.ERROR, request, record, started, outcome=outcome, **fields)
                 raise
             log_call(logging.INFO, request, record, started, outcome="ok", **reply_fields(reply, record))
             return reply

@@ -1,18 +1,10 @@
 #| odev 3.3 client.workers.BoundedQueue
 # hint: Bekleyen yoksa get None
-class BoundedQueue(Generic[T]):
-    """At most `maxsize` items wait. The lowest priority number is next; within one number, the first come.
+class BoundedQueue(WaitingItems[T]):
+    """The lowest priority number is next; within one number, the first come.
 
-    For one event loop. An item is hashable, and is put in once. `remove` frees its room and does not search
-    for it: the item leaves the heap later (lazy deletion).
+    For one event loop. An item is hashable, and is put in once.
     """
-
-    def __init__(self, maxsize: int) -> None:
-        self._maxsize = maxsize
-        self._room = asyncio.Semaphore(maxsize)
-        self._numbers = itertools.count()
-        self._heap: list[tuple[int, int, T]] = []
-        self._waiting: set[T] = set()
 
     async def put(self, item: T, priority: int = 0, *, wait: bool = True) -> None:
         """Wait for room, first come, first served; without `wait`, raise QueueFull where there is none."""
@@ -27,15 +19,3 @@ class BoundedQueue(Generic[T]):
         while True:
             if self.remove(item := heapq.heappop(self._heap)[2]):
                 return item
-
-    def remove(self, item: T) -> bool:
-        """Free the room of `item`; False where it does not wait here."""
-        if item not in self._waiting:
-            return False
-        self._waiting.remove(item)
-        self._room.release()
-        self._heap = tidied(self._heap, self._waiting)
-        return True
-
-    def __len__(self) -> int:
-        return len(self._waiting)

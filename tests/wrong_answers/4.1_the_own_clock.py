@@ -7,21 +7,19 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
     1. `retry-after-ms`, a number of milliseconds. It is the finer one: Retry-After is rounded up to seconds.
     2. `retry-after`, a number of seconds.
-    3. `retry-after`, a date (RFC 9110, section 10.2.3), which is compared with `now`, in seconds since the
-       epoch. One that has passed is a wait of 0.
+    3. `retry-after`, a date (RFC 9110, section 10.2.3): `date_wait`.
     4. What `reset_wait` finds in the other headers.
 
-    `number_in` reads a number, and `as_wait` makes a wait of it. Without `now` it is this moment.
+    `number_in` reads a number, and `as_wait` makes a wait of it. `now` is in seconds since the epoch;
+    without it, it is this moment.
     """
     now = time.time() if now is None else now
     milliseconds = number_in(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return as_wait(milliseconds / 1000, now)
-    value = headers.get("retry-after", "")
+    value = headers.get("retry-after")
     seconds = number_in(value)
     if seconds is not None:
         return as_wait(seconds, now)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return reset_wait(headers, now)
+    wait = date_wait(value, time.time())
+    return reset_wait(headers, now) if wait is None else wait

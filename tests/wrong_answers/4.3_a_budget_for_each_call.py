@@ -1,5 +1,5 @@
 #| odev 4.3 retry.Retried
-# hint: bütçe bütün çağrıların ortağı
+# hint: bütün çağrılar aynı bütçeyi kullanmalı
 class Retried:
     """The layer: more attempts where they can help, while there is time and budget for them."""
 

@@ -37,7 +37,7 @@ class CircuitBreaker:
             self.failures = 0 if not probe else self.failures
             self.open_until = None
         elif outcome == "failed":
-            self.failures = self.failures + 1 if permit.began - self.failed_at <= self.policy.window else 1
+            self.failures = failures_in_a_row(self, permit)
             self.failed_at = now
             if probe or self.failures >= self.policy.failures:
                 self.open_until = now + self.policy.cooldown

@@ -34,7 +34,7 @@ class CircuitBreaker:
         if outcome == "answered":
             self.failures, self.open_until = 0, None
         elif outcome == "failed":
-            self.failures = self.failures + 1 if permit.began - self.failed_at <= self.policy.window else 1
+            self.failures = failures_in_a_row(self, permit)
             self.failed_at = now
             if probe or self.failures >= self.policy.failures:
                 self.open_until = now + self.policy.cooldown

@@ -1,12 +1,19 @@
 #| odev 6.1 keys.vault.login.log_in
 # hint: VaultSealed
-def log_in(vault, role_id, secret_id, mount, now):
+def log_in(vault: Vault, role_id: str, secret_id: str, mount: str, now: float) -> float:
+    """Log in with the AppRole method at `mount`: from now on `vault` uses the new token.
+
+    Returns the time at which to log in again, on the clock of `now`: when LEASE_SHARE of the token's
+    lease is over. Raises VaultAuthFailed where Vault denies the login or has no AppRole there, and what
+    else `vault.ask` and `token_in` raise; then `vault` keeps the token that it has.
+    """
     try:
-        answer = vault.ask("login", lambda: vault.client.auth.approle.login(role_id, secret_id, mount_point=mount, use_token=False))
+        answer = vault.ask(
+            f"login at auth/{mount}",
+            lambda: vault.client.auth.approle.login(role_id, secret_id, use_token=False, mount_point=mount),
+        )
     except KeyUnavailable as error:
         raise VaultAuthFailed(str(error)) from None
-    auth = answer.get("auth")
-    if not isinstance(auth, Mapping) or not auth.get("client_token"):
-        raise VaultUnreachable("no token")
-    vault.use(auth["client_token"])
-    return now + LEASE_SHARE * float(auth.get("lease_duration") or "inf")
+    token, lease = token_in(answer, mount)
+    vault.use(token)
+    return now + LEASE_SHARE * lease

@@ -10,13 +10,10 @@ def decide(state: CacheState, now: float, not_version: int | None = None) -> Dec
              hand, at once; nothing is read
     stale    any other: the source is read again; the key in hand if that takes longer than PATIENCE
 
-    Without one:
-
-    failed   there is a `failure`, and now is before `failed_until`: that error; nothing is read
-    none     any other: the source is read, and the call waits for that
+    Without one: `decide_without_key`.
     """
     if state.key is None:
-        return "failed" if state.failure is not None and now < state.failed_until else "none"
+        return decide_without_key(state, now)
     if state.key.version == not_version:
         return "fresh" if now < state.refresh_from else "refused"
     return "fresh" if now < state.fresh_until else "stale"

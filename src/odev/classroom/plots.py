@@ -1,6 +1,8 @@
 """Plots for lessons: a mark as well as a colour, and a white ground, so that they can be read in any theme.
 
     plots.programs(measurements)                 # measure.py's, as bars
+    plots.per_second("60 soru", api.requests(), limit=10)    # what the API saw: answered, refused
+    plots.answers({"önce": "✓✓✗✗", "sonra": "✓✓✓✓"})         # one sign for each question
     axes = plots.axes(height=3)                  # an empty one in the same style
 
 Not here: the measurements (measure.py).
@@ -9,7 +11,7 @@ Not here: the measurements (measure.py).
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -70,3 +72,48 @@ def programs(measurements: Sequence[Measurement]) -> None:
         meanings = "    ".join(f"{SIGNS[outcome]} {meaning}" for outcome, meaning in _MEANINGS.items())
         drawn.set_title(meanings, fontsize=10, loc="left")
         plt.show()
+
+
+def per_second(title: str, requests: Sequence[Mapping[str, Any]], *, limit: int) -> None:
+    """The requests that the API saw in each second, answered (200) and refused, beside its limit."""
+    drawn = axes(height=2.4)
+    start = min((request["started"] for request in requests), default=0)
+    answered, refused = (
+        [int(request["started"] - start) for request in requests if (request["status"] == 200) is wanted]
+        for wanted in (True, False)
+    )
+    drawn.hist(
+        [answered, refused],
+        range(10),
+        stacked=True,
+        rwidth=0.8,
+        align="left",
+        color=[GOOD, BAD],
+        label=["✓ cevap", "✗ geri çevrildi"],
+    )
+    drawn.axhline(limit, color="black", linestyle="--", label="API'nin sınırı")
+    drawn.set(title=title, ylim=(0, 65), xlabel="saniye", ylabel="istek", xticks=range(9))
+    drawn.legend()
+    plt.show()
+
+
+def answers(rows: Mapping[str, str]) -> None:
+    """For each program the signs at the end of its last line: ✓ for each question that was answered, or ✗.
+
+    What stands before the signs is printed where no question was answered.
+    """
+    drawn = axes(height=1.0 + 0.3 * len(rows))
+    labels = []
+    for row, (name, line) in enumerate(rows.items()):
+        signs = line[len(line.rstrip("✓✗")) :]
+        if "✓" not in signs:
+            print(name, "→", line)
+        labels.append(f"{name} ({signs.count('✓')} ✓)")
+        for number, sign in enumerate(signs, 1):
+            color = GOOD if sign == "✓" else BAD
+            drawn.text(number, row, sign, color=color, ha="center", va="center", fontsize=14)
+    longest = max(len(line) - len(line.rstrip("✓✗")) for line in rows.values())
+    drawn.set_yticks(range(len(rows)), labels)
+    drawn.set(xlim=(0.5, longest + 0.5), ylim=(len(rows) - 0.4, -0.6), xlabel="soru")
+    drawn.set_xticks(range(1, longest + 1))
+    plt.show()

@@ -1,6 +1,6 @@
 """The cells of a notebook, read as text and never run.
 
-A task cell begins with its tag, `#| odev 1.2 call.reply.read_reply`: the task's id,
+A task cell begins with its tag, `#| odev 1.2 call.reply.checked_reply`: the task's id,
 then the module and the definition within the package. `given` behind them says that
 earlier lessons use what src has there (instructor/release.py). Nothing else counts: no
 cell metadata, no cell id. Not here: the definitions in a cell (splice.py).

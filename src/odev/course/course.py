@@ -25,7 +25,7 @@ class CourseError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One definition that students write: `read_reply` in call/reply.py, as task 1.2, from this lesson."""
+    """One definition that students write: `checked_reply` in call/reply.py, as task 1.2, from this lesson."""
 
     id: TaskId
     module: str
@@ -38,7 +38,7 @@ class Task:
 
     @property
     def full_name(self) -> str:
-        """The definition within the package: `call.reply.read_reply`."""
+        """The definition within the package: `call.reply.checked_reply`."""
         return f"{self.module}.{self.name}"
 
     @property

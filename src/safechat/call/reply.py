@@ -40,7 +40,17 @@ def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str
 
     Raises ContentFiltered, or BadReply and its subclasses.
     """
-    headers = headers or {}
+    reply, refusal = reply_in(response, request, headers or {})
+    return checked_reply(reply, request, refusal)
+
+
+def reply_in(
+    response: object, request: ChatRequest, headers: Mapping[str, str]
+) -> tuple[ChatReply, str | None]:
+    """What came, answer or not, and the words with which the model declined, if it did.
+
+    Raises MalformedReply.
+    """
     completion = decode(response, request)
     model = text_of(field(completion, "model")) or request.model
     request_id = headers.get("x-request-id") or text_of(field(completion, "_request_id"))
@@ -55,6 +65,14 @@ def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str
         tool_calls=read_tool_calls(message),
         headers=headers,
     )
+    return reply, text_of(field(message, "refusal"))
+
+
+def checked_reply(reply: ChatReply, request: ChatRequest, refusal: str | None = None) -> ChatReply:
+    """`reply` itself, where it is an answer to the request. `refusal` are the words of a model that declined.
+
+    Raises ContentFiltered, or BadReply and its subclasses.
+    """
     if reply.finish_reason == "content_filter":
         raise error_from(reply, ContentFiltered, "a content filter stopped the answer", code="content_filter")
     if reply.finish_reason in BROKEN_OFF:
@@ -63,7 +81,7 @@ def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str
         what = "cut at the token limit: raise max_completion_tokens, or pass allow_truncated=True"
         raise error_from(reply, TruncatedReply, what, code="length")
     if not reply.text.strip() and not reply.tool_calls:
-        if refusal := text_of(field(message, "refusal")):
+        if refusal:
             what = f"the model declined: {refusal}"
             raise error_from(reply, RefusedReply, what, code="refusal", quoted=(refusal,))
         raise error_from(reply, EmptyReply, f"no text (finish_reason {reply.finish_reason!r})")

@@ -251,15 +251,24 @@ def call_timeline(lines: Iterable[str], call_id: str) -> Iterator[tuple[float, L
     A record whose time cannot be read has 0.0; so has each before the first whose time can be.
     """
     first: datetime | None = None
+    for record in records_with(call_id, lines):
+        if record.get("call_id") == call_id:
+            at = moment(record.get("time"))
+            first = first or at
+            yield seconds_between(first, at), record
+
+
+def records_with(word: str, lines: Iterable[str]) -> Iterator[LogLine]:
+    """The records whose lines hold `word` anywhere. What is torn, or of another program, is skipped."""
     for text in lines:
-        if call_id not in text:  # to look is quicker than to parse, and most lines are of other calls
-            continue
-        line = parse_line(text)
-        if line is None or line.get("call_id") != call_id:
-            continue
-        at = moment(line.get("time"))
-        first = first or at
-        yield (at - first).total_seconds() if at and first else 0.0, line
+        # To look is quicker than to parse, and most lines are of other calls.
+        if word in text and (record := parse_line(text)) is not None:
+            yield record
+
+
+def seconds_between(first: datetime | None, at: datetime | None) -> float:
+    """0.0 where one of the two is not known."""
+    return (at - first).total_seconds() if first and at else 0.0
 
 
 def _together(parts: Iterable[Percentiles]) -> Percentiles:

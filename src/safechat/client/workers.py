@@ -34,11 +34,10 @@ _FEW = 64  # removed items that a heap may always hold
 _MOST_AT_ONCE = 200  # jobs to cancel before the loop gets to its other work
 
 
-class BoundedQueue(Generic[T]):
-    """At most `maxsize` items wait. The lowest priority number is next; within one number, the first come.
+class WaitingItems(Generic[T]):
+    """What waits in a BoundedQueue, and the room that is left: at most `maxsize` items wait.
 
-    For one event loop. An item is hashable, and is put in once. `remove` frees its room and does not search
-    for it: the item leaves the heap later (lazy deletion).
+    `remove` frees an item's room and does not search for it: the item leaves the heap later (lazy deletion).
     """
 
     def __init__(self, maxsize: int) -> None:
@@ -47,6 +46,25 @@ class BoundedQueue(Generic[T]):
         self._numbers = itertools.count()
         self._heap: list[tuple[int, int, T]] = []
         self._waiting: set[T] = set()
+
+    def remove(self, item: T) -> bool:
+        """Free the room of `item`; False where it does not wait here."""
+        if item not in self._waiting:
+            return False
+        self._waiting.remove(item)
+        self._room.release()
+        self._heap = tidied(self._heap, self._waiting)
+        return True
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+
+class BoundedQueue(WaitingItems[T]):
+    """The lowest priority number is next; within one number, the first come.
+
+    For one event loop. An item is hashable, and is put in once.
+    """
 
     async def put(self, item: T, priority: int = 0, *, wait: bool = True) -> None:
         """Wait for room, first come, first served; without `wait`, raise QueueFull where there is none."""
@@ -62,18 +80,6 @@ class BoundedQueue(Generic[T]):
             if self.remove(item := heapq.heappop(self._heap)[2]):
                 return item
         return None
-
-    def remove(self, item: T) -> bool:
-        """Free the room of `item`; False where it does not wait here."""
-        if item not in self._waiting:
-            return False
-        self._waiting.remove(item)
-        self._room.release()
-        self._heap = tidied(self._heap, self._waiting)
-        return True
-
-    def __len__(self) -> int:
-        return len(self._waiting)
 
 
 def tidied(heap: list[tuple[int, int, T]], waiting: set[T]) -> list[tuple[int, int, T]]:

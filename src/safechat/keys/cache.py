@@ -64,16 +64,22 @@ def decide(state: CacheState, now: float, not_version: int | None = None) -> Dec
              hand, at once; nothing is read
     stale    any other: the source is read again; the key in hand if that takes longer than PATIENCE
 
-    Without one:
+    Without one: `decide_without_key`.
+    """
+    if state.key is None or now >= state.stale_until:
+        return decide_without_key(state, now)
+    if state.key.version == not_version:
+        return "fresh" if now < state.refresh_from else "refused"
+    return "fresh" if now < state.fresh_until else "stale"
+
+
+def decide_without_key(state: CacheState, now: float) -> Decision:
+    """What a call gets when there is no key in hand that may be used.
 
     failed   there is a `failure`, and now is before `failed_until`: that error; nothing is read
     none     any other: the source is read, and the call waits for that
     """
-    if state.key is None or now >= state.stale_until:
-        return "failed" if state.failure is not None and now < state.failed_until else "none"
-    if state.key.version == not_version:
-        return "fresh" if now < state.refresh_from else "refused"
-    return "fresh" if now < state.fresh_until else "stale"
+    return "failed" if state.failure is not None and now < state.failed_until else "none"
 
 
 def after_read(state: CacheState, result: Key | ChatError, now: float, ttl: float) -> CacheState:

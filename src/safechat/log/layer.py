@@ -42,13 +42,9 @@ class Logged:
             except asyncio.CancelledError:
                 log_call(logging.WARNING, request, record, started, outcome="cancelled")
                 raise
-            except ChatError as error:
-                fields = error_fields(error, request)
-                log_call(logging.ERROR, request, record, started, outcome=error.kind, **fields)
-                raise
-            except Exception as error:  # a mistake of the program, such as an unknown parameter
-                text = error_text(error, request)
-                log_call(logging.ERROR, request, record, started, outcome="unexpected", error=text)
+            except Exception as error:
+                outcome, fields = outcome_of(error, request)
+                log_call(logging.ERROR, request, record, started, outcome=outcome, **fields)
                 raise
             log_call(logging.INFO, request, record, started, outcome="ok", **reply_fields(reply, record))
             return reply
@@ -127,6 +123,16 @@ def reply_fields(reply: ChatReply, record: CallRecord) -> dict[str, object]:
     if wants_content():
         fields["answer"] = logged_text(reply.text)
     return fields
+
+
+def outcome_of(error: Exception, request: ChatRequest) -> tuple[str, dict[str, object]]:
+    """The `outcome` that is logged of an error, and the fields beside it.
+
+    What is no ChatError is a mistake of the program, such as an unknown parameter: "unexpected".
+    """
+    if isinstance(error, ChatError):
+        return error.kind, error_fields(error, request)
+    return "unexpected", {"error": error_text(error, request)}
 
 
 def error_fields(error: ChatError, request: ChatRequest) -> dict[str, object]:

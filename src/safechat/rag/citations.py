@@ -21,13 +21,17 @@ class Citations:
 
 def citations(text: str, sources: int) -> Citations:
     """The citations in an answer to a prompt with this number of sources. Code is not looked at."""
-    numbers: dict[int, None] = {}
-    for match in CITATION.finditer(without_code(text)):
-        numbers |= dict.fromkeys(int(number) for number in re.findall(r"\d+", match[1]))
+    numbers = dict.fromkeys(numbers_in(text))
     return Citations(
         tuple(number for number in numbers if 1 <= number <= sources),
         tuple(number for number in numbers if not 1 <= number <= sources),
     )
+
+
+def numbers_in(text: str) -> list[int]:
+    """The numbers in the brackets of the text, in their order; those in code are no citations."""
+    brackets = CITATION.finditer(without_code(text))
+    return [int(number) for match in brackets for number in re.findall(r"\d+", match[1])]
 
 
 def without_code(text: str) -> str:

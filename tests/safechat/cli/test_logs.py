@@ -20,7 +20,7 @@ from safechat import ChatClientWrapper, RequestTimedOut, ServerError, TruncatedR
 from safechat.cli.figures import Bars, Percentiles
 from safechat.cli.filters import read_moment
 from safechat.cli.lines import follow_lines
-from safechat.cli.logs import OTHERS, LogSummary, call_timeline
+from safechat.cli.logs import OTHERS, LogSummary, call_timeline, records_with
 from safechat.testing import ScriptedClient, no_waiting
 from wire import completion, http, wire
 
@@ -388,3 +388,9 @@ def test_following_obeys_the_filters(several: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(time, "sleep", interrupted)
     done = safechat("logs", str(several), "--follow", "--where", "tenant=x")
     assert re.search(r"calls +3 +answered +100", done.stdout)
+
+
+def test_a_torn_line_is_no_record() -> None:
+    whole = '{"event": "chat.call", "call_id": "a1"}\n'
+    torn = [whole[:30], "Traceback … a1\n", '["a1"]\n', "\n", whole.replace("a1", "b2")]
+    assert list(records_with("a1", [*torn, whole])) == [{"event": "chat.call", "call_id": "a1"}]

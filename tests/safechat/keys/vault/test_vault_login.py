@@ -10,7 +10,7 @@ import pytest
 
 from safechat import AppRole, VaultAuthFailed, VaultUnreachable
 from safechat.keys.vault.api import Vault
-from safechat.keys.vault.login import Denials, log_in_as
+from safechat.keys.vault.login import Denials, log_in_as, token_in
 
 ROLE = AppRole("role", "a-secret-id-1234")
 
@@ -52,6 +52,16 @@ def test_the_next_login_is_due_at_nine_tenths_of_the_lease() -> None:
 
 def test_a_token_without_an_end_needs_no_further_login() -> None:
     assert due(ScriptedVault(0), Denials()) == float("inf")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"auth": None}, {"auth": "text"}, {"auth": {"lease_duration": 60}}, {"auth": {"client_token": ""}}],
+    ids=["nothing", "null", "a text", "no token", "an empty token"],
+)
+def test_an_answer_without_a_token_is_not_vaults(answer: dict[str, object]) -> None:
+    with pytest.raises(VaultUnreachable):
+        token_in(answer, "approle")
 
 
 def test_a_wrapped_secret_id_is_unwrapped_for_the_login() -> None:
