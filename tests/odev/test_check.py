@@ -169,6 +169,13 @@ def test_in_a_students_copy_what_passes_lands_and_what_fails_does_not(students: 
     assert landed(students) == {"1.1": ["_all"]}
 
 
+def test_the_restart_is_spoken_of_once_in_a_kernel(students: Course) -> None:
+    modules, once = frozenset({"safechat.words"}), set[str]()
+    for greeting, notes in ((HELPED, 2), (HELPED.replace('"herkes"', "'herkes'"), 1)):
+        session = Session((greeting,), modules=modules, once=once)
+        assert len(check("1.1", course=students, session=session).notes) == notes
+
+
 def test_a_kernel_that_has_not_loaded_the_module_needs_no_restart(students: Course) -> None:
     session = Session((HELPED,), modules=frozenset({"safechat", "safechat.errors"}))
     assert check("1.1", course=students, session=session).notes == (

@@ -413,6 +413,12 @@ def test_a_crash_in_what_the_code_calls_is_at_the_line_that_calls_it(grader: Gra
     assert result.crash.line == "return json.loads(name)"
 
 
+def test_a_crash_in_a_helper_of_the_package_is_at_the_answers_line(grader: Grader) -> None:
+    result = judge(grader, greet("length = count(3)\nreturn str(length)"))
+    assert result.crash is not None
+    assert (result.crash.line, result.crash.call) == ("length = count(3)", "greet(name='Ayşe')")
+
+
 @pytest.mark.parametrize("body", ["return 'x'", "return None"])
 def test_a_value_that_is_wrong_is_no_crash(grader: Grader, body: str) -> None:
     result = judge(grader, greet(body))

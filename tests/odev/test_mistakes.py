@@ -23,6 +23,10 @@ class NotOurs(Exception):
     """The package's own error."""
 
 
+class Other(Exception):
+    """Another one."""
+
+
 async def plain(code):
     return code
 
@@ -175,6 +179,13 @@ def test_another_crash_keeps_the_tests_hint_for_the_second_step(grader: Grader) 
 def test_a_call_that_raises_nothing_is_named(grader: Grader) -> None:
     result = judge(grader, "1.1", "return (code or 'yok').lower() if code != 3 else code, status")
     assert result.message == "words(3) → hata fırlatılmadı; NotOurs fırlatılmalıydı"
+
+
+def test_an_error_in_place_of_another_is_named_with_the_one_that_is_awaited(grader: Grader) -> None:
+    result = judge(
+        grader, "1.1", "if code == 3:\n    raise Other(code)\nreturn (code or 'yok').lower(), status"
+    )
+    assert result.message == "words(3) → Other fırlatıldı; beklenen: NotOurs"
 
 
 def test_another_failure_has_its_tests_hint(grader: Grader) -> None:

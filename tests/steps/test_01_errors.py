@@ -352,8 +352,8 @@ def test_a_cut_answer_may_be_asked_for() -> None:
     points=8,
     hint="Sıra önemli: 'length' kontrolü boş metin kontrolünden önce gelmeli. Akıl yürüten model bütün "
     "token'ı düşünmeye harcarsa metin boş kalır; çare beklemek değil, sınırı yükseltmektir.",
-    more="Boş metne bakan koşulun 'length' koşulundan yukarıda duruyor olabilir. Görevin tablosundaki "
-    "sırayı yukarıdan aşağı izle.",
+    more="Koşulları görevin tablosundaki sırayla alt alta yaz: boş metne en son bak. 'length' koşulunda ise "
+    "metnin dolu olup olmadığını hiç sorma.",
 )
 def test_an_answer_cut_before_its_first_word_is_truncated_too() -> None:
     with pytest.raises(errors.TruncatedReply):

@@ -442,7 +442,8 @@ def test_an_answer_is_settled_by_its_usage(usage: Usage | None, tokens: int) -> 
     hint="Hatalı çağrının da hesabı kapatılır, kaça mal olmuş olabileceğine göre: billed_tokens(error, "
     "reservation.tokens, begun=reservation.landed). 400 bedavadır, 503 belki değildir. 429 da ChatError'dır, "
     "onun da hesabı kapatılır.",
-    more="except ChatError as error: … raise. Sonunda `raise` tek başına dursun ki hata olduğu gibi çıksın.",
+    more="429 için ayrı bir `except RateLimited` yazdıysan alttaki `except ChatError` onu görmez: hesabı "
+    "orada da kapat ya da tek `except ChatError` yaz. Sonunda `raise` tek başına dursun.",
 )
 @pytest.mark.parametrize(
     ("error", "tokens"),

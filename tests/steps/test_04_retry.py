@@ -108,9 +108,9 @@ def test_a_date_is_compared_with_now(seconds: float) -> None:
 @pytest.mark.task(
     "4.1",
     points=6,
-    hint="Geçmişte kalan bir tarih 0.0 saniyedir ve bu da bir cevaptır. date_wait'in verdiğine `or` ile "
-    "değil `is None` ile bak.",
-    more="`date_wait(…) or reset_wait(…)`, 0.0'ı atlar. Beklemeyi bir değişkende tut.",
+    hint="Geçmişte kalan bir tarih 0.0 saniyedir ve bu da bir cevaptır. `if` de `or` da 0.0'ı yok sayar: "
+    "date_wait'in verdiğine `is None` ile bak.",
+    more="date_wait'in verdiğini bir değişkende tut; reset_wait'e yalnızca o None ise geç.",
 )
 def test_a_date_that_has_passed_is_no_wait() -> None:
     asks_for({"retry-after": formatdate(NOW - 30, usegmt=True)}, 0.0)

@@ -97,7 +97,10 @@ class Grader:
             with self._turns.alone():
                 run = self._run(task, cell)
         original = self._copies.source(task)
-        result = explained(self._result(task, run), cell.source, definition(original, task.name))
+        result = self._result(task, run)
+        if result.crash is not None:
+            result = replace(result, crash=result.crash.in_answer(cell.source))
+        result = explained(result, cell.source, definition(original, task.name))
         notes = (*unusual_things(cell.source, original), *own_trials(cell.source))
         return replace(result, notes=notes), run
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from odev.grading.not_raised import call_that_raised_nothing
+from odev.grading.not_raised import is_of, unmet
 from odev.grading.process_group import end_with_parent, limit_itself
 
 WATCH = "odev-watch"  # the plugin's name, by which the canaries get it
@@ -56,8 +56,10 @@ class Watch:
         try:
             return (yield)
         except BaseException as error:
-            item.user_properties += self._crash(error, str(item.path)).items()
-            item.user_properties.append(("silent_call", call_that_raised_nothing(error, str(item.path))))
+            crash = self._crash(error, str(item.path))
+            item.user_properties += crash.items()
+            if not crash:
+                item.user_properties += unmet(error, str(item.path), Path(self._package).name).items()
             raise
         finally:
             new = _subclasses(object)
@@ -67,7 +69,7 @@ class Watch:
             gc.enable()
 
     def _crash(self, error: BaseException, test_file: str) -> dict[str, str]:
-        """The call and the line of the package that raised this error, if the package did.
+        """The call and the lines of the package that led to this error, if the package raised it.
 
         An error that the package itself defines is an answer, and no crash.
         """
@@ -75,11 +77,11 @@ class Watch:
         files = [frame.f_code.co_filename for frame, _ in frames]
         after = len(files) - files[::-1].index(test_file) if test_file in files else 0
         own = [index for index in range(after, len(files)) if files[index].startswith(self._package)]
-        if not own or type(error).__module__.partition(".")[0] == Path(self._package).name:
+        if not own or is_of(Path(self._package).name, error):
             return {}
-        frame, line = frames[own[-1]]
-        text = linecache.getline(frame.f_code.co_filename, line).strip()
-        return {"crash_call": _call(frames[own[0]][0]), "crash_line": text}
+        places = [frames[index] for index in own]
+        lines = [linecache.getline(frame.f_code.co_filename, line).strip() for frame, line in places]
+        return {"crash_call": _call(places[0][0]), "crash_lines": "\n".join(lines)}
 
     def equal_to_everything(self) -> list[str]:
         return [cls.__qualname__ for cls in self._classes.values() if _is_equal_to_everything(cls)]

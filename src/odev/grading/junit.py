@@ -33,11 +33,20 @@ class StepTest:
 @dataclass(frozen=True, slots=True)
 class Crash:
     """An error that the student's code raised: the call that the test made, the line of the student's code,
-    and the error with its class. `call` is empty where the code could not even be imported."""
+    and the error with its class. `call` is empty where the code could not even be imported. `lines` are the
+    package's lines that led there, the innermost last; `line` is that one."""
 
     call: str
     line: str
     error: str
+    lines: tuple[str, ...] = ()
+
+    def in_answer(self, source: str) -> Crash:
+        """The crash at the innermost line that stands in the answer: what that line calls is not the
+        student's."""
+        written = {line.strip() for line in source.splitlines()}
+        line = next((line for line in reversed(self.lines) if line in written), self.line)
+        return Crash(self.call, line, self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +119,12 @@ def read_report(report: Path, started: Path, outcome: Outcome, canaries: Collect
         elif wrong and not nodeid:
             broken = _cause(wrong[0])
         elif nodeid and wrong:
-            line = properties.get("crash_line", "")
-            messages.setdefault(nodeid, _one_line(wrong[0], line, properties.get("silent_call", "")))
-            if "crash_line" in properties:
+            lines = tuple(map(_short, properties.get("crash_lines", "").split("\n")))
+            call = properties.get("raises_call", "")
+            messages.setdefault(nodeid, _one_line(wrong[0], lines[-1], call, properties.get("awaited", "")))
+            if "crash_lines" in properties:
                 error = _first_line(wrong[0])
-                crashes.setdefault(nodeid, Crash(_short(properties["crash_call"]), _short(line), error))
+                crashes.setdefault(nodeid, Crash(_short(properties["crash_call"]), lines[-1], error, lines))
         elif nodeid:
             passed.add(nodeid)
     if not failed_canaries:  # pytest was stopped before its end
@@ -138,10 +148,10 @@ def _cause(element: ElementTree.Element) -> str:
     return _short(lines[-1] if lines else element.get("message") or "")
 
 
-def _one_line(element: ElementTree.Element, raised_at: str, silent_call: str) -> str:
+def _one_line(element: ElementTree.Element, raised_at: str, call: str, awaited: str) -> str:
     """The message for a reader: an assertion's text alone; any other error with its class, and with the
     line of the package that raised it."""
-    message = in_turkish(element.get("message") or "", silent_call)
+    message = in_turkish(element.get("message") or "", call, awaited)
     return _short(f"{message} ← {raised_at}" if raised_at else message)
 
 

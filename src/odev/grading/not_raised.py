@@ -1,9 +1,10 @@
-"""The call in a test's `with pytest.raises(…):` that raised nothing, as one would write it.
+"""The call in a test's `with pytest.raises(…):` that raised nothing or another error, as one would write it.
 
     with pytest.raises(EmptyReply):
         read_reply(answer, REQUEST)      →  read_reply({'choices': []}, REQUEST)
 
-pytest says no more than that nothing was raised. Not here: the sentence (wording.py).
+pytest says no more than that nothing was raised, or the other error. Not here: the sentence
+(wording.py).
 """
 
 from __future__ import annotations
@@ -19,24 +20,37 @@ import pytest
 _LONGEST = 60  # characters of a value that takes the place of its name
 
 
-def call_that_raised_nothing(error: BaseException, test_file: str) -> str:
-    """Empty for any other error, and where the block is not one simple call."""
-    if not isinstance(error, pytest.fail.Exception) or not str(error.msg).startswith("DID NOT RAISE"):
-        return ""
-    places = [
-        (frame, line)
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if frame.f_code.co_filename == test_file
-    ]
-    if not places:
-        return ""
-    frame, line = places[-1]
-    for node in ast.walk(ast.parse("".join(linecache.getlines(test_file)))):
-        if isinstance(node, ast.With) and node.lineno <= line <= (node.end_lineno or 0):
-            last = node.body[-1]
-            if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
-                return ast.unparse(_Values(frame).visit(last.value))
+def unmet(error: BaseException, test_file: str, package: str) -> dict[str, str]:
+    """The `raises_call`, and the name of the `awaited` class where another error of the package's own came.
+    Empty for any other error, and where the block is not one simple call."""
+    is_silent = isinstance(error, pytest.fail.Exception) and str(error.msg).startswith("DID NOT RAISE")
+    if not is_silent and not is_of(package, error):
+        return {}
+    tree = ast.parse("".join(linecache.getlines(test_file)))
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.With)]
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        if frame.f_code.co_filename != test_file:
+            continue
+        for block in blocks:
+            last, awaited = block.body[-1], _awaited(block)
+            is_at = block.lineno <= line <= (block.end_lineno or 0)
+            if is_at and awaited and isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
+                call = ast.unparse(_Values(frame).visit(last.value))
+                return {"raises_call": call, "awaited": "" if is_silent else awaited}
+    return {}
+
+
+def _awaited(block: ast.With) -> str:
+    """The class in `pytest.raises(errors.EmptyReply)`, by its own name."""
+    for call in (item.context_expr for item in block.items):
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "pytest.raises" and call.args:
+            return ast.unparse(call.args[0]).rpartition(".")[2]
     return ""
+
+
+def is_of(package: str, error: BaseException) -> bool:
+    """Whether the package itself defines this error's class."""
+    return type(error).__module__.partition(".")[0] == package
 
 
 class _Values(ast.NodeTransformer):

@@ -4,7 +4,7 @@
      +  where None = text_of(429)          →  text_of(429) → None; beklenen: '429'
 
 A test's own message stays as it is; so does what has no such form. Not here: the call
-that raised nothing (not_raised.py), crashes (inside.py).
+that raised nothing or another error (not_raised.py), crashes (inside.py).
 """
 
 from __future__ import annotations
@@ -24,13 +24,17 @@ _COMPARED = (
 )
 
 
-def in_turkish(message: str, silent_call: str = "") -> str:
-    """One line from pytest's message, which may have several; `silent_call` is a call that raised nothing."""
+def in_turkish(message: str, call: str = "", awaited: str = "") -> str:
+    """One line from pytest's message, which may have several. `call` is one that raised nothing, or another
+    error than the class `awaited`."""
+    if awaited:
+        came = message.strip().partition("\n")[0].partition(":")[0].rpartition(".")[2]
+        return f"{call} → {came} fırlatıldı; beklenen: {awaited}"
     message = _OBJECT.sub(r"\1", message.strip().removeprefix("AssertionError: "))
     message = _CAUGHT.sub(r"\1", message)
     not_raised = _NOT_RAISED.match(message)
     if not_raised:
-        where = f"{silent_call} → " if silent_call else ""
+        where = f"{call} → " if call else ""
         return f"{where}hata fırlatılmadı; {not_raised[1]} fırlatılmalıydı"
     first = message.partition("\n")[0].strip()
     found = _IN.fullmatch(first)

@@ -28,16 +28,22 @@ from odev.grading.steps import collect, copies
 from odev.student.report import Progress, Report
 
 LIMITS = Limits(seconds=10)
+_RESTART = (
+    "Bu notebook paketin eski hâlini yüklemişti. Ders metni Kernel → Restart de diyorsa o zaman yeniden "
+    "başlat; demiyorsa bir şey yapman gerekmez. Bu not bir daha çıkmaz."
+)
+_notes_of_this_kernel: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
     """What a notebook's kernel knows: the sources that ran, in their order, the notebook's file, and the
-    modules that it has imported."""
+    modules that it has imported. `once` holds the notes that this kernel has had and needs no second time."""
 
     ran: tuple[str, ...] = ()
     path: Path | None = None
     modules: frozenset[str] = frozenset()
+    once: set[str] = field(default_factory=set)
 
     def cells(self) -> dict[TaskId, TaskCell]:
         """For each task the version that ran last, in the order in which these ran."""
@@ -69,7 +75,7 @@ def this_session() -> Session:
     names = (shell.user_ns.get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME"))
     path = next((Path(name) for name in names if name and Path(name).is_file()), None)
     ran = tuple(shell.history_manager.input_hist_raw)  # as it was typed; `In` is translated
-    return Session(ran, path, frozenset(sys.modules))
+    return Session(ran, path, frozenset(sys.modules), _notes_of_this_kernel)
 
 
 @dataclass(slots=True)
@@ -100,12 +106,10 @@ def check(
     work = _work_on(course, session, tasks)
     results = _judge_tasks(course, tasks, work)
     landed = _land_passed(course, dict(zip(tasks, results, strict=True)), work)
-    if session.modules & {f"{course.package}.{task.module}" for task in landed}:
-        work.notes.append(
-            "Bu notebook paketi, kodun oraya yerleşmeden önce yüklemişti. Paketteki yeni hâlini bu "
-            "notebook'un içinde de kullanacaksan Kernel → Restart de; ayrı süreçte çalışan programlar onu "
-            "zaten kullanır."
-        )
+    is_stale = session.modules & {f"{course.package}.{task.module}" for task in landed}
+    if is_stale and _RESTART not in session.once:
+        session.once.add(_RESTART)
+        work.notes.append(_RESTART)
     return Report(_title(course, lesson), tuple(results), tuple(work.notes), hints)
 
 
