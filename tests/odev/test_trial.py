@@ -45,6 +45,13 @@ def test_an_error_has_its_message(capsys: pytest.CaptureFixture[str]) -> None:
     assert line(capsys) == "✗ half(1) → 0.5; ValueError fırlatılmalıydı"
 
 
+def test_a_wrong_call_is_not_the_type_error_that_is_awaited(capsys: pytest.CaptureFixture[str]) -> None:
+    trial(half, raises=TypeError)
+    assert line(capsys).startswith("✗ half() → TypeError: half() missing 1 required positional argument")
+    trial(half, None, raises=TypeError)
+    assert line(capsys).startswith("✓")
+
+
 def test_a_stub_is_not_written_yet(capsys: pytest.CaptureFixture[str]) -> None:
     trial(half, 4, whole=True, expected=2)
     assert line(capsys) == "✗ half(4, whole=True) → henüz yazılmadı; beklenen: 2"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import re
 import reprlib
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -126,7 +127,7 @@ class _Question:
 
     def about_error(self, error: BaseException, place: str = "") -> tuple[bool, str]:
         """The same for an error; `place` is where it was raised."""
-        is_right = self.raises is not None and isinstance(error, self.raises)
+        is_right = self.raises is not None and isinstance(error, self.raises) and not _is_wrong_call(error)
         name = type(error).__name__
         if self.raises is None and self.expected is not _ANYTHING:
             return False, self.sentence(f"{name} fırlattı: {error}{place}")
@@ -140,6 +141,11 @@ class _Question:
         if self.raises is not None:
             return f"{self.call} → {came}; {self.raises.__name__} fırlatılmalıydı"
         return f"{self.call} → {came}; beklenen: {_shown(self.expected)}"
+
+
+def _is_wrong_call(error: BaseException) -> bool:
+    """Whether a function was called with the wrong arguments: never the awaited error."""
+    return isinstance(error, TypeError) and bool(re.match(r"[\w.<>]+\(\) (missing|takes|got) ", str(error)))
 
 
 def _call_text(
