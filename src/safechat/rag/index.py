@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from os import PathLike
 from typing import Self
 
-from safechat.rag.sources import Source
+from safechat.rag.sources import Source, sources_of
 
 PREFIXES = (4, 5, 6)  # letters
 _TITLE_WEIGHT = 2.0  # a word in a title counts for as much more than one in the text
@@ -30,6 +30,7 @@ _WORD = re.compile(r"\w+")
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS sources
   (number INTEGER PRIMARY KEY, id TEXT UNIQUE, title TEXT, text TEXT, metadata TEXT);
+CREATE INDEX IF NOT EXISTS texts ON sources (text) WHERE id IS NULL;
 CREATE VIRTUAL TABLE IF NOT EXISTS terms USING fts5 (title, text, tokenize="ascii", detail=column);
 CREATE VIRTUAL TABLE IF NOT EXISTS counts USING fts5vocab (terms, row);
 INSERT INTO terms (terms, rank) VALUES ('rank', 'bm25({_TITLE_WEIGHT}, 1.0)');
@@ -38,6 +39,8 @@ INSERT INTO terms (terms, rank) VALUES ('rank', 'bm25({_TITLE_WEIGHT}, 1.0)');
 
 class KeywordIndex:
     """An index of sources, in memory or in the file at `path`. For any number of threads.
+
+    What the file holds already stays, and `sources` are added to it.
 
     with KeywordIndex([Source("14 gün içinde iade edebilirsiniz.", title="İade")]) as index:
         index.search("İadeyi kaç günde yapmalıyım?", 3)
@@ -59,11 +62,14 @@ class KeywordIndex:
         self.add(sources)
 
     def add(self, sources: Iterable[Source | str]) -> None:
-        """Add the sources, all or none. One with an id that is there takes the place of that one."""
+        """Add the sources, all or none. One with an id that is there takes the place of that one; so does
+        one without an id whose title and text are there."""
         with self._lock, self._database:
-            for source in map(Source.of, sources):
-                if source.id is not None:
-                    self._remove(source.id)
+            for source in sources_of(sources):
+                if source.id is None:
+                    self._remove("id IS NULL AND text = ? AND title = ?", source.text, source.title)
+                else:
+                    self._remove("id = ?", source.id)
                 number = self._database.execute(
                     "INSERT INTO sources (id, title, text, metadata) VALUES (?, ?, ?, ?)",
                     (source.id, source.title, source.text, json.dumps(dict(source.metadata), default=str)),
@@ -76,7 +82,7 @@ class KeywordIndex:
     def remove(self, id: str) -> None:
         """Take the source with this id out; nothing happens where there is none."""
         with self._lock, self._database:
-            self._remove(id)
+            self._remove("id = ?", id)
 
     def search(self, question: str, k: int = 6) -> list[Source]:
         """The `k` sources that share most with the question, best first; none that shares nothing."""
@@ -105,9 +111,9 @@ class KeywordIndex:
             texts += counts[term]
         return " OR ".join(chosen) or '""'
 
-    def _remove(self, id: str) -> None:
+    def _remove(self, where: str, *values: str) -> None:
         for (number,) in self._database.execute(
-            "DELETE FROM sources WHERE id = ? RETURNING number", (id,)
+            f"DELETE FROM sources WHERE {where} RETURNING number", values
         ).fetchall():
             self._database.execute("DELETE FROM terms WHERE rowid = ?", (number,))
 

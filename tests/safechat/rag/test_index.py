@@ -94,6 +94,24 @@ def test_an_id_that_is_there_is_replaced() -> None:
         assert index.search("kargo") == []
 
 
+def test_a_file_that_is_filled_again_holds_everything_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        with KeywordIndex(["iade", Source("iade", "Başka"), "kargo"], tmp_path / "dizin.sqlite") as index:
+            assert len(index) == 3
+            assert len(index.search("iade")) == 2
+
+
+@pytest.mark.parametrize("wrong", ["iade", None, 3])
+def test_what_is_no_list_of_sources_is_refused(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="must be a list of sources"):
+        KeywordIndex(wrong)
+
+
+def test_half_a_surrogate_pair_can_be_indexed() -> None:
+    with KeywordIndex(["iade \ud83d"]) as index:
+        assert index.search("iade")[0].text == "iade \ufffd"
+
+
 def test_sources_are_added_all_or_none() -> None:
     bad: list[Any] = ["iade", object()]
     with KeywordIndex() as index:
