@@ -191,7 +191,9 @@ def response_of(reply: ChatReply, delta: str | None = None) -> ChatResponse:
     for call in reply.tool_calls:
         said: Any = call.get("function") or call.get("custom") or {}
         given = said.get("arguments") or said.get("input") or {}
-        blocks.append(ToolCallBlock(tool_call_id=call.get("id"), tool_name=said["name"], tool_kwargs=given))
+        blocks.append(
+            ToolCallBlock(tool_call_id=call.get("id"), tool_name=said.get("name") or "", tool_kwargs=given)
+        )
     # Its structured streams look for the calls here, too, and read them from the blocks then.
     calls = {"tool_calls": list(reply.tool_calls)} if reply.tool_calls else {}
     usage = reply.usage

@@ -238,6 +238,8 @@ def _body(request: httpx2.Request) -> dict[str, Any]:
         body = None
     if not isinstance(body, dict):
         raise RequestRefused(f"only a JSON object goes through the wrapper to {request.url.path}")
+    if not isinstance(body.get("stream_options") or {}, dict):
+        raise RequestRefused("stream_options must be an object", "stream_options")
     return body
 
 

@@ -15,8 +15,6 @@ from safechat.errors import ChatError, MalformedReply, TruncatedReply
 from safechat.log.call_record import call_record
 from safechat.messages import ChatRequest
 
-_NO_STREAM = ("application/json", "text/html")
-
 
 class Streamed(ABC):
     """What has come of one streamed answer so far."""
@@ -57,7 +55,7 @@ class Streamed(ABC):
         """Before the first chunk. Raises MalformedReply where they are not those of a stream."""
         self.headers = headers
         kind = headers.get("content-type", "")
-        if kind.startswith(_NO_STREAM):
+        if kind.startswith("text/html"):
             raise MalformedReply(
                 f"{self._request.model}: a stream was asked for, and {kind} came",
                 status=200,

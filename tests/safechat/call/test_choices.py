@@ -84,3 +84,18 @@ def test_the_transcript_of_a_stream_in_sound_is_handed_on(kind: str) -> None:
 def test_an_answer_of_reasoning_alone_is_still_empty(kind: str) -> None:
     with pytest.raises(EmptyReply):
         answered(kind, completion(message={"content": "", "reasoning_content": "Hımm"}))
+
+
+@every_kind
+def test_a_whole_message_in_a_stream_is_its_text(kind: str) -> None:
+    whole = event({"id": "1", "model": "m-1", "choices": [choice(0, "Merhaba")]})
+    with wire(sends(whole, DONE)) as server, once(make_client(kind, server.base_url)) as chat:
+        assert list(chat.stream("Merhaba")) == ["Merhaba"]
+
+
+@every_kind
+def test_the_whole_message_after_its_deltas_is_no_second_text(kind: str) -> None:
+    whole = event({"id": "1", "model": "m-1", "choices": [choice(0, "Merhaba")]})
+    with wire(sends(chunk("Mer"), chunk("haba"), whole, DONE)) as server:
+        with once(make_client(kind, server.base_url)) as chat:
+            assert list(chat.stream("Merhaba")) == ["Mer", "haba"]
