@@ -235,7 +235,7 @@ def read_tool_calls(message: object) -> tuple[Mapping[str, object], ...]:
     calls = field(message, "tool_calls")
     if isinstance(calls, list | tuple) and (read := tuple(filter(None, map(as_tool_call, calls)))):
         return read
-    if (function := field(message, "function_call")) is not None and field(function, "name"):
+    if (function := field(message, "function_call")) is not None and text_of(field(function, "name")):
         return (as_tool_call({"id": None, "type": "function", "function": plain(function)}),)
     return ()
 
@@ -306,5 +306,6 @@ def read_usage(usage: object) -> Usage | None:
 def _count(usage: object, name: str) -> int:
     """A count; 0 where there is none. A server whose numbers are all of one kind writes 3.0."""
     value = field(usage, name)
-    is_count = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
-    return int(value) if is_count else 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        return 0
+    return int(value)
