@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from llama_index.core.base.llms.generic_utils import (
     astream_chat_response_to_completion_response,
@@ -75,6 +75,10 @@ class Safechat(FunctionCallingLLM):
             is_function_calling_model=True,
             model_name=self.model or self.chat_client.dispatcher.defaults.model,
         )
+
+    def __getstate__(self) -> NoReturn:
+        """LlamaIndex would take the wrapper out of this object to pickle it, and leave it without one."""
+        raise TypeError("a Safechat cannot be pickled: make one in each process, with a wrapper of its own")
 
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
