@@ -209,6 +209,6 @@ def test_the_lines_in_the_readme_run(
 
 
 def test_no_choice_of_a_tool_is_sent_where_there_is_none(chat: ChatClientWrapper, served: SmallModel) -> None:
-    tool = {"name": "capital", "description": "The capital of a country.", "parameters": {}}
+    tool = {"name": "capital", "description": "The capital of a country.", "parameters": {"properties": {}}}
     ChatSafechat(chat=chat).bind_tools([tool], tool_choice=False).invoke("Merhaba")
     assert "tool_choice" not in served.requests[0]

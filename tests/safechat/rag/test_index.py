@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processes import environment, run_python
 from safechat.rag import KeywordIndex, Source
 from safechat.rag.index import folded
 
@@ -155,3 +159,53 @@ def test_a_python_without_fts5_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     )
     with pytest.raises(RuntimeError, match="has no FTS5"):
         KeywordIndex()
+
+
+def test_what_is_added_may_come_from_the_index_itself() -> None:
+    with KeywordIndex(["iade"]) as index:
+        index.add(source.text + " kargo" for source in index.search("iade"))
+        assert len(index) == 2
+
+
+def test_processes_fill_one_file_at_once(tmp_path: Path) -> None:
+    script = (
+        "import sys; from safechat.rag import KeywordIndex\n"
+        "KeywordIndex([f'iade {n} {sys.argv[1]}' for n in range(300)], sys.argv[2]).close()"
+    )
+    path = str(tmp_path / "dizin")
+    running = [
+        subprocess.Popen([sys.executable, "-c", script, str(number), path], env=environment())
+        for number in range(4)
+    ]
+    assert [process.wait(100) for process in running] == [0] * 4
+    with KeywordIndex(path=path) as index:
+        assert len(index) == 1200
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.parametrize("place", ["None", "'dizin'"])
+def test_a_fork_in_the_middle_of_a_search_leaves_an_index_that_works(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_python(f"""
+import os, threading
+from safechat.rag import KeywordIndex
+
+index = KeywordIndex([f"iade {{n}}" for n in range(300)], {place})
+over = threading.Event()
+
+def search():
+    while not over.is_set():
+        index.search("iade 5")
+
+threads = [threading.Thread(target=search) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for _ in range(10):
+    if (child := os.fork()) == 0:
+        index.add(["kargo"])
+        os._exit(0 if index.search("kargo") else 1)
+    assert os.waitpid(child, 0)[1] == 0
+over.set()
+""")
