@@ -14,7 +14,7 @@ from typing import Literal
 
 from safechat.assistant import OUTPUT
 from safechat.call.chunks import Chunked
-from safechat.call.clients import PARAMETERS, own_parameters
+from safechat.call.clients import is_for_responses
 from safechat.call.endpoint import COMPLETIONS, RESPONSES, Operation
 from safechat.call.error_body import MODEL_HAS_MOVED, TOOLS_HAVE_MOVED
 from safechat.call.responses import response_arguments, without_counterpart
@@ -115,7 +115,7 @@ class ApiMemory:
         wants = (
             moved == "all"
             or (moved == "tools" and params.get("tools") and params.get("reasoning_effort") != "none")
-            or (not params.keys() <= PARAMETERS and params.keys() & own_parameters())
+            or is_for_responses(params)
         )
         return (
             bool(wants) and self._speaks_responses and without_counterpart(request.messages, params) is None

@@ -107,6 +107,11 @@ def check_parameters(client: object, params: Mapping[str, object], api: Api = "c
         )
 
 
+def is_for_responses(params: Mapping[str, object]) -> bool:
+    """Whether one of `params` is of the Responses API alone."""
+    return not params.keys() <= PARAMETERS and bool(params.keys() & own_parameters())
+
+
 def new_client(*, base_url: str | None, organization: str | None, project: str | None) -> openai.AsyncOpenAI:
     """A client of the SDK, for a wrapper that is given none. Each request brings its own key."""
     client = openai.AsyncOpenAI(

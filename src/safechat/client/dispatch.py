@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 
 from pydantic import BaseModel
 
-from safechat.call.clients import check_parameters
+from safechat.call.clients import check_parameters, is_for_responses
 from safechat.call.responses import check_counterparts
 from safechat.checks import check_api, check_client, check_messages, check_model, check_parse, check_seconds
 from safechat.layers import Layers
@@ -106,7 +106,8 @@ class Dispatcher:
             check_parameters(client, known, answering)
             if api is not None or answering == "responses":
                 check_client(client, answering)
-            if answering == "responses":
+            goes_there = answering == "auto" and hasattr(client, "responses") and is_for_responses(known)
+            if answering == "responses" or goes_there:
                 check_counterparts(checked, params)
         request = ChatRequest(
             messages=checked,

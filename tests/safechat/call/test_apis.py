@@ -123,6 +123,22 @@ def test_auto_stays_where_a_parameter_has_no_counterpart() -> None:
     assert asked(server) == ["chat"]
 
 
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"stop": ["."]}, "no counterpart for 'stop'"),
+        ({"reasoning_effort": "low", "n": 2}, "no counterpart for 'n'"),
+        ({"background": True}, "background=True"),
+    ],
+    ids=str,
+)
+def test_auto_refuses_what_neither_api_takes(params: dict[str, Any], message: str) -> None:
+    with answering(SELAM) as server, wrapped(server, "auto") as chat:
+        with pytest.raises((TypeError, ValueError), match=message):
+            chat.generate("a", include=["reasoning.encrypted_content"], **params)
+    assert not server.requests
+
+
 def test_chat_does_not_switch() -> None:
     with serving(lambda _: refusal(WITHOUT_TOOLS)) as server, wrapped(server, "chat") as chat:
         with pytest.raises(RequestRejected):
