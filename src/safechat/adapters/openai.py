@@ -124,8 +124,8 @@ class Asked:
         path = request.url.path
         is_chat = request.method == "POST" and path.endswith("/chat/completions")
         is_response = request.method == "POST" and path.endswith("/responses")
-        self.streamed = bool(body.get("stream"))
-        self.chunks: Pieces = PassedOn() if is_response else Chunks(body)
+        self.streamed = bool(body.get("stream")) or request.url.params.get("stream") == "true"
+        self.chunks: Pieces = Chunks(body) if is_chat else PassedOn()
         if self.streamed and not (is_chat or is_response):
             raise RequestRefused(f"a stream from {path} does not go through the wrapper", "stream")
         if self.streamed and "audio" in (body.get("modalities") or ()):
