@@ -20,7 +20,7 @@ from openai import OpenAI as OpenAI
 
 from safechat.adapters.openai_chunks import Chunks, PassedOn, Pieces
 from safechat.adapters.openai_errors import RequestRefused, answer_in, sdk_error
-from safechat.call.clients import PARAMETERS, own_parameters
+from safechat.call.sdk_parameters import PARAMETERS, own_parameters
 from safechat.client.dispatch import Call, Dispatcher
 from safechat.client.stream import AsyncChatStream, ChatStream
 from safechat.errors import ChatError

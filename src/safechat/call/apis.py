@@ -14,12 +14,12 @@ from typing import Literal
 
 from safechat.assistant import OUTPUT
 from safechat.call.chunks import Chunked
-from safechat.call.clients import is_for_responses
 from safechat.call.endpoint import COMPLETIONS, RESPONSES, Operation
 from safechat.call.error_body import MODEL_HAS_MOVED, TOOLS_HAVE_MOVED
 from safechat.call.responses import response_arguments, without_counterpart
 from safechat.call.responses_events import Events, PassedOnEvents
 from safechat.call.responses_reply import as_completion
+from safechat.call.sdk_parameters import is_for_responses
 from safechat.call.streamed import Streamed
 from safechat.errors import ChatError
 from safechat.log.events import event

@@ -11,9 +11,9 @@ from openai.types.chat import ChatCompletionMessage
 from openai.types.responses import response_create_params
 from pydantic import BaseModel, TypeAdapter
 
-from safechat.call.clients import PARAMETERS
 from safechat.call.responses import check_counterparts, response_arguments
 from safechat.call.schema import response_format
+from safechat.call.sdk_parameters import PARAMETERS
 from safechat.checks import check_messages
 
 NAMES = frozenset(inspect.signature(Responses.create).parameters)
