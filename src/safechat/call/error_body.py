@@ -35,6 +35,9 @@ MODEL_HAS_MOVED = re.compile(
     r"|chatCompletion operation does not work with the specified model",
     re.IGNORECASE,
 )
+# What the Responses API says of reasoning that another account, region or provider has encrypted:
+# github.com/openai/codex/issues/3573
+REASONING_OF_ANOTHER = re.compile(r"encrypted content\b.*\bcould not be (verified|decrypted)", re.IGNORECASE)
 
 # What the caller can do about a refusal, by its words. Nothing is switched silently: the remedies change the
 # answer, or the API.

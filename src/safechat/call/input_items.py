@@ -31,6 +31,21 @@ def input_items(messages: Iterable[Message], *, stored: bool) -> list[Item]:
     return items
 
 
+def without_reasoning(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """The messages without what a model thought, and without the ids that name it."""
+    return tuple(
+        {**message, OUTPUT: _without_reasoning(output)}
+        if isinstance(output := message.get(OUTPUT), list | tuple)
+        else message
+        for message in messages
+    )
+
+
+def _without_reasoning(output: Iterable[object]) -> list[Item]:
+    items = [item for item in output if isinstance(item, Mapping) and item.get("type") != "reasoning"]
+    return [{name: value for name, value in item.items() if name != "id"} for item in items]
+
+
 def _plain(message: Message) -> Message:
     """The message, where tool calls and parts may be objects of the SDK."""
     return cast(Message, plain(message))

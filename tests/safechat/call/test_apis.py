@@ -220,6 +220,41 @@ def test_a_client_without_the_api_is_refused() -> None:
         chat.generate("a", api="responses")
 
 
+@pytest.mark.parametrize("code", ["invalid_encrypted_content", None])
+def test_reasoning_that_another_account_has_encrypted_is_left_out(
+    code: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = (("call_1", "look_up", "{}"),)
+    words = "The encrypted content for item rs_1 could not be verified."
+    error = {"message": words, "type": "invalid_request_error", "param": None, "code": code}
+
+    def script(peer: Peer) -> None:
+        items: Any = server.requests[-1]["input"]
+        refused = any(item.get("encrypted_content") for item in items)
+        body = json.dumps({"error": error}).encode()
+        peer.say(http(body, status="400 Bad Request") if refused else in_form(SELAM, server))
+
+    with answering(Said("Bakıyorum.", calls, reasons=True)) as first, wrapped(first, "responses") as chat:
+        message = chat.generate("a", tools=TOOLS).message
+    result = {"role": "tool", "tool_call_id": "call_1", "content": "42"}
+    with wire(script) as server, wrapped(server, "responses") as chat:
+        reply = chat.generate([{"role": "user", "content": "a"}, message, result])
+    assert (reply.text, reply.attempts, len(server.requests)) == ("Selam!", 1, 2)
+    sent: Any = server.requests[-1]["input"]
+    kinds = ["message", "message", "function_call", "function_call_output"]
+    assert [item.get("type", "message") for item in sent] == kinds
+    assert not any("id" in item for item in sent)
+    assert [record.message for record in caplog.records].count("chat.reasoning_dropped") == 1
+
+
+def test_a_refusal_of_encrypted_content_without_reasoning_is_an_error() -> None:
+    words = "The encrypted content could not be verified."
+    with wire(lambda peer: peer.say(refusal(words))) as server, wrapped(server, "responses") as chat:
+        with pytest.raises(RequestRejected, match="could not be verified"):
+            chat.generate("a")
+    assert len(server.requests) == 1
+
+
 def test_what_a_response_had_besides_is_not_sent_to_chat_completions() -> None:
     calls = (("call_1", "look_up", "{}"),)
     with answering(Said(calls=calls, reasons=True), SELAM) as server, wrapped(server, "responses") as chat:
