@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import cast
 
-from safechat.call.clients import PARAMETERS
+from safechat.call.sdk_parameters import PARAMETERS
 from safechat.messages import Messages
 
 _URL = "/chat/completions"
