@@ -231,11 +231,9 @@ def test_the_lines_in_the_readme_run(
     readme: str, chat: ChatClientWrapper, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (Path(__file__).parents[2] / readme).read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```py\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    exec(
-        "\n".join(line for line in block.splitlines() if " Safechat" in line or "(Safechat(" in line),
-        {"chat": chat},
-    )
+    blocks = re.findall(r"^```py\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    exec("\n".join(line for line in lines if " Safechat" in line or "(Safechat(" in line), {"chat": chat})
     assert ANSWER in capsys.readouterr().out
 
 
