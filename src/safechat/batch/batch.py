@@ -28,10 +28,17 @@ from safechat.batch.spending import Spending
 from safechat.checks import check_count, check_seconds
 from safechat.client.dispatch import Call
 from safechat.client.wrapper import ChatClientWrapper
-from safechat.errors import AuthenticationFailed, ChatError, CircuitOpen, KeyUnavailable, QuotaExhausted
+from safechat.errors import (
+    AuthenticationFailed,
+    BudgetExceeded,
+    ChatError,
+    CircuitOpen,
+    KeyUnavailable,
+    QuotaExhausted,
+)
 from safechat.layers import Layers
 from safechat.log.events import log_context
-from safechat.messages import ChatReply
+from safechat.messages import RESPONSES_ENDPOINT, ChatReply
 from safechat.runtime import clock
 from safechat.runtime.loop import Outcome
 from safechat.runtime.process import result_of
@@ -40,7 +47,7 @@ from safechat.usage import Usage
 Source = str | Path | BinaryIO
 """The path of a file, or a file that is open for bytes."""
 
-# What no other row would escape. A batch ends with it.
+# What no other row would escape. A batch ends with it, and with a day's budget that is spent.
 _ENDS_ALL = (AuthenticationFailed, QuotaExhausted, KeyUnavailable)
 _SYNC_EVERY = 1.0  # seconds
 _FIRST_LONGEST = 1000  # tokens of an answer, until one has come
@@ -130,8 +137,9 @@ class Batch:
     def run(self, progress: Progress | None = None) -> BatchStatus:
         """Ask the rows that have no answer. The error of a row is its line, and no exception.
 
-        Raises AuthenticationFailed, KeyUnavailable or QuotaExhausted, when the calls under way have ended,
-        and OSError for a line that cannot be written. What is written stays; a second run goes on there.
+        Raises AuthenticationFailed, KeyUnavailable or QuotaExhausted, and BudgetExceeded for a day's budget
+        that is spent, when the calls under way have ended, and OSError for a line that cannot be written.
+        What is written stays; a second run goes on there.
         """
         self._dispatcher.check_elsewhere()
         self._journal.start()
@@ -188,12 +196,13 @@ class Batch:
         try:
             with log_context(custom_id=row.id):
                 reply = await self._answer(call, layers)
-        except (*_ENDS_ALL, CircuitOpen) as error:
-            if not isinstance(error, CircuitOpen):
-                self._refused = self._refused or error
-                self._stopping.set()
+        except CircuitOpen:
             return None
         except ChatError as error:
+            if isinstance(error, _ENDS_ALL) or _is_spent(error):
+                self._refused = self._refused or error
+                self._stopping.set()
+                return None
             usd = cost_of_failure(error)
             self._journal.append(error_line(row, fingerprint, error, clock.now() - began, usd))
             status.failed += 1
@@ -208,7 +217,8 @@ class Batch:
 
     async def _answer(self, call: Call, layers: Layers) -> ChatReply:
         """The reply. While the circuit is open the row waits: an API that is down must not use all rows up.
-        CircuitOpen is raised where the batch ends meanwhile."""
+        It waits, too, while rows under way have reserved what is left of the day's budget. Where the batch
+        ends meanwhile, that error is raised."""
         while True:
             try:
                 return await call.answer(layers)
@@ -216,6 +226,11 @@ class Batch:
                 seconds = error.retry_after or 1.0
                 if self._stopping.is_set():
                     raise
+            except BudgetExceeded as error:
+                waits = _is_spent(error) and not self._stopping.is_set()
+                if not (waits and await self._spending.another_settled()):
+                    raise
+                continue
             with anyio.move_on_after(clock.seconds(seconds)):
                 await self._stopping.wait()
 
@@ -260,6 +275,12 @@ class Batch:
     def _call(self, row: Row) -> Call:
         """The row as a checked call. Raises ValueError that names the line."""
         try:
+            if row.endpoint == RESPONSES_ENDPOINT:
+                return self._dispatcher.response(
+                    {"model": row.model, **row.params},
+                    deadline=self._deadline,
+                    allow_truncated=self._allow_truncated,
+                )
             return self._dispatcher.call(
                 row.messages,
                 row.model,
@@ -326,6 +347,11 @@ class Batch:
         if self._ordered:
             raise ValueError("ordered needs the path of a file")
         return Stream(self._output)
+
+
+def _is_spent(error: ChatError) -> bool:
+    """Whether the budget of the day has no room for more, with what is reserved for calls under way."""
+    return isinstance(error, BudgetExceeded) and error.retry_after is not None
 
 
 def _is_same_file(one: str | Path, other: str | Path) -> bool:

@@ -155,6 +155,12 @@ def answer_budget(request: ChatRequest) -> int | None:
     return None
 
 
+def answers_of(request: ChatRequest) -> int:
+    """How many answers the request wants."""
+    several = request.params.get("n")
+    return several if isinstance(several, int) else 1
+
+
 def size_of(request: ChatRequest) -> Size:
     """How large the request is, before any model has counted it."""
     characters, frame, parts = 0, 3, 0
