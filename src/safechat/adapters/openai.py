@@ -152,8 +152,8 @@ class Asked:
             else:
                 rest = {name: value for name, value in body.items() if name not in _NO_PARAMETERS}
                 call = dispatcher.call(
-                    body.get("messages"),
-                    body.get("model"),
+                    body.pop("messages", None),
+                    body.pop("model", None),
                     timeout=timeout,
                     allow_truncated=True,
                     streamed=self.streamed,

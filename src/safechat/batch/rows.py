@@ -85,8 +85,9 @@ def _read_row(number: int, data: bytes, model: str) -> Row:
         raise ValueError(f"custom_id must be a text, not {id!r}")
     _check_encodable(id)
     endpoint = _endpoint_of(fields) if "body" in fields else CHAT
+    messages: Messages = ()
     if endpoint == RESPONSES_ENDPOINT:
-        messages, params = (), _response_body(fields["body"])
+        params = _response_body(fields["body"])
     elif "body" in fields:
         messages, params = _chat_body(fields["body"])
     else:
