@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import pickle
+import signal
 import threading
 from dataclasses import replace
 from datetime import date
@@ -281,6 +283,16 @@ def test_wrappers_and_threads_share_one_budget() -> None:
     for chat in wrappers:
         chat.close()
     assert sum(len(client.prompts) for client in clients) == 5
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_the_child_of_a_fork_may_spend_whatever_the_parents_threads_do() -> None:
+    budget = Budget(usd_per_day=1)
+    with budget.book._lock:
+        if not (child := os.fork()):
+            signal.alarm(10)
+            os._exit(int(budget.spent_usd))
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_call_that_the_budget_refuses_gives_its_place_in_the_limits_back() -> None:

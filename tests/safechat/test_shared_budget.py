@@ -120,11 +120,40 @@ async def test_what_redis_has_lost_is_there_again(own_redis: Server, monkeypatch
         await one.enter(TODAY, 2.0, 5.0)
         await other.enter(TODAY, 1.0, 5.0)
         own_redis.kill()
+        for book in (one, other):
+            assert await book.enter(TODAY, 0.1, 5.0) is not None
         own_redis.start()
-        assert await one.enter(TODAY, 0.1, 5.0) is not None
-        assert await other.enter(TODAY, 0.1, 5.0) is not None
+        await eventually(lambda: not (one._alone or other._alone))
+        await other._tell()
         assert other.spent(TODAY) == pytest.approx(3.2)
         assert await one.enter(TODAY, 2.0, 5.0) is None
+
+
+async def test_no_call_waits_again_for_a_redis_that_hangs(
+    own_redis: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("safechat.budget.shared._TRY_EVERY", 0.0)
+    async with books(own_redis, 1) as (book,):
+        own_redis.pause()
+        await book.enter(TODAY, 1.0, 50.0)
+        for _ in range(20):
+            entering = asyncio.create_task(book.enter(TODAY, 1.0, 50.0))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert entering.done()
+        own_redis.resume()
+        await eventually(lambda: not book._alone)
+        assert book.spent(TODAY) == 21.0
+
+
+async def test_what_closed_books_have_spent_stays_and_takes_one_place(redis_server: Server) -> None:
+    async with books(redis_server, 5) as (*gone, last):
+        for book in gone:
+            await book.enter(TODAY, 1.0, 5.0)
+            await book.aclose()
+        assert await last.enter(TODAY, 1.5, 5.0) is None
+        assert await last.enter(TODAY, 1.0, 5.0) is not None
+        assert last._seen == (5.0, 1.0, 1)
 
 
 def test_processes_together_keep_to_the_budget(redis_server: Server) -> None:

@@ -18,7 +18,6 @@ from typing import NamedTuple
 from safechat.budget.book import Alarm, Book, Entry
 from safechat.limits.group import PATIENCE, RedisLimits
 from safechat.log.events import event
-from safechat.runtime import clock
 
 _TRY_EVERY = 1.0  # seconds between two looks at a Redis that did not answer
 _KEPT = 172_800  # seconds that a day's sums are kept
@@ -35,8 +34,10 @@ if ARGV[4] ~= '' and tonumber(ARGV[3]) > 0 and total > tonumber(ARGV[4]) then
     redis.call('HSET', KEYS[1], ARGV[1], string.format('%.17g', ARGV[2] - ARGV[3]))
 end
 redis.call('EXPIRE', KEYS[1], ARGV[5])
-return {fits, string.format('%.17g', total), redis.call('HLEN', KEYS[1])}
+local books = redis.call('HLEN', KEYS[1]) - redis.call('HEXISTS', KEYS[1], 'closed')
+return {fits, string.format('%.17g', total), books}
 """
+_CLOSED = "closed"  # the field with what the books have spent that were closed
 
 
 class Seen(NamedTuple):
@@ -63,7 +64,8 @@ class SharedBook:
         self._day = date.min
         self._own = 0.0
         self._seen = Seen()
-        self._down_until: float | None = None  # on the loop's clock; None while Redis answers
+        self._alone = False  # while Redis does not answer
+        self._returning: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
         self._alarm = Alarm()
 
@@ -104,9 +106,15 @@ class SharedBook:
 
     async def aclose(self) -> None:
         """Tell what was spent last, and close the connections."""
+        if self._returning is not None:
+            self._returning.cancel()
         if self._telling is not None:
             await asyncio.wait([self._telling], timeout=2 * PATIENCE)
         with suppress(Exception):  # Redis may be gone, and nothing is lost by it
+            async with asyncio.timeout(PATIENCE):
+                if self._own and not self._alone:
+                    await self._leave()
+        with suppress(Exception):
             async with asyncio.timeout(PATIENCE):
                 await self._redis.aclose()
 
@@ -121,22 +129,45 @@ class SharedBook:
 
     async def _step(self, want: float, limit: float | None) -> bool | None:
         """Write this book's sum, in which `want` is. Whether that fits; None where Redis does not answer."""
-        if self._down_until is not None and clock.now() < self._down_until:
+        if self._alone:
             return None
+        try:
+            return await self._ask(want, limit)
+        except Exception as error:  # whatever it is: Redis is not what a call is for
+            event(logging.WARNING, "budget.alone", books=self._seen.books, error=_reason(error))
+            self._alone = True
+            # In a context of its own: it outlives the call that has found Redis lost.
+            self._returning = asyncio.get_running_loop().create_task(self._return(), context=Context())
+            return None
+
+    async def _ask(self, want: float, limit: float | None) -> bool:
+        """The same; raises where Redis does not answer."""
         own = self._own
         arguments = (self._id, repr(own), repr(want), "" if limit is None else repr(limit), _KEPT)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                answer = await self._redis.eval(_SCRIPT, 1, f"{self._prefix}{self._day}", *arguments)
-            fits, total, books = bool(answer[0]), float(answer[1]), int(answer[2])
-        except Exception as error:  # whatever it is: Redis is not what a call is for
-            if self._down_until is None:
-                event(logging.WARNING, "budget.alone", books=self._seen.books, error=_reason(error))
-            self._down_until = clock.now() + _TRY_EVERY
-            return None
-        self._down_until = None
-        self._seen = Seen(total, own if fits else own - want, books)
+        async with asyncio.timeout(PATIENCE):
+            answer = await self._redis.eval(_SCRIPT, 1, self._key, *arguments)
+        fits = bool(answer[0])
+        self._seen = Seen(float(answer[1]), own if fits else own - want, int(answer[2]))
         return fits
+
+    async def _return(self) -> None:
+        """Try again and again, while calls go by what is known."""
+        while self._alone:
+            await asyncio.sleep(_TRY_EVERY)
+            with suppress(Exception):
+                await self._ask(0.0, None)
+                self._alone = False
+
+    async def _leave(self) -> None:
+        """What this book has spent goes to the closed ones: each step adds up those that are open."""
+        async with self._redis.pipeline(transaction=True) as steps:
+            steps.hdel(self._key, self._id)
+            steps.hincrbyfloat(self._key, _CLOSED, self._own)
+            await steps.execute()
+
+    @property
+    def _key(self) -> str:
+        return f"{self._prefix}{self._day}"
 
 
 def _reason(error: Exception) -> str:
