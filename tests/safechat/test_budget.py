@@ -7,7 +7,6 @@ import io
 import json
 import os
 import pickle
-import signal
 import threading
 from dataclasses import replace
 from datetime import date
@@ -18,6 +17,7 @@ import pytest
 from rich.console import Console
 
 from fakes import AsyncFake
+from processes import run_python
 from safechat import (
     Budget,
     BudgetExceeded,
@@ -287,12 +287,17 @@ def test_wrappers_and_threads_share_one_budget() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_the_child_of_a_fork_may_spend_whatever_the_parents_threads_do() -> None:
-    budget = Budget(usd_per_day=1)
-    with budget.book._lock:
-        if not (child := os.fork()):
-            signal.alarm(10)
-            os._exit(int(budget.spent_usd))
-    assert os.waitpid(child, 0)[1] == 0
+    program = (
+        "import os, signal; from safechat import Budget\n"
+        "budget = Budget(usd_per_day=1)\n"
+        "budget.book._lock.__enter__()  # as another thread does at that moment\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    signal.alarm(30)\n"
+        "    print(budget.spent_usd)\n"
+        "else: os.waitpid(child, 0)\n"
+    )
+    assert run_python(program) == "0.0\n"
 
 
 def test_a_call_that_the_budget_refuses_gives_its_place_in_the_limits_back() -> None:
