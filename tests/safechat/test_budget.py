@@ -38,6 +38,8 @@ from safechat.budget.book import Book
 from safechat.budget.layer import Budgeted
 from safechat.cli.logs import LogSummary
 from safechat.cli.screens import summary_screen
+from safechat.keys import Key
+from safechat.keys.layer import Keyed
 from safechat.log.call_record import call_record
 from safechat.log.layer import Logged
 from safechat.messages import Handler
@@ -104,6 +106,24 @@ def test_a_cancelled_request_counts_as_spent() -> None:
         call.cancel()
         await asyncio.wait([call])
         assert budget.spent_usd == pytest.approx(1.0)
+
+    run(main())
+
+
+def test_a_call_that_is_cancelled_while_it_waits_for_a_key_has_spent_nothing() -> None:
+    budget = Budget(usd_per_day=10, prices=PRICES)
+
+    class Slow:
+        async def get(self, not_version: int | None = None) -> Key:
+            await asyncio.sleep(1000)
+            raise AssertionError
+
+    async def main() -> None:
+        call = asyncio.create_task(Budgeted(Keyed(ScriptedHandler("x"), keys=Slow()), budget)(REQUEST))
+        await asyncio.sleep(1)
+        call.cancel()
+        await asyncio.wait([call])
+        assert budget.spent_usd == 0
 
     run(main())
 
