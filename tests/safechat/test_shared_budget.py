@@ -8,10 +8,11 @@ import logging
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
@@ -154,6 +155,30 @@ async def test_what_closed_books_have_spent_stays_and_takes_one_place(redis_serv
         assert await last.enter(TODAY, 1.5, 5.0) is None
         assert await last.enter(TODAY, 1.0, 5.0) is not None
         assert last._seen == (5.0, 1.0, 1)
+
+
+def knows_its_cluster(client: Redis) -> bool:
+    return "state:ok" in str(client.execute_command("CLUSTER", "INFO"))
+
+
+async def test_the_node_of_a_cluster_that_has_the_sums_is_found(
+    start_redis: Callable[..., Server],
+) -> None:
+    urls = [start_redis("--cluster-enabled", "yes").url for _ in range(2)]
+    with Redis.from_url(urls[0]) as one, Redis.from_url(urls[1]) as other:
+        one.execute_command("CLUSTER", "ADDSLOTS", *range(8192))
+        other.execute_command("CLUSTER", "ADDSLOTS", *range(8192, 16384))
+        one.execute_command("CLUSTER", "MEET", "127.0.0.1", str(urlsplit(urls[1]).port))
+        for client in (one, other):
+            await eventually(
+                lambda client=client: "state:ok" in str(client.execute_command("CLUSTER", "INFO"))
+            )
+    here, there = (SharedBook(RedisLimits(url, name="prod"), Book()) for url in urls)
+    assert await here.enter(TODAY, 1.0, 5.0) is not None
+    assert await there.enter(TODAY, 1.0, 5.0) is not None
+    assert there.spent(TODAY) == 2.0
+    await here.aclose()
+    await there.aclose()
 
 
 def test_processes_together_keep_to_the_budget(redis_server: Server) -> None:
