@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -170,9 +171,7 @@ async def test_the_node_of_a_cluster_that_has_the_sums_is_found(
         other.execute_command("CLUSTER", "ADDSLOTS", *range(8192, 16384))
         one.execute_command("CLUSTER", "MEET", "127.0.0.1", str(urlsplit(urls[1]).port))
         for client in (one, other):
-            await eventually(
-                lambda client=client: "state:ok" in str(client.execute_command("CLUSTER", "INFO"))
-            )
+            await eventually(partial(knows_its_cluster, client))
     here, there = (SharedBook(RedisLimits(url, name="prod"), Book()) for url in urls)
     assert await here.enter(TODAY, 1.0, 5.0) is not None
     assert await there.enter(TODAY, 1.0, 5.0) is not None
