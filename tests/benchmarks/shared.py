@@ -105,7 +105,7 @@ def run(name: str, row: Row) -> tuple[list[tuple[float, float, int]], list[str],
     server = OwnServer(str(server_program()))
     command = [sys.executable, __file__, "--work", name, server.url]
     workers = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
         for _ in range(PROCESSES)
     ]
     for worker in workers:

@@ -188,6 +188,7 @@ def test_processes_together_keep_to_the_budget(redis_server: Server) -> None:
             stdout=subprocess.PIPE,
             env=environment(),
             text=True,
+            encoding="utf-8",
         )
         for _ in range(3)
     ]

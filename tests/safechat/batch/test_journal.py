@@ -142,7 +142,12 @@ def test_a_second_process_is_refused(path: Path) -> None:
     )
     with Journal(path):
         done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment()
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            env=environment(),
         )
     assert f"ValueError: another process writes {path} now" in done.stderr
 
