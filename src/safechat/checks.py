@@ -1,7 +1,8 @@
 """The checks of what a caller gives: one function for each rule, before anything is sent.
 
 Every check raises a TypeError or ValueError that says what is wrong, and how it should be. Not here:
-what only the SDK knows, of its clients and of the parameters that they take (call/clients.py).
+what only the SDK knows, of its clients (call/clients.py) and of the parameters that they take
+(call/sdk_parameters.py).
 """
 
 from __future__ import annotations

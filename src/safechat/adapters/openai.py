@@ -20,7 +20,7 @@ from openai import OpenAI as OpenAI
 
 from safechat.adapters.openai_chunks import Chunks, PassedOn, Pieces
 from safechat.adapters.openai_errors import RequestRefused, answer_in, sdk_error
-from safechat.call.clients import PARAMETERS
+from safechat.call.sdk_parameters import PARAMETERS
 from safechat.client.bodies import parameters_of, texts_of
 from safechat.client.dispatch import Call, Dispatcher
 from safechat.client.stream import AsyncChatStream, ChatStream
@@ -126,8 +126,8 @@ class Asked:
         path = request.url.path
         is_chat = request.method == "POST" and path.endswith("/chat/completions")
         is_response = request.method == "POST" and path.endswith("/responses")
-        self.streamed = bool(body.get("stream"))
-        self.chunks: Pieces = PassedOn() if is_response else Chunks(body)
+        self.streamed = bool(body.get("stream")) or request.url.params.get("stream") == "true"
+        self.chunks: Pieces = Chunks(body) if is_chat else PassedOn()
         if self.streamed and not (is_chat or is_response):
             raise RequestRefused(f"a stream from {path} does not go through the wrapper", "stream")
         if self.streamed and "audio" in (body.get("modalities") or ()):

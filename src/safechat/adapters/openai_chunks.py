@@ -33,7 +33,8 @@ class Pieces(Protocol):
 
 
 class PassedOn:
-    """The answers of the Responses API, which come as they are; of a stream nothing is left for its end."""
+    """The answers of all but Chat Completions, which come as they are; of a stream nothing is left for its
+    end."""
 
     def body(self, reply: ChatReply) -> dict[str, object]:
         return body_of(reply)

@@ -65,6 +65,7 @@ class Batch:
             raise ValueError(f"max_usd must be above 0, not {max_usd!r}")
         self._max_usd = max_usd
         self._ordered = ordered
+        self._has_run = False
         self.status = BatchStatus()
 
     def __enter__(self) -> Self:
@@ -88,9 +89,12 @@ class Batch:
 
         Raises AuthenticationFailed, KeyUnavailable or QuotaExhausted, and BudgetExceeded for a day's budget
         that is spent, when the calls under way have ended, and OSError for a line that cannot be written.
-        What is written stays; a second run goes on there.
+        What is written stays; another Batch goes on there. RuntimeError for a second run of this one.
         """
         self._dispatcher.check_elsewhere()
+        if self._has_run:
+            raise RuntimeError("a Batch runs once: make another one, which reads what is answered")
+        self._has_run = True
         self._journal.start()
         workers = Workers(
             self._rows_to_ask(),

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, cast
 
-from safechat.call.clients import PARAMETERS
+from safechat.call.sdk_parameters import PARAMETERS
 from safechat.client.bodies import parameters_of
 from safechat.messages import CHAT, RESPONSES_ENDPOINT, Messages
 

@@ -72,13 +72,14 @@ class Streamed(ABC):
             await self._hand_on(piece)
 
     def final(self, error: ChatError) -> ChatError:
-        """`error`, for the stream that failed with it, with the text and the usage that had come.
+        """`error`, for the stream that failed with it, with the text, the usage and the id that had come.
 
         Before the first piece another attempt can help; after it none can: the consumer has the beginning
         already.
         """
         error.partial_text = error.partial_text or self.text
         error.usage = error.usage or read_usage(self._usage)
+        error.request_id = error.request_id or self._request_id
         if self._delivered:
             error.retryable = error.falls_back = False
         elif isinstance(error, TruncatedReply) and not self.finished:

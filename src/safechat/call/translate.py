@@ -21,7 +21,7 @@ import httpx2
 import openai
 from openai.lib import azure
 
-from safechat.call.error_body import api_error, implied_status, read_error_body
+from safechat.call.error_body import api_error, error_without_status
 from safechat.errors import (
     AuthenticationFailed,
     ChatError,
@@ -116,9 +116,8 @@ def translate(exception: Exception, request: ChatRequest) -> ChatError:
     for known, error in _EXCEPTIONS:
         if isinstance(exception, known):
             return _unanswered(error, text, request, not _never_connected(exception))
-    if isinstance(exception, openai.APIError):  # an error event in a stream: it has no status
-        status = implied_status(read_error_body(exception.body)) or 500
-        return api_error(exception.body, status, model, {})
+    if isinstance(exception, openai.APIError):  # an error event in a stream
+        return error_without_status(exception.body, model, {})
     return ChatError(f"{model}: unexpected {text}", model=model)
 
 

@@ -1,8 +1,8 @@
 """Dispatcher: what the wrapper, its streams, maps and queues share.
 
 It knows the wrapper's defaults, makes a checked call of what a caller gives, and runs it in the wrapper's
-own event loop. Not here: the rules of the checks (checks.py, and call/clients.py for what an SDK's client
-takes), the layers and their order (layers.py).
+own event loop. Not here: the rules of the checks (checks.py, and call/sdk_parameters.py for what an SDK's
+client takes), the layers and their order (layers.py).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TypeVar, cast
 
 from pydantic import BaseModel
 
-from safechat.call.clients import PARAMETERS, check_parameters, own_parameters
 from safechat.call.responses import check_counterparts
+from safechat.call.sdk_parameters import PARAMETERS, check_parameters, is_for_responses, own_parameters
 from safechat.checks import check_api, check_client, check_messages, check_model, check_parse, check_seconds
 from safechat.client.bodies import parameters_of, texts_of
 from safechat.layers import Layers
@@ -109,7 +109,8 @@ class Dispatcher:
             check_parameters(client, known, answering)
             if api is not None or answering == "responses":
                 check_client(client, answering)
-            if answering == "responses":
+            goes_there = answering == "auto" and hasattr(client, "responses") and is_for_responses(known)
+            if answering == "responses" or goes_there:
                 check_counterparts(checked, params)
         request = ChatRequest(
             messages=checked,

@@ -326,6 +326,15 @@ def test_files_that_are_open_already(files: Files) -> None:
     assert {json.loads(line)["custom_id"] for line in output.getvalue().splitlines()} == {"line-1", "line-2"}
 
 
+def test_a_batch_runs_once(files: Files) -> None:
+    files.ask("a")
+    with ChatClientWrapper(AsyncFake()) as chat, Batch(chat, files.input, files.output) as batch:
+        batch.run()
+        with pytest.raises(RuntimeError, match="runs once"):
+            batch.run()
+    assert files.ids() == ["a"]
+
+
 def test_progress_is_called_after_each_row(files: Files) -> None:
     files.ask(*"abc")
     seen: list[tuple[int, int, int]] = []
