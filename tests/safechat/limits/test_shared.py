@@ -330,7 +330,7 @@ async def test_a_cluster_takes_the_keys_for_one_hash_slot(start_redis: Callable[
         await until(partial(knows_its_cluster, stored.client))
         async with members(shared, Server(), requests_per_minute=1) as (layer,):
             await layer(request())
-            assert stored.level("requests") == 1
+            assert 0.5 < stored.level("requests") <= 1  # what has leaked since then aside
             slots = {stored.client.execute_command("CLUSTER", "KEYSLOT", key) for key in stored.keys}
     assert len(slots) == 1
 
