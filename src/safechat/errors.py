@@ -257,7 +257,8 @@ class RequestTooLarge(ChatError):
 
 
 class BudgetExceeded(ChatError):
-    """The request could cost more than the budget has left. Nothing was sent."""
+    """The request could cost more than the budget has left. Nothing was sent. `retry_after` is the time until
+    the day's budget resets; None where it is the budget of one call."""
 
     kind = "budget_exceeded"
     sent = False
