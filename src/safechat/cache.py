@@ -23,7 +23,7 @@ import anyio.to_thread
 
 from safechat.call.schema import parse_reply
 from safechat.checks import check_count
-from safechat.errors import ChatError
+from safechat.errors import ChatError, DeadlineExceeded, RateLimited, RequestTimedOut, TruncatedReply
 from safechat.log.call_record import call_record
 from safechat.log.events import event
 from safechat.messages import CHAT, ChatReply, ChatRequest, Handler
@@ -31,6 +31,8 @@ from safechat.usage import Usage
 
 _CACHED_ENDPOINTS = (CHAT, "POST /embeddings")
 _PATIENCE = 1.0  # seconds for the cache; a call does not wait longer for it
+# What another call may escape: it may have more time, or take an answer that was cut.
+_OF_ONE_CALL = (DeadlineExceeded, RequestTimedOut, RateLimited, TruncatedReply)
 # Of a reply: what is kept. `parsed` is made anew of the text, attempts and latency are those of a call.
 _FIELDS = (
     "text", "model", "finish_reason", "request_id", "tool_calls", "base_url", "id", "reasoning", "raw", "api"
@@ -100,15 +102,16 @@ class Cached:
     """The layer: an answer that is kept takes no request, and of the same calls at once one asks.
 
     Kept are whole answers of the model that was asked: no error, no answer that was cut, none of a fallback.
-    `where` says who answers: a question to another API, or with other fallbacks, is another one. A cache
-    that fails or is slow never fails a call; that is logged once, until it works again. For one event loop.
+    `where` says who answers: a question to another API, or with other fallbacks, is another one. Nobody waits
+    for a stream, which goes at the pace of its consumer. A cache that fails or is slow never fails a call;
+    that is logged once, until it works again. For one event loop.
     """
 
     def __init__(self, next: Handler, cache: Cache, where: Sequence[str | None] = ()) -> None:
         self._next = next
         self._cache = cache
         self._where = where
-        self._flights: dict[str, asyncio.Future[ChatReply | ChatError | None]] = {}
+        self._flights: dict[str, asyncio.Future[object]] = {}  # what is kept, or the error
         self._works = True
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
@@ -118,34 +121,37 @@ class Cached:
         key = key_of(request, self._where)
         while (flight := self._flights.get(key)) is not None:
             landed = await asyncio.shield(flight)
-            if isinstance(landed, ChatReply):
-                return await _delivered(landed, request)
-            if landed is not None:
+            if isinstance(landed, ChatError):
                 raise _error_of_another(landed)
-        flight = self._flights[key] = asyncio.get_running_loop().create_future()
-        landed = None  # a call that was cancelled has nothing for those who wait: the next one asks
-        try:
-            kept = reply_of(await self._try("get", key), request)
-            if kept is not None:
-                landed = kept
+            if (kept := reply_of(landed, request)) is not None:
                 return await _delivered(kept, request)
-            reply, fell_back = await self._asked(request)
-            if not fell_back and reply.finish_reason != "length":
-                landed = reply
-                if (value := bytes_of(reply)) is not None:
-                    await self._try("set", key, value)
+        if request.on_piece is None:
+            flight = self._flights[key] = asyncio.get_running_loop().create_future()
+        landed = None  # of a call that was cancelled, or whose error was its own: the next one asks
+        try:
+            landed = await self._try("get", key)
+            if (kept := reply_of(landed, request)) is not None:
+                return await _delivered(kept, request)
+            reply, landed = await self._asked(request)
+            if landed is not None:
+                await self._try("set", key, landed)
             return reply
         except ChatError as error:
-            landed = error
+            landed = None if isinstance(error, _OF_ONE_CALL) else error
             raise
         finally:
-            del self._flights[key]
-            flight.set_result(landed)
+            if flight is not None:
+                del self._flights[key]
+                flight.set_result(landed)
 
-    async def _asked(self, request: ChatRequest) -> tuple[ChatReply, bool]:
-        """The next handler's reply, and whether a fallback gave it."""
+    async def _asked(self, request: ChatRequest) -> tuple[ChatReply, bytes | None]:
+        """The next handler's reply, and what is to be kept of it."""
         with call_record() as record:
-            return await self._next(request), record.fell_back
+            reply = await self._next(request)
+        may_be_cut = reply.finish_reason == "length" or (
+            request.on_piece is not None and reply.finish_reason is None
+        )
+        return reply, None if record.fell_back or may_be_cut else bytes_of(reply)
 
     async def _try(self, name: str, *arguments: object) -> Any:
         """What the cache's method gives; None where it fails, or does not answer in time."""
@@ -173,7 +179,7 @@ async def _called(function: Callable[..., Any], *arguments: object) -> Any:
 
 
 async def _delivered(reply: ChatReply, request: ChatRequest) -> ChatReply:
-    """Another call's reply as that of this call, which has made no request; a stream gets it in one piece."""
+    """A kept reply as that of this call, which has made no request; a stream gets it in one piece."""
     if request.on_piece is not None:
         if request.on_start is not None:
             request.on_start({})

@@ -1,7 +1,8 @@
 """The checks of what a caller gives: one function for each rule, before anything is sent.
 
 Every check raises a TypeError or ValueError that says what is wrong, and how it should be. Not here:
-what only the SDK knows, of its clients and of the parameters that they take (call/clients.py).
+what only the SDK knows, of its clients (call/clients.py) and of the parameters that they take
+(call/sdk_parameters.py).
 """
 
 from __future__ import annotations
@@ -177,11 +178,16 @@ def check_int(name: str, number: object) -> int:
 
 def check_model(model: object) -> str:
     """`model`, if it is a name."""
-    if not isinstance(model, str):
-        raise TypeError(f"model must be a str, not {_type_name(model)}: {_short(model)}")
-    if not model.strip():
+    if not check_text("model", model).strip():
         raise ValueError(f"model is empty: {model!r}")
-    return model
+    return cast(str, model)
+
+
+def check_text(name: str, text: object) -> str:
+    """`text`, if it is a str."""
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be a str, not {_type_name(text)}: {_short(text)}")
+    return text
 
 
 def _type_name(value: object) -> str:

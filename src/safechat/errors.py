@@ -257,7 +257,8 @@ class RequestTooLarge(ChatError):
 
 
 class BudgetExceeded(ChatError):
-    """The request could cost more than the budget has left. Nothing was sent."""
+    """The request could cost more than the budget has left. Nothing was sent. `retry_after` is the time until
+    the day's budget resets; None where it is the budget of one call."""
 
     kind = "budget_exceeded"
     sent = False
@@ -390,6 +391,8 @@ BY_TEXT: tuple[tuple[int, Callable[[str], object], type[ChatError]], ...] = (
     (400, says(r"exceeds the available context size"), ContextTooLong),
     # llama.cpp, older: github.com/ggml-org/llama.cpp/pull/15780
     (500, says(r"exceeds the available context size"), ContextTooLong),
+    # Ollama: github.com/nano-step/nano-brain/issues/208
+    (400, says(r"input length exceeds the context length"), ContextTooLong),
     # OpenAI's 404 without a code, Azure, vLLM; Gemini's 'models/x is not found'
     (404, says(r"\b(models?|deployment)\b"), ModelUnavailable),
     # OpenRouter: github.com/chatboxai/chatbox/issues/2743

@@ -43,9 +43,7 @@ class ScriptedHandler:
     """
 
     def __init__(self, *outcomes: Outcome) -> None:
-        if not outcomes:
-            raise ValueError("a script needs at least one outcome")
-        self._outcomes = deque(outcomes)
+        self._outcomes = _script(outcomes)
         self.requests: list[ChatRequest] = []
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
@@ -66,9 +64,7 @@ class ScriptedClient:
     """
 
     def __init__(self, *outcomes: Outcome) -> None:
-        if not outcomes:
-            raise ValueError("a script needs at least one outcome")
-        self._outcomes = deque(outcomes)
+        self._outcomes = _script(outcomes)
         self.calls: list[dict[str, object]] = []
         self.chat = SimpleNamespace(completions=SimpleNamespace(create=self._create))
         self.responses = SimpleNamespace(create=self._respond)
@@ -82,6 +78,19 @@ class ScriptedClient:
         self.calls.append(arguments)
         outcome = _next(self._outcomes)
         return _events(outcome) if arguments.get("stream") else _response(_body(outcome), outcome)
+
+
+def _script(outcomes: Sequence[Outcome]) -> deque[Outcome]:
+    if not outcomes:
+        raise ValueError("a script needs at least one outcome")
+    for outcome in outcomes:
+        is_list = isinstance(outcome, list | tuple) and all(isinstance(p, str | Exception) for p in outcome)
+        if not (is_list or isinstance(outcome, str | ChatReply | Exception)):
+            raise TypeError(
+                "an outcome is a text, a ChatReply, an exception, or a list of texts and exceptions, not "
+                f"{outcome!r}"
+            )
+    return deque(outcomes)
 
 
 def _next(outcomes: deque[Outcome]) -> str | ChatReply | Pieces:

@@ -200,9 +200,16 @@ def test_the_lines_in_the_readme_run(
     readme: str, chat: ChatClientWrapper, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (Path(__file__).parents[2] / readme).read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```py\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```py\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
     exec(
-        "\n".join(line for line in block.splitlines() if " ChatSafechat" in line or "(ChatSafechat(" in line),
+        "\n".join(line for line in lines if " ChatSafechat" in line or "(ChatSafechat(" in line),
         {"chat": chat},
     )
     assert ANSWER in capsys.readouterr().out
+
+
+def test_no_choice_of_a_tool_is_sent_where_there_is_none(chat: ChatClientWrapper, served: SmallModel) -> None:
+    tool = {"name": "capital", "description": "The capital of a country.", "parameters": {"properties": {}}}
+    ChatSafechat(chat=chat).bind_tools([tool], tool_choice=False).invoke("Merhaba")
+    assert "tool_choice" not in served.requests[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import pickle
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -230,9 +231,21 @@ def test_the_lines_in_the_readme_run(
     readme: str, chat: ChatClientWrapper, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (Path(__file__).parents[2] / readme).read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```py\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    exec(
-        "\n".join(line for line in block.splitlines() if " Safechat" in line or "(Safechat(" in line),
-        {"chat": chat},
-    )
+    blocks = re.findall(r"^```py\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    exec("\n".join(line for line in lines if " Safechat" in line or "(Safechat(" in line), {"chat": chat})
     assert ANSWER in capsys.readouterr().out
+
+
+def test_to_pickle_it_is_refused_and_leaves_it_whole(llm: Safechat) -> None:
+    with pytest.raises(TypeError, match="make one in each process"):
+        pickle.dumps(llm)
+    assert llm.complete("Merhaba").text == ANSWER
+
+
+def test_a_call_without_a_name_is_read(chat: ChatClientWrapper, served: SmallModel) -> None:
+    call = {"id": "1", "type": "function", "function": {"arguments": "{}"}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    served.script.append({"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]})
+    (block,) = Safechat(chat=chat).chat(QUESTION).message.blocks
+    assert getattr(block, "tool_name", None) == ""

@@ -311,6 +311,7 @@ def test_an_error_after_the_first_piece_ends_the_stream_with_it() -> None:
         ({"messages": []}, "empty list"),
         ({"messages": [{"role": "nobody", "content": "x"}]}, "unknown role"),
         ({"stream": True, "modalities": ["text", "audio"]}, "as a stream"),
+        ({"stream": True, "stream_options": "include_usage"}, "must be an object"),
     ],
 )
 def test_what_cannot_be_passed_on_is_a_clear_400(

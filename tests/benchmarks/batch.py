@@ -67,6 +67,7 @@ def killed_again_and_again(folder: Path) -> tuple[int, int, int]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        encoding="utf-8",
     )
     assert server.stdout is not None
     address = f"http://127.0.0.1:{int(server.stdout.readline())}"

@@ -65,8 +65,10 @@ def examples() -> list[Any]:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    """Answers every call, streams and calls with a schema too."""
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Wire]:
+    """Answers every call, streams and calls with a schema too. What an example writes is in a folder of the
+    test."""
+    monkeypatch.chdir(tmp_path)
 
     def script(peer: Peer) -> None:
         request = served.requests[-1]

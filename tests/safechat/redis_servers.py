@@ -71,7 +71,9 @@ class OwnServer:
         ends = time.monotonic() + _START_SECONDS
         while not answers(self.url):
             if self._guard.poll() is not None or time.monotonic() > ends:
-                raise RuntimeError(f"Redis did not start: {(home / 'server.log').read_text()[-500:]}")
+                raise RuntimeError(
+                    f"Redis did not start: {(home / 'server.log').read_text(encoding='utf-8')[-500:]}"
+                )
             time.sleep(0.02)
 
     def pause(self) -> None:

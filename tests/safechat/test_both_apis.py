@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 from pydantic import BaseModel
 
 from clients import KEY, make_client
 from key_sources import Source
-from safechat import ChatClientWrapper, ChatReply
+from safechat import Budget, ChatClientWrapper, ChatReply, TruncatedReply
 from safechat.messages import Api
-from two_apis import Said, answering, in_form
+from two_apis import Said, answering, chunks_of, events_of, in_form
 from wire import Peer, Wire, http, wire
 
 APIS: tuple[Api, ...] = ("chat", "responses")
@@ -143,6 +147,54 @@ def test_a_stream(client_of: Callable[[Wire], object], said: Said) -> None:
     by_chat, by_responses = pieces
     assert by_chat == by_responses
     assert "".join(by_chat) == said.text
+
+
+def mocked_openai(api: Api, cut: bool) -> openai.AsyncOpenAI:
+    """OpenAI, as far as the address goes: the price list has no other."""
+    said = Said("Merhaba, dünya!", reasons=True)
+    ends: dict[str, Any] = {"incomplete_details": {"reason": "max_output_tokens"}, "status": "incomplete"}
+    if api == "responses":
+        body, parts = {**said.response(), **(ends if cut else {})}, events_of
+    else:
+        body, parts = said.completion(), chunks_of
+        body["choices"][0]["finish_reason"] = "length" if cut else "stop"
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if not json.loads(request.content).get("stream"):
+            return httpx2.Response(200, json=body)
+        return httpx2.Response(200, content=b"".join(parts(body)), headers=EVENT_STREAM)
+
+    http_client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+    return openai.AsyncOpenAI(api_key=KEY, http_client=http_client)
+
+
+EVENT_STREAM = {"content-type": "text/event-stream"}
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["at once", "streamed"])
+def test_usage_and_cost_are_equal(streamed: bool, cut: bool, caplog: pytest.LogCaptureFixture) -> None:
+    paid = []
+    for api in APIS:
+        caplog.clear()
+        budget, client = Budget(usd_per_day=1.0), mocked_openai(api, cut)
+        with (
+            caplog.at_level(logging.INFO, "safechat"),
+            ChatClientWrapper(client, model="gpt-5-mini", api=api, budget=budget) as chat,
+            pytest.raises(TruncatedReply) if cut else nullcontext(),
+        ):
+            if streamed:
+                list(stream := chat.stream("Merhaba"))
+                reply = stream.reply
+            else:
+                reply = chat.generate("Merhaba")
+            assert reply.cost_usd == pytest.approx(budget.spent_usd)
+        (call,) = [vars(record) for record in caplog.records if record.message == "chat.call"]
+        tokens = {name: value for name, value in call.items() if name.endswith("_tokens")}
+        assert sum(tokens.values()) == 9 + 5 + 2 + 3
+        paid.append((tokens, call["cost_usd"], budget.spent_usd))
+    by_chat, by_responses = paid
+    assert by_chat == by_responses
 
 
 @pytest.mark.parametrize("api", APIS)

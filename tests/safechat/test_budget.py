@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import pickle
 import threading
 from dataclasses import replace
@@ -16,6 +17,7 @@ import pytest
 from rich.console import Console
 
 from fakes import AsyncFake
+from processes import run_python
 from safechat import (
     Budget,
     BudgetExceeded,
@@ -36,6 +38,8 @@ from safechat.budget.book import Book
 from safechat.budget.layer import Budgeted
 from safechat.cli.logs import LogSummary
 from safechat.cli.screens import summary_screen
+from safechat.keys import Key
+from safechat.keys.layer import Keyed
 from safechat.log.call_record import call_record
 from safechat.log.layer import Logged
 from safechat.messages import Handler
@@ -102,6 +106,24 @@ def test_a_cancelled_request_counts_as_spent() -> None:
         call.cancel()
         await asyncio.wait([call])
         assert budget.spent_usd == pytest.approx(1.0)
+
+    run(main())
+
+
+def test_a_call_that_is_cancelled_while_it_waits_for_a_key_has_spent_nothing() -> None:
+    budget = Budget(usd_per_day=10, prices=PRICES)
+
+    class Slow:
+        async def get(self, not_version: int | None = None) -> Key:
+            await asyncio.sleep(1000)
+            raise AssertionError
+
+    async def main() -> None:
+        call = asyncio.create_task(Budgeted(Keyed(ScriptedHandler("x"), keys=Slow()), budget)(REQUEST))
+        await asyncio.sleep(1)
+        call.cancel()
+        await asyncio.wait([call])
+        assert budget.spent_usd == 0
 
     run(main())
 
@@ -197,11 +219,12 @@ def test_the_most_that_a_request_can_cost(params: dict[str, object], parts: int,
     assert budget.most(replace(REQUEST, params=params), None) == pytest.approx(usd)
 
 
-def test_a_prompt_is_reserved_with_the_most_tokens_that_it_can_have() -> None:
+@pytest.mark.parametrize(("character", "tokens"), [("a", 1000), ("ğ", 2000), ("አ", 3000), ("🫠", 4000)])
+def test_a_prompt_is_reserved_with_the_most_tokens_that_it_can_have(character: str, tokens: int) -> None:
     budget = Budget(usd_per_call=1, prices={"m": (1.0, 0.0)})
-    text = "ğ" * 1000
-    most = budget.most(replace(REQUEST, messages=({"role": "user", "content": text},)), None)
-    assert most >= 1e-6 * 1200
+    message = {"role": "user", "content": character * 1000}
+    most = budget.most(replace(REQUEST, messages=(message,)), None)
+    assert tokens <= 1e6 * most < tokens + 10
 
 
 def test_embeddings_have_no_answer_to_pay() -> None:
@@ -281,6 +304,21 @@ def test_wrappers_and_threads_share_one_budget() -> None:
     for chat in wrappers:
         chat.close()
     assert sum(len(client.prompts) for client in clients) == 5
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_the_child_of_a_fork_may_spend_whatever_the_parents_threads_do() -> None:
+    program = (
+        "import os, signal; from safechat import Budget\n"
+        "budget = Budget(usd_per_day=1)\n"
+        "budget.book._lock.__enter__()  # as another thread does at that moment\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    signal.alarm(30)\n"
+        "    print(budget.spent_usd)\n"
+        "else: os.waitpid(child, 0)\n"
+    )
+    assert run_python(program) == "0.0\n"
 
 
 def test_a_call_that_the_budget_refuses_gives_its_place_in_the_limits_back() -> None:

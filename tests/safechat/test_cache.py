@@ -23,8 +23,12 @@ from safechat import (
     ChatError,
     ChatReply,
     ChatRequest,
+    DeadlineExceeded,
     DiskCache,
+    RateLimited,
+    RequestTimedOut,
     ServerError,
+    TruncatedReply,
     Usage,
     configure_logging,
 )
@@ -83,13 +87,14 @@ class Gate:
         self.errors = list(errors)
         self.opened = asyncio.Event()
         self.requests = 0
+        self.reply = REPLY
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
         self.requests += 1
         await self.opened.wait()
         if self.errors:
             raise self.errors.pop(0)
-        return REPLY
+        return self.reply
 
 
 def test_the_same_question_is_asked_once() -> None:
@@ -163,6 +168,77 @@ def test_an_error_goes_to_all_who_wait_and_is_not_kept() -> None:
             assert other is not first
             assert (other.attempts, other.usage) == (0, None)
         assert not (await cached(REQUEST)).cached
+
+    run(main())
+
+
+@pytest.mark.parametrize("error", [DeadlineExceeded, RequestTimedOut, RateLimited, TruncatedReply])
+def test_an_error_that_another_call_may_escape_goes_to_nobody_else(error: type[ChatError]) -> None:
+    async def main() -> None:
+        api = Gate(error("of one call"))
+        cached = Cached(api, Memory())
+        calls = [asyncio.create_task(cached(REQUEST)) for _ in range(3)]
+        await asyncio.sleep(1)
+        api.opened.set()
+        first, second, third = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(first, error)
+        assert isinstance(second, ChatReply)
+        assert isinstance(third, ChatReply)
+        assert (second.cached, third.cached, api.requests) == (False, True, 2)
+
+    run(main())
+
+
+def test_those_who_wait_share_no_object_and_get_a_model_of_their_own_class() -> None:
+    other = pydantic.create_model("Bill", total=(float, ...))
+
+    async def main() -> None:
+        api = Gate()
+        api.reply = replace(REPLY, text='{"total": 1.5}')
+        cached = Cached(api, Memory())
+        asks = replace(REQUEST, parse=Bill), replace(REQUEST, parse=other), replace(REQUEST, parse=Bill)
+        assert len({key_of(ask, []) for ask in asks}) == 1
+        calls = [asyncio.create_task(cached(ask)) for ask in asks]
+        await asyncio.sleep(1)
+        api.opened.set()
+        first, second, third = await asyncio.gather(*calls)
+        assert api.requests == 1
+        assert [type(reply.parsed) for reply in (second, third)] == [other, Bill]
+        assert third.raw is not first.raw
+
+    run(main())
+
+
+def test_nobody_waits_for_a_stream_whose_consumer_is_busy() -> None:
+    async def main() -> None:
+        cached: Cached
+
+        async def api(request: ChatRequest) -> ChatReply:
+            if request.on_piece is not None:
+                await request.on_piece("Selam!")
+            return REPLY
+
+        async def on_piece(_: str) -> None:
+            asked.append((await cached(REQUEST)).cached)
+
+        asked: list[bool] = []
+        cached = Cached(api, Memory())
+        async with asyncio.timeout(10):
+            await cached(replace(REQUEST, on_piece=on_piece))
+        assert asked == [False]
+        assert (await cached(REQUEST)).cached
+
+    run(main())
+
+
+def test_a_stream_without_an_end_may_be_cut_and_is_not_kept() -> None:
+    async def on_piece(_: str) -> None:
+        pass
+
+    async def main() -> None:
+        cached = Cached(ScriptedHandler(replace(REPLY, finish_reason=None)), Memory())
+        asked = replace(REQUEST, on_piece=on_piece, strict_streams=False)
+        assert [(await cached(asked)).cached for _ in range(2)] == [False, False]
 
     run(main())
 

@@ -145,6 +145,17 @@ def test_an_answer_without_text_is_one(body: dict[str, Any]) -> None:
     assert len(server.requests) == 1
 
 
+def test_a_stored_response_comes_as_it_is() -> None:
+    body = response(text_item("Selam!"))
+    with wire(lambda peer: peer.say(http(json.dumps(body).encode()))) as server, wrapped(server) as chat:
+        responses = chat.openai().responses
+        answers = [responses.retrieve("resp_1"), responses.cancel("resp_1")]
+        with pytest.raises(openai.BadRequestError, match="does not go through the wrapper"):
+            responses.retrieve("resp_1", stream=True)
+    assert [answer.output_text for answer in answers] == ["Selam!", "Selam!"]
+    assert server.paths == ["/v1/responses/resp_1", "/v1/responses/resp_1/cancel"]
+
+
 def test_a_temperature_that_the_model_does_not_take_is_left_out() -> None:
     error = {"message": "Unsupported", "type": "invalid_request_error", "param": "temperature",
              "code": "unsupported_parameter"}  # fmt: skip

@@ -8,10 +8,12 @@ import logging
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
@@ -120,11 +122,62 @@ async def test_what_redis_has_lost_is_there_again(own_redis: Server, monkeypatch
         await one.enter(TODAY, 2.0, 5.0)
         await other.enter(TODAY, 1.0, 5.0)
         own_redis.kill()
+        for book in (one, other):
+            assert await book.enter(TODAY, 0.1, 5.0) is not None
         own_redis.start()
-        assert await one.enter(TODAY, 0.1, 5.0) is not None
-        assert await other.enter(TODAY, 0.1, 5.0) is not None
+        await eventually(lambda: not (one._alone or other._alone))
+        await other._tell()
         assert other.spent(TODAY) == pytest.approx(3.2)
         assert await one.enter(TODAY, 2.0, 5.0) is None
+
+
+async def test_no_call_waits_again_for_a_redis_that_hangs(
+    own_redis: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("safechat.budget.shared._TRY_EVERY", 0.0)
+    async with books(own_redis, 1) as (book,):
+        own_redis.pause()
+        await book.enter(TODAY, 1.0, 50.0)
+        for _ in range(20):
+            entering = asyncio.create_task(book.enter(TODAY, 1.0, 50.0))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert entering.done()
+        own_redis.resume()
+        await eventually(lambda: not book._alone)
+        assert book.spent(TODAY) == 21.0
+
+
+async def test_what_closed_books_have_spent_stays_and_takes_one_place(redis_server: Server) -> None:
+    async with books(redis_server, 5) as (*gone, last):
+        for book in gone:
+            await book.enter(TODAY, 1.0, 5.0)
+            await book.aclose()
+        assert await last.enter(TODAY, 1.5, 5.0) is None
+        assert await last.enter(TODAY, 1.0, 5.0) is not None
+        assert last._seen == (5.0, 1.0, 1)
+
+
+def knows_its_cluster(client: Redis) -> bool:
+    return "state:ok" in str(client.execute_command("CLUSTER", "INFO"))
+
+
+async def test_the_node_of_a_cluster_that_has_the_sums_is_found(
+    start_redis: Callable[..., Server],
+) -> None:
+    urls = [start_redis("--cluster-enabled", "yes").url for _ in range(2)]
+    with Redis.from_url(urls[0]) as one, Redis.from_url(urls[1]) as other:
+        one.execute_command("CLUSTER", "ADDSLOTS", *range(8192))
+        other.execute_command("CLUSTER", "ADDSLOTS", *range(8192, 16384))
+        one.execute_command("CLUSTER", "MEET", "127.0.0.1", str(urlsplit(urls[1]).port))
+        for client in (one, other):
+            await eventually(partial(knows_its_cluster, client))
+    here, there = (SharedBook(RedisLimits(url, name="prod"), Book()) for url in urls)
+    assert await here.enter(TODAY, 1.0, 5.0) is not None
+    assert await there.enter(TODAY, 1.0, 5.0) is not None
+    assert there.spent(TODAY) == 2.0
+    await here.aclose()
+    await there.aclose()
 
 
 def test_processes_together_keep_to_the_budget(redis_server: Server) -> None:
@@ -135,6 +188,7 @@ def test_processes_together_keep_to_the_budget(redis_server: Server) -> None:
             stdout=subprocess.PIPE,
             env=environment(),
             text=True,
+            encoding="utf-8",
         )
         for _ in range(3)
     ]

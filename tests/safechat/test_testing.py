@@ -151,6 +151,13 @@ def test_an_exception_in_a_list_breaks_the_stream_off(api: Api) -> None:
 
 
 @pytest.mark.parametrize("kind", [ScriptedHandler, ScriptedClient])
+@pytest.mark.parametrize("outcome", [5, None, {"choices": []}, b"x", ServerError, [1], [ChatReply("x", "m")]])
+def test_what_is_no_outcome_is_refused(kind: type, outcome: object) -> None:
+    with pytest.raises(TypeError, match="an outcome is a text"):
+        kind("x", outcome)
+
+
+@pytest.mark.parametrize("kind", [ScriptedHandler, ScriptedClient])
 def test_an_empty_script_is_refused(kind: type) -> None:
     with pytest.raises(ValueError, match="at least one outcome"):
         kind()

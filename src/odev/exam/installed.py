@@ -8,6 +8,7 @@ read the .pth files there, so the course's src is not on its path. Not here: wha
 from __future__ import annotations
 
 import sys
+import sysconfig
 import venv
 import zipfile
 from collections.abc import Callable, Mapping
@@ -31,19 +32,20 @@ class Environment:
 
     @property
     def python(self) -> Path:
-        where = ("Scripts", "python.exe") if sys.platform == "win32" else ("bin", "python")
-        return self.folder.joinpath(*where)
+        return self._path("scripts") / f"python{sysconfig.get_config_var('EXE') or ''}"
 
     @property
     def site_packages(self) -> Path:
-        if sys.platform == "win32":
-            return self.folder / "Lib" / "site-packages"
-        return self.folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+        return self._path("purelib")
+
+    def _path(self, name: str) -> Path:
+        base = str(self.folder)
+        return Path(sysconfig.get_path(name, "venv", {"base": base, "platbase": base}))
 
 
 def make_environment(folder: Path) -> Environment:
     """A venv in `folder` that sees what is installed beside the course, and nothing of its src."""
-    venv.create(folder, symlinks=sys.platform != "win32")
+    venv.main(["--without-pip", str(folder)])  # with links or copies, as is usual on this platform
     environment = Environment(folder)
     installed = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
     lines = "".join(f"{path}\n" for path in installed)

@@ -128,7 +128,7 @@ class ChatSafechat(BaseChatModel):
         """The model with these tools. `tool_choice` is a tool's name, "auto", "none", "any", or what the API
         takes."""
         formatted = [convert_to_openai_tool(tool, strict=strict) for tool in tools]
-        if tool_choice is not None:
+        if tool_choice:
             kwargs["tool_choice"] = _tool_choice(tool_choice)
         return self.bind(tools=formatted, **kwargs)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from llama_index.core.base.llms.generic_utils import (
     astream_chat_response_to_completion_response,
@@ -75,6 +75,10 @@ class Safechat(FunctionCallingLLM):
             is_function_calling_model=True,
             model_name=self.model or self.chat_client.dispatcher.defaults.model,
         )
+
+    def __getstate__(self) -> NoReturn:
+        """LlamaIndex would take the wrapper out of this object to pickle it, and leave it without one."""
+        raise TypeError("a Safechat cannot be pickled: make one in each process, with a wrapper of its own")
 
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
@@ -191,7 +195,9 @@ def response_of(reply: ChatReply, delta: str | None = None) -> ChatResponse:
     for call in reply.tool_calls:
         said: Any = call.get("function") or call.get("custom") or {}
         given = said.get("arguments") or said.get("input") or {}
-        blocks.append(ToolCallBlock(tool_call_id=call.get("id"), tool_name=said["name"], tool_kwargs=given))
+        blocks.append(
+            ToolCallBlock(tool_call_id=call.get("id"), tool_name=said.get("name") or "", tool_kwargs=given)
+        )
     # Its structured streams look for the calls here, too, and read them from the blocks then.
     calls = {"tool_calls": list(reply.tool_calls)} if reply.tool_calls else {}
     usage = reply.usage

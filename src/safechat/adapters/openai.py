@@ -20,14 +20,16 @@ from openai import OpenAI as OpenAI
 
 from safechat.adapters.openai_chunks import Chunks, PassedOn, Pieces
 from safechat.adapters.openai_errors import RequestRefused, answer_in, sdk_error
-from safechat.call.clients import PARAMETERS, own_parameters
+from safechat.call.sdk_parameters import PARAMETERS
+from safechat.client.bodies import parameters_of, texts_of
 from safechat.client.dispatch import Call, Dispatcher
 from safechat.client.stream import AsyncChatStream, ChatStream
 from safechat.errors import ChatError
-from safechat.messages import RESPONSES_ENDPOINT, ChatReply, ChatRequest
+from safechat.messages import ChatReply, ChatRequest
 
 _BASE_URL = "https://safechat.invalid/v1"  # RFC 2606: no request could go there past the transport
 _KEY = "the wrapper has it"
+_NO_PARAMETERS = ("messages", "model", "stream", "stream_options")
 _BEFORE_THE_PATH = re.compile(r".*?/v1(?=/)")
 # Headers that belong to one HTTP exchange, or that the client below writes itself.
 _OF_THE_EXCHANGE = re.compile(
@@ -124,8 +126,8 @@ class Asked:
         path = request.url.path
         is_chat = request.method == "POST" and path.endswith("/chat/completions")
         is_response = request.method == "POST" and path.endswith("/responses")
-        self.streamed = bool(body.get("stream"))
-        self.chunks: Pieces = PassedOn() if is_response else Chunks(body)
+        self.streamed = bool(body.get("stream")) or request.url.params.get("stream") == "true"
+        self.chunks: Pieces = Chunks(body) if is_chat else PassedOn()
         if self.streamed and not (is_chat or is_response):
             raise RequestRefused(f"a stream from {path} does not go through the wrapper", "stream")
         if self.streamed and "audio" in (body.get("modalities") or ()):
@@ -133,27 +135,10 @@ class Asked:
         defaults = dispatcher.defaults
         timeout = min(defaults.timeout, request.extensions.get("timeout", {}).get("read") or defaults.timeout)
         others = _others(request)
-        if is_response:
-            asked = ChatRequest(
-                messages=_texts(body),
-                model=str(body.pop("model", None) or defaults.model),
-                params={
-                    **_params(body, PARAMETERS | own_parameters() | {"input", "stream_options"}),
-                    **others,
-                },
-                timeout=timeout,
-                allow_truncated=True,
-                strict_streams=defaults.strict_streams,
-                on_start=self._headers.update if self.streamed else None,
-                endpoint=RESPONSES_ENDPOINT,
-                api="responses",
-            )
-            self.call = Call(asked, defaults.deadline)
-            return
-        if not is_chat:
+        if not (is_chat or is_response):
             endpoint = f"{request.method} {_BEFORE_THE_PATH.sub('', path, count=1)}"
             asked = ChatRequest(
-                messages=_texts(body),
+                messages=texts_of(body),
                 model=str(body.get("model") or endpoint),
                 params={**body, **others},
                 timeout=timeout,
@@ -162,17 +147,22 @@ class Asked:
             self.call = Call(asked, defaults.deadline)
             return
         try:
-            call = dispatcher.call(
-                body.pop("messages", None),
-                body.pop("model", None),
-                timeout=timeout,
-                allow_truncated=True,
-                streamed=self.streamed,
-                params={**_params(body, PARAMETERS), **_counted(body), **others},
-            )
+            if is_response:
+                call = dispatcher.response(body, timeout=timeout, allow_truncated=True, params=others)
+            else:
+                rest = {name: value for name, value in body.items() if name not in _NO_PARAMETERS}
+                call = dispatcher.call(
+                    body.pop("messages", None),
+                    body.pop("model", None),
+                    timeout=timeout,
+                    allow_truncated=True,
+                    streamed=self.streamed,
+                    params={**parameters_of(rest, PARAMETERS), **_counted(body), **others},
+                )
         except (TypeError, ValueError) as error:
             raise RequestRefused(str(error)) from error
-        self.call = replace(call, request=replace(call.request, on_start=self._headers.update))
+        on_start = self._headers.update if self.streamed else None
+        self.call = replace(call, request=replace(call.request, on_start=on_start))
 
     def response(self, reply: ChatReply) -> httpx2.Response:
         """The whole answer, or a stream that brought nothing before its end."""
@@ -238,16 +228,9 @@ def _body(request: httpx2.Request) -> dict[str, Any]:
         body = None
     if not isinstance(body, dict):
         raise RequestRefused(f"only a JSON object goes through the wrapper to {request.url.path}")
+    if not isinstance(body.get("stream_options") or {}, dict):
+        raise RequestRefused("stream_options must be an object", "stream_options")
     return body
-
-
-def _params(body: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """The rest of the body as parameters of the SDK, which knows these."""
-    params = {name: value for name, value in body.items() if name in known}
-    unknown = body.keys() - known - {"stream", "stream_options"}
-    if unknown:
-        params["extra_body"] = {name: body[name] for name in body if name in unknown}
-    return params
 
 
 def _counted(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,10 +248,3 @@ def _others(request: httpx2.Request) -> dict[str, dict[str, str]]:
 
 def _passed_on(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if not _OF_THE_EXCHANGE.fullmatch(name.lower())}
-
-
-def _texts(body: Mapping[str, Any]) -> tuple[Mapping[str, object], ...]:
-    """What the tokens are estimated from: the texts of an embedding, the input of a response."""
-    given = body.get("input")
-    texts = given if isinstance(given, list) else [] if given is None else [given]
-    return tuple({"role": "user", "content": text if isinstance(text, str) else str(text)} for text in texts)

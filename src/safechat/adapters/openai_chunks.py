@@ -1,6 +1,7 @@
 """A reply in the API's own form: one body, or the chunks of a stream.
 
-Not here: the requests that they answer (openai.py), errors before the answer begins (openai_errors.py).
+Not here: the whole body (client/bodies.py), the requests that they answer (openai.py), errors before the
+answer begins (openai_errors.py).
 """
 
 from __future__ import annotations
@@ -12,37 +13,11 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from safechat.adapters.openai_errors import answer_in, error_body
-from safechat.assistant import message_of
+from safechat.client.bodies import body_of, completion_of
 from safechat.errors import ChatError
 from safechat.messages import ChatReply
 
 _DONE = b"data: [DONE]\n\n"
-
-
-def body_of(reply: ChatReply) -> dict[str, object]:
-    """The body that the reply was read from. A server that leaves out what the API always gives is helped."""
-    own = {"id": reply.id, "object": "chat.completion", "created": int(time.time()), "model": reply.model}
-    return dict(reply.raw) if "object" in reply.raw else {**own, **reply.raw}
-
-
-def completion_of(reply: ChatReply) -> dict[str, object]:
-    """The same for a caller of Chat Completions: of an answer of the Responses API, what that would say."""
-    output = reply.raw.get("output")
-    if not isinstance(output, list):
-        return body_of(reply)
-    choice = {"index": 0, "message": message_of(output), "finish_reason": reply.finish_reason}
-    body: dict[str, object]
-    body = {"id": reply.id, "object": "chat.completion", "created": int(time.time()), "model": reply.model}
-    usage = reply.usage
-    if usage is not None:
-        body["usage"] = {
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "total_tokens": usage.total_tokens,
-            "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
-            "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-        }
-    return {**body, "choices": [choice]}
 
 
 class Pieces(Protocol):
@@ -58,7 +33,8 @@ class Pieces(Protocol):
 
 
 class PassedOn:
-    """The answers of the Responses API, which come as they are; of a stream nothing is left for its end."""
+    """The answers of all but Chat Completions, which come as they are; of a stream nothing is left for its
+    end."""
 
     def body(self, reply: ChatReply) -> dict[str, object]:
         return body_of(reply)

@@ -3,6 +3,7 @@
 Not here: many prompts of one program, without a file (client/map.py).
 """
 
-from safechat.batch.batch import Batch, BatchStatus, run
+from safechat.batch.batch import Batch, run
+from safechat.batch.workers import BatchStatus
 
 __all__ = ["Batch", "BatchStatus", "run"]

@@ -1,75 +1,33 @@
 """Batch: the rows of a file, asked by a bounded number of calls at once; the output file is the journal.
 
-The workers run in the wrapper's own event loop. A worker takes its next row when its last line is written, so
-a process that is killed has at most one row a worker to ask again. Not here: what a row is (rows.py), how
-lines are written and read again (journal.py), what may be spent (spending.py).
+Not here: who asks them (workers.py), what a row is (rows.py), how lines are written and read again
+(journal.py), what may be spent (spending.py).
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Self
 
-import anyio
-
-from safechat.batch.estimate import Estimate, estimated, price_of, tokens_at_most
+from safechat.batch.estimate import Estimate, estimated, price_of
 from safechat.batch.journal import Journal, Output, Stream
-from safechat.batch.lines import answer_line, cost_of_failure, error_line
 from safechat.batch.rows import Row, key_of, read_rows
-from safechat.batch.spending import Spending
+from safechat.batch.workers import BatchStatus, Progress, Workers
 from safechat.checks import check_count, check_seconds
 from safechat.client.dispatch import Call
 from safechat.client.wrapper import ChatClientWrapper
-from safechat.errors import AuthenticationFailed, ChatError, CircuitOpen, KeyUnavailable, QuotaExhausted
 from safechat.layers import Layers
-from safechat.log.events import log_context
-from safechat.messages import ChatReply
-from safechat.runtime import clock
+from safechat.messages import RESPONSES_ENDPOINT
 from safechat.runtime.loop import Outcome
 from safechat.runtime.process import result_of
-from safechat.usage import Usage
 
 Source = str | Path | BinaryIO
 """The path of a file, or a file that is open for bytes."""
-
-# What no other row would escape. A batch ends with it.
-_ENDS_ALL = (AuthenticationFailed, QuotaExhausted, KeyUnavailable)
-_SYNC_EVERY = 1.0  # seconds
-_FIRST_LONGEST = 1000  # tokens of an answer, until one has come
-
-
-@dataclass(slots=True)
-class BatchStatus:
-    """How far a batch is. `rows` are those of the input (of this shard); `before` of them were answered by
-    earlier runs, `to_ask` are those of this one. `usd` is what all runs cost, as far as a price is known; of
-    failed calls only those of this run and the last one count. `kinds` counts the failures by their kind."""
-
-    rows: int = 0
-    before: int = 0
-    to_ask: int = 0
-    answered: int = 0
-    failed: int = 0
-    tokens: int = 0
-    usd: float = 0.0
-    over_budget: bool = False
-    kinds: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def left(self) -> int:
-        """Rows of this run that have neither an answer nor an error yet."""
-        return self.to_ask - self.answered - self.failed
-
-
-Progress = Callable[[BatchStatus], object]
-"""Called after each row, in the wrapper's event loop: it must not block."""
 
 
 class Batch:
@@ -107,8 +65,7 @@ class Batch:
             raise ValueError(f"max_usd must be above 0, not {max_usd!r}")
         self._max_usd = max_usd
         self._ordered = ordered
-        self._longest = _FIRST_LONGEST
-        self._refused: ChatError | None = None
+        self._has_run = False
         self.status = BatchStatus()
 
     def __enter__(self) -> Self:
@@ -130,115 +87,37 @@ class Batch:
     def run(self, progress: Progress | None = None) -> BatchStatus:
         """Ask the rows that have no answer. The error of a row is its line, and no exception.
 
-        Raises AuthenticationFailed, KeyUnavailable or QuotaExhausted, when the calls under way have ended,
-        and OSError for a line that cannot be written. What is written stays; a second run goes on there.
+        Raises AuthenticationFailed, KeyUnavailable or QuotaExhausted, and BudgetExceeded for a day's budget
+        that is spent, when the calls under way have ended, and OSError for a line that cannot be written.
+        What is written stays; another Batch goes on there. RuntimeError for a second run of this one.
         """
         self._dispatcher.check_elsewhere()
+        if self._has_run:
+            raise RuntimeError("a Batch runs once: make another one, which reads what is answered")
+        self._has_run = True
         self._journal.start()
-        self._progress = progress
+        workers = Workers(
+            self._rows_to_ask(),
+            self._call,
+            self._journal,
+            self.status,
+            count=self._workers,
+            max_usd=self._max_usd,
+            progress=progress,
+        )
         ended: Future[Outcome[None]] = Future()
-        visit = self._dispatcher.start(self._work, ended.set_result)
+        visit = self._dispatcher.start(workers.work, ended.set_result)
         try:
             result_of(ended).value()
         except BaseException:
             visit.cancel()
             wait([ended])  # nobody writes any more
             raise
-        if self._refused is not None:
-            raise self._refused
+        if workers.refused is not None:
+            raise workers.refused
         if self._ordered and isinstance(self._journal, Journal):
             self._journal.sort(key_of(row.id) for row in self._rows())
         return self.status
-
-    async def _work(self, layers: Layers) -> None:
-        self._stopping = anyio.Event()
-        self._spending = Spending(self._max_usd, self._journal.usd)
-        self.status.usd = self._journal.usd
-        rows = self._rows_to_ask()
-        try:
-            async with asyncio.TaskGroup() as group:
-                workers = [group.create_task(self._worker(layers, rows)) for _ in range(self._workers)]
-                syncing = group.create_task(self._sync_again_and_again())
-                await asyncio.wait(workers)
-                syncing.cancel()
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-        finally:
-            self._journal.sync()
-
-    async def _worker(self, layers: Layers, rows: Iterator[Row]) -> None:
-        for row in rows:
-            call = self._call(row)
-            usd = self._usd_at_most(layers, call)
-            if not await self._spending.room_for(usd):
-                self.status.over_budget = True
-                self._stopping.set()
-            if self._stopping.is_set():
-                return
-            with self._spending.reserve(usd) as reserved:
-                reserved.used = await self._ask(row, call, layers) or 0.0
-            self.status.usd = self._spending.spent
-            if self._progress is not None:
-                self._progress(self.status)
-            await asyncio.sleep(0)  # where answers come without a wait, others have their turn all the same
-
-    async def _ask(self, row: Row, call: Call, layers: Layers) -> float | None:
-        """Ask the row and write its line; the US dollars that it cost, where they are known."""
-        status, fingerprint, began = self.status, row.fingerprint(), clock.now()
-        try:
-            with log_context(custom_id=row.id):
-                reply = await self._answer(call, layers)
-        except (*_ENDS_ALL, CircuitOpen) as error:
-            if not isinstance(error, CircuitOpen):
-                self._refused = self._refused or error
-                self._stopping.set()
-            return None
-        except ChatError as error:
-            usd = cost_of_failure(error)
-            self._journal.append(error_line(row, fingerprint, error, clock.now() - began, usd))
-            status.failed += 1
-            status.kinds[error.kind] += 1
-            self._count(error.usage)
-        else:
-            usd = reply.cost_usd
-            self._journal.append(answer_line(row, fingerprint, reply, usd))
-            status.answered += 1
-            self._count(reply.usage)
-        return usd
-
-    async def _answer(self, call: Call, layers: Layers) -> ChatReply:
-        """The reply. While the circuit is open the row waits: an API that is down must not use all rows up.
-        CircuitOpen is raised where the batch ends meanwhile."""
-        while True:
-            try:
-                return await call.answer(layers)
-            except CircuitOpen as error:
-                seconds = error.retry_after or 1.0
-                if self._stopping.is_set():
-                    raise
-            with anyio.move_on_after(clock.seconds(seconds)):
-                await self._stopping.wait()
-
-    def _count(self, usage: Usage | None) -> None:
-        if usage is not None:
-            self.status.tokens += usage.total_tokens
-            self._longest = max(self._longest, usage.completion_tokens)
-
-    def _usd_at_most(self, layers: Layers, call: Call) -> float:
-        """What the call may cost: an answer without `max_completion_tokens` is thought to be as long as the
-        longest so far. 0 where nothing limits the cost."""
-        if self._max_usd is None:
-            return 0.0
-        prompt, answer = tokens_at_most(call.request, layers.estimator)
-        base_url = layers.calls[0].base_url
-        return (
-            price_of(call.request.model, base_url, prompt, self._longest if answer is None else answer) or 0.0
-        )
-
-    async def _sync_again_and_again(self) -> None:
-        while True:
-            await asyncio.sleep(_SYNC_EVERY)
-            await asyncio.to_thread(self._journal.sync)
 
     def _rows(self) -> Iterator[Row]:
         self._file.seek(0)
@@ -260,6 +139,12 @@ class Batch:
     def _call(self, row: Row) -> Call:
         """The row as a checked call. Raises ValueError that names the line."""
         try:
+            if row.endpoint == RESPONSES_ENDPOINT:
+                return self._dispatcher.response(
+                    {"model": row.model, **row.params},
+                    deadline=self._deadline,
+                    allow_truncated=self._allow_truncated,
+                )
             return self._dispatcher.call(
                 row.messages,
                 row.model,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from safechat.cost import CostSum, cost_usd
-from safechat.limits.tokens import TokenEstimator, answer_budget
+from safechat.limits.tokens import TokenEstimator, answer_budget, answers_of
 from safechat.messages import ChatRequest
 
 
@@ -46,9 +46,10 @@ def estimated(requests: Iterable[ChatRequest], base_url: str | None) -> Estimate
 
 
 def tokens_at_most(request: ChatRequest, estimator: TokenEstimator) -> tuple[int, int | None]:
-    """Tokens of the prompt and of the answer; None where the request does not limit the answer."""
+    """Tokens of the prompt and of its answers; None where the request does not limit them."""
     budget = answer_budget(request)
-    return estimator.estimate(request) - (budget or 0), budget
+    prompt = estimator.estimate(request) - (budget or 0)
+    return prompt, None if budget is None else budget * answers_of(request)
 
 
 def price_of(model: str, base_url: str | None, prompt: int, answer: int) -> float | None:

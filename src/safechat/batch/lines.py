@@ -16,13 +16,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from safechat.batch.rows import Row, key_of
+from safechat.client.bodies import body_of, completion_of
 from safechat.cost import cost_usd
 from safechat.errors import ChatError
-from safechat.messages import ChatReply
+from safechat.messages import RESPONSES_ENDPOINT, ChatReply
 from safechat.redact import redact, without_remembered
 
 # What a reader may take for the end of a line, beside what JSON escapes anyway.
 _ENDS_OF_LINES = (("\x85", "\\u0085"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
+_PREFIX = "batch_req_"
 _BEGINNING = b'{"id": "batch_req_'
 
 
@@ -38,8 +40,10 @@ class Entry:
 
 
 def answer_line(row: Row, fingerprint: int, reply: ChatReply, usd: float | None) -> bytes:
-    """The line of a row that was answered."""
-    response = {"status_code": 200, "request_id": reply.request_id, "body": reply.raw}
+    """The line of a row that was answered. Its body is that of the API that the row is for, whichever gave
+    the answer."""
+    body = body_of(reply) if row.endpoint == RESPONSES_ENDPOINT else completion_of(reply)
+    response = {"status_code": 200, "request_id": reply.request_id, "body": body}
     return _line(row, fingerprint, response, None, reply.attempts, reply.latency, usd)
 
 
@@ -82,8 +86,9 @@ def read_entry(line: bytes) -> Entry | None:
     else:
         with suppress(LookupError, TypeError, ValueError, AttributeError):
             id, own = fields["custom_id"], fields["safechat"]
-            fingerprint = int(own["request"], 16)
-            return Entry(id, key_of(id), fingerprint, fields["error"] is None, own["cost_usd"] or 0.0)
+            # Not by `id`, which may have held a key in use, and holds none here.
+            key, fingerprint = int(fields["id"].removeprefix(_PREFIX), 16), int(own["request"], 16)
+            return Entry(id, key, fingerprint, fields["error"] is None, own["cost_usd"] or 0.0)
     raise ValueError(f"this is no line of a batch's answers: {line[:60].decode('utf-8', 'replace')!r}")
 
 
@@ -97,7 +102,7 @@ def _line(
     usd: float | None,
 ) -> bytes:
     fields = {
-        "id": f"batch_req_{key_of(row.id):016x}",
+        "id": f"{_PREFIX}{key_of(row.id):016x}",
         "custom_id": row.id,
         "error": error,
         "response": response,

@@ -4,7 +4,7 @@ A line is OpenAI's form (https://platform.openai.com/docs/guides/batch)
 
     {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"model": …, "messages": …}}
 
-or a prompt or messages, with parameters of the API beside them:
+with the URL of either API, or a prompt or messages, with parameters of the API beside them:
 
     {"prompt": "Merhaba", "temperature": 0}
 
@@ -18,25 +18,30 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import cast
+from typing import Any, cast
 
-from safechat.call.clients import PARAMETERS
-from safechat.messages import Messages
+from safechat.call.sdk_parameters import PARAMETERS
+from safechat.client.bodies import parameters_of
+from safechat.messages import CHAT, RESPONSES_ENDPOINT, Messages
 
-_URL = "/chat/completions"
+_ENDPOINTS = {"/chat/completions": CHAT, "/responses": RESPONSES_ENDPOINT}  # by the end of the URL
 _OPENAIS = {"custom_id", "method", "url", "body"}
 _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One request of a batch. `line` counts from 1; `model` is the row's own, or that of the batch."""
+    """One request of a batch. `line` counts from 1; `model` is the row's own, or that of the batch.
+
+    One for the Responses API has no messages: its body is in the `params`.
+    """
 
     line: int
     id: str
     messages: Messages
     model: str
     params: Mapping[str, object]
+    endpoint: str = CHAT
 
     def fingerprint(self) -> int:
         """64 bits of what is asked: messages, model and parameters, in whatever order they stand."""
@@ -79,31 +84,49 @@ def _read_row(number: int, data: bytes, model: str) -> Row:
     if not isinstance(id, str) or not id:
         raise ValueError(f"custom_id must be a text, not {id!r}")
     _check_encodable(id)
-    if "body" in fields:
-        messages, params = _openais(fields)
+    endpoint = _endpoint_of(fields) if "body" in fields else CHAT
+    messages: Messages = ()
+    if endpoint == RESPONSES_ENDPOINT:
+        params = _response_body(fields["body"])
+    elif "body" in fields:
+        messages, params = _chat_body(fields["body"])
     else:
         messages, params = _short(fields)
     if params.get("stream") in (None, False):
         params.pop("stream", None)
-    return Row(number, id, messages, cast(str, params.pop("model", model)), params)
+    return Row(number, id, messages, cast(str, params.pop("model", model)), params, endpoint)
 
 
-def _openais(fields: dict[str, object]) -> tuple[Messages, dict[str, object]]:
-    """The messages and the parameters of a row in OpenAI's form. What the SDK does not know goes into
-    `extra_body`: a body is what the server gets."""
+def _endpoint_of(fields: Mapping[str, object]) -> str:
+    """Where a row in OpenAI's form is asked."""
     if unknown := fields.keys() - _OPENAIS:
         raise ValueError(f"beside body there is {', '.join(sorted(unknown))}, which no row has")
-    if fields.get("method", "POST") != "POST" or not str(fields.get("url", _URL)).endswith(_URL):
-        raise ValueError(f"only POST …{_URL} can be asked, not {fields.get('method')} {fields.get('url')}")
-    body = fields["body"]
-    if not isinstance(body, dict):
+    url = str(fields.get("url", "/chat/completions"))
+    endpoint = next((_ENDPOINTS[end] for end in _ENDPOINTS if url.endswith(end)), None)
+    if fields.get("method", "POST") != "POST" or endpoint is None:
+        asked = f"{fields.get('method', 'POST')} {url}"
+        raise ValueError(f"only POST …/chat/completions and POST …/responses can be asked, not {asked}")
+    if not isinstance(body := fields["body"], dict):
         raise ValueError(f"body must be a JSON object, not a {type(body).__name__}")
-    params = {name: value for name, value in body.items() if name in PARAMETERS or name in _APART}
-    if extra := {name: value for name, value in body.items() if name not in params}:
-        params["extra_body"] = {**extra, **cast(dict[str, object], params.get("extra_body") or {})}
+    return endpoint
+
+
+def _chat_body(body: Any) -> tuple[Messages, dict[str, object]]:
+    """The messages and the parameters of a request to Chat Completions."""
+    params = parameters_of(body, PARAMETERS | _APART)
     if "messages" not in params:
         raise ValueError("body has no messages")
     return cast(Messages, params.pop("messages")), params
+
+
+def _response_body(body: Any) -> dict[str, object]:
+    """The body of a request to the Responses API."""
+    if not body.get("input") and not body.get("prompt"):
+        raise ValueError("body has no input")
+    for name in ("stream", "background"):
+        if body.get(name):
+            raise ValueError(f"{name} is not for a batch, which waits for whole answers")
+    return dict(body)
 
 
 _APART = {"messages", "model", "stream", "stream_options"}

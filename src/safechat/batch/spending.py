@@ -39,6 +39,19 @@ class Spending:
             await self._settled.wait()
         return True
 
+    async def another_settled(self) -> bool:
+        """Within a call that a budget has refused: wait until another call has ended, which may have cost
+        less than was reserved for it. False where all others wait, too."""
+        self._under_way -= 1
+        try:
+            if not self._under_way:
+                return False
+            self._settled.clear()
+            await self._settled.wait()
+            return True
+        finally:
+            self._under_way += 1
+
     @contextmanager
     def reserve(self, usd: float) -> Iterator[Reserved]:
         """A call that may cost `usd`; within the block `used` is set to what it did cost."""

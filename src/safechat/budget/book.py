@@ -6,12 +6,12 @@ Not here: what processes have spent together (shared.py), what a request costs (
 from __future__ import annotations
 
 import logging
-import threading
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
 from safechat.log.events import event
+from safechat.runtime.process import ProcessLock
 
 _NEARLY = 0.8  # of a day's budget; from there on it is logged, once a day
 
@@ -47,7 +47,7 @@ class Book:
     """For any number of threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._day = date.min
         self._spent = 0.0
         self._alarm = Alarm()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from types import MappingProxyType
 
@@ -15,7 +15,7 @@ from safechat.budget.book import AnyBook, Book, Entry
 from safechat.checks import check_count, check_rate
 from safechat.cost import cost_usd
 from safechat.errors import BudgetExceeded, ChatError, PriceUnknown
-from safechat.limits.tokens import answer_budget, billed_tokens, most_prompt_tokens
+from safechat.limits.tokens import answer_budget, answers_of, billed_tokens, most_prompt_tokens
 from safechat.messages import ChatReply, ChatRequest
 from safechat.runtime import clock
 from safechat.usage import Usage
@@ -67,8 +67,7 @@ class Budget:
         answer = answer_budget(request) or self.answer_tokens
         if request.endpoint == _EMBEDDINGS:
             answer = 0
-        several = request.params.get("n")
-        usage = Usage(most_prompt_tokens(request), answer * (several if isinstance(several, int) else 1))
+        usage = Usage(most_prompt_tokens(request), answer * answers_of(request))
         usd = self._price(request.model, request.model, base_url, usage)
         if usd is None:
             raise PriceUnknown(
@@ -107,12 +106,14 @@ class Budget:
         today = clock.today()
         entry = await book.enter(today, most, self.usd_per_day)
         if entry is None:
+            midnight = datetime.combine(today + timedelta(1), time_of_day(), UTC)
             limit, spent = dollars(self.usd_per_day or 0), dollars(book.spent(today))
             raise BudgetExceeded(
                 f"{could}: of the day's {limit} {spent} are spent, calls under way included; the budget "
-                f"resets at {_midnight_after(today)}",
+                f"resets at {midnight:%Y-%m-%d %H:%M} UTC",
                 model=request.model,
                 attempts=0,
+                retry_after=max(0.0, (midnight - datetime.now(UTC)).total_seconds()),
             )
         return entry
 
@@ -149,7 +150,3 @@ def check_budget(budget: object) -> Budget:
 def dollars(usd: float) -> str:
     """As people read them; a small sum with its fractions of a cent."""
     return f"${usd:.2f}" if usd >= 1 else f"${usd:.4f}"
-
-
-def _midnight_after(day: date) -> str:
-    return f"{datetime.combine(day + timedelta(1), time_of_day(), UTC):%Y-%m-%d %H:%M} UTC"

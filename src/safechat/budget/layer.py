@@ -49,6 +49,8 @@ class Budgeted:
                 cost = budget.cost_of_error(request, error, most)
                 raise
             finally:
+                if record.waiting:  # cut off while it waited for a key
+                    cost = 0.0
                 entry.settle(cost)
                 record.notes[COST] = by_call + cost
                 if budget.usd_per_day is not None:

@@ -2,7 +2,7 @@
 
 Each book there writes its own sum, so to write it twice does no harm, and what Redis has lost is there again
 with the next step. Where Redis does not answer, a book goes on alone, with its part of what was left. Not
-here: limits of requests and tokens (limits/shared.py).
+here: the connection (limits/server.py), limits of requests and tokens (limits/shared.py).
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from datetime import date
 from typing import NamedTuple
 
 from safechat.budget.book import Alarm, Book, Entry
-from safechat.limits.group import PATIENCE, RedisLimits
+from safechat.limits.group import RedisLimits
+from safechat.limits.server import PATIENCE, RedisServer, Script, reason_of
 from safechat.log.events import event
-from safechat.runtime import clock
 
 _TRY_EVERY = 1.0  # seconds between two looks at a Redis that did not answer
 _KEPT = 172_800  # seconds that a day's sums are kept
 # One step: a book writes its own sum and asks what all have spent, and how many they are. With a limit it
 # takes `want` back where all together would pass it.
-_SCRIPT = """
+_STEP = Script("""
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 local total = 0
 for _, sum in ipairs(redis.call('HVALS', KEYS[1])) do total = total + tonumber(sum) end
@@ -35,8 +35,14 @@ if ARGV[4] ~= '' and tonumber(ARGV[3]) > 0 and total > tonumber(ARGV[4]) then
     redis.call('HSET', KEYS[1], ARGV[1], string.format('%.17g', ARGV[2] - ARGV[3]))
 end
 redis.call('EXPIRE', KEYS[1], ARGV[5])
-return {fits, string.format('%.17g', total), redis.call('HLEN', KEYS[1])}
-"""
+local books = redis.call('HLEN', KEYS[1]) - redis.call('HEXISTS', KEYS[1], 'closed')
+return {fits, string.format('%.17g', total), books}
+""")
+# What a book has spent goes to those that are closed: each step adds up the sums of those that are open.
+_LEAVE = Script("""
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('HINCRBYFLOAT', KEYS[1], 'closed', ARGV[2])
+""")
 
 
 class Seen(NamedTuple):
@@ -51,11 +57,7 @@ class SharedBook:
     """One book of those that share. For one event loop. `own` is the process's own book."""
 
     def __init__(self, limits: RedisLimits, own: Book) -> None:
-        from redis.asyncio import Redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-
-        self._redis = Redis.from_url(limits.url, decode_responses=True, retry=Retry(NoBackoff(), 1))
+        self._server = RedisServer(limits.url)
         self._prefix = f"{{safechat:{limits.name}}}:usd:"
         self._process = own
         self._id = secrets.token_hex(8)
@@ -63,7 +65,8 @@ class SharedBook:
         self._day = date.min
         self._own = 0.0
         self._seen = Seen()
-        self._down_until: float | None = None  # on the loop's clock; None while Redis answers
+        self._alone = False  # while Redis does not answer
+        self._returning: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
         self._alarm = Alarm()
 
@@ -104,11 +107,14 @@ class SharedBook:
 
     async def aclose(self) -> None:
         """Tell what was spent last, and close the connections."""
+        if self._returning is not None:
+            self._returning.cancel()
         if self._telling is not None:
             await asyncio.wait([self._telling], timeout=2 * PATIENCE)
-        with suppress(Exception):  # Redis may be gone, and nothing is lost by it
-            async with asyncio.timeout(PATIENCE):
-                await self._redis.aclose()
+        if self._own and not self._alone:
+            with suppress(Exception):  # Redis may be gone, and nothing is lost by it
+                await self._server.run(_LEAVE, [self._key], self._id, repr(self._own))
+        await self._server.aclose()
 
     def _fits_alone(self, limit: float | None) -> bool:
         """Whether what this book has spent since Redis answered last is within its part of what was left."""
@@ -121,25 +127,35 @@ class SharedBook:
 
     async def _step(self, want: float, limit: float | None) -> bool | None:
         """Write this book's sum, in which `want` is. Whether that fits; None where Redis does not answer."""
-        if self._down_until is not None and clock.now() < self._down_until:
+        if self._alone:
             return None
-        own = self._own
-        arguments = (self._id, repr(own), repr(want), "" if limit is None else repr(limit), _KEPT)
         try:
-            async with asyncio.timeout(PATIENCE):
-                answer = await self._redis.eval(_SCRIPT, 1, f"{self._prefix}{self._day}", *arguments)
-            fits, total, books = bool(answer[0]), float(answer[1]), int(answer[2])
+            return await self._ask(want, limit)
         except Exception as error:  # whatever it is: Redis is not what a call is for
-            if self._down_until is None:
-                event(logging.WARNING, "budget.alone", books=self._seen.books, error=_reason(error))
-            self._down_until = clock.now() + _TRY_EVERY
+            event(logging.WARNING, "budget.alone", books=self._seen.books, error=reason_of(error))
+            self._alone = True
+            # In a context of its own: it outlives the call that has found Redis lost.
+            self._returning = asyncio.get_running_loop().create_task(self._return(), context=Context())
             return None
-        self._down_until = None
-        self._seen = Seen(total, own if fits else own - want, books)
+
+    async def _ask(self, want: float, limit: float | None) -> bool:
+        """The same; raises where Redis does not answer."""
+        own = self._own
+        words = (self._id, repr(own), repr(want), "" if limit is None else repr(limit), _KEPT)
+        answer = await self._server.run(_STEP, [self._key], *words)
+        fits = bool(answer[0])
+        self._seen = Seen(float(answer[1]), own if fits else own - want, int(answer[2]))
         return fits
 
+    async def _return(self) -> None:
+        """Try again and again, while calls go by what is known."""
+        while self._alone:
+            await asyncio.sleep(_TRY_EVERY)
+            self._server.begin_anew()
+            with suppress(Exception):
+                await self._ask(0.0, None)
+                self._alone = False
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return f"no answer in {PATIENCE:g} s"
-    return f"{type(error).__name__}: {error}"
+    @property
+    def _key(self) -> str:
+        return f"{self._prefix}{self._day}"

@@ -14,12 +14,12 @@ from typing import Literal
 
 from safechat.assistant import OUTPUT
 from safechat.call.chunks import Chunked
-from safechat.call.clients import PARAMETERS, own_parameters
 from safechat.call.endpoint import COMPLETIONS, RESPONSES, Operation
 from safechat.call.error_body import MODEL_HAS_MOVED, TOOLS_HAVE_MOVED
 from safechat.call.responses import response_arguments, without_counterpart
 from safechat.call.responses_events import Events, PassedOnEvents
 from safechat.call.responses_reply import as_completion
+from safechat.call.sdk_parameters import is_for_responses
 from safechat.call.streamed import Streamed
 from safechat.errors import ChatError
 from safechat.log.events import event
@@ -115,7 +115,7 @@ class ApiMemory:
         wants = (
             moved == "all"
             or (moved == "tools" and params.get("tools") and params.get("reasoning_effort") != "none")
-            or (not params.keys() <= PARAMETERS and params.keys() & own_parameters())
+            or is_for_responses(params)
         )
         return (
             bool(wants) and self._speaks_responses and without_counterpart(request.messages, params) is None

@@ -30,9 +30,13 @@ class StreamedChoice:
         self._rest: dict[str, list[object]] = {}
 
     def add(self, choice: object) -> tuple[str, bool]:
-        """The new text, and whether the choice brought anything at all: text, reasoning, an end."""
+        """The new text, and whether the choice brought anything at all: text, reasoning, an end. A whole
+        message that comes first is the answer of a server that does not stream."""
         alive = False
-        for name, value in items_of(field(choice, "delta")):
+        delta = field(choice, "delta")
+        if delta is None and not self._deltas:
+            delta = field(choice, "message")
+        for name, value in items_of(delta):
             if not value:
                 continue
             alive = alive or name != "role"
@@ -40,7 +44,6 @@ class StreamedChoice:
                 self._calls.add(value)
             else:
                 self._deltas.setdefault(name, []).append(value)
-        delta = field(choice, "delta")
         piece = text_in(field(delta, "content")) or text_of(field(field(delta, "audio"), "transcript"))
         text = self.text.add(piece or "")
         for name, value in items_of(choice):

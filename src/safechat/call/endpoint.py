@@ -14,17 +14,17 @@ import asyncio
 import inspect
 import math
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from functools import partial
 from operator import attrgetter
-from typing import Any, Literal, NamedTuple, Protocol, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import httpx2
 import openai
 from openai._types import RequestOptions
-from pydantic import BaseModel
 
+from safechat.call.chunk_streams import AwaitedChunks, ChunkStream, ThreadChunks
 from safechat.call.clients import SDKClient, check_loop, copied, has_own_pool, is_the_sdks, remember_keys
 from safechat.call.events import without_empty_events
 from safechat.call.pool import httpx2_is_mocked, synchronous_httpx2_is_mocked
@@ -33,19 +33,7 @@ from safechat.runtime.threads import Threads
 
 Arguments = Mapping[str, object]
 Answer = tuple[object, Mapping[str, str]]  # the body, or the object made of it; the HTTP headers
-
-
-class ChunkStream(Protocol):
-    """Chunks as they come; `aclose` lets go of the connection."""
-
-    def __aiter__(self) -> AsyncIterator[object]: ...
-
-    async def aclose(self) -> None: ...
-
-
 Chunks = tuple[ChunkStream, Mapping[str, str]]
-
-_END = object()
 
 
 class Operation(NamedTuple):
@@ -69,11 +57,6 @@ _OPTIONS: dict[str, Literal["headers", "params", "extra_json", "timeout"]] = {
     "extra_body": "extra_json",
     "timeout": "timeout",
 }
-
-
-def strict_schema(model: type[BaseModel]) -> Mapping[str, object]:
-    """The JSON schema of `model` in the strict form that the API asks for."""
-    return openai.pydantic_function_tool(model)["function"]["parameters"]
 
 
 class Endpoint:
@@ -122,7 +105,7 @@ class Endpoint:
         client = self._here(operation)
         if isinstance(client, openai.AsyncOpenAI):
             stream = without_empty_events(await _opened(client, operation, arguments))
-            return _Chunks(stream, stream.close), _lowered(stream.response.headers)
+            return AwaitedChunks(stream, stream.close), _lowered(stream.response.headers)
         seconds = _time_limit(arguments)
         if isinstance(client, openai.OpenAI):
             blocking: Any = await self._threads.run(
@@ -131,15 +114,15 @@ class Endpoint:
                 seconds=seconds,
             )
             events = without_empty_events(blocking)
-            chunks = _ThreadChunks(events, blocking.close, self._threads, seconds)
+            chunks = ThreadChunks(events, blocking.close, self._threads, seconds)
             return chunks, _lowered(blocking.response.headers)
         answer, headers = await self._called(client, operation, arguments)
         if isinstance(answer, AsyncIterable):
             close = getattr(answer, "aclose", None) or getattr(answer, "close", None)
-            return _Chunks(answer, close), headers
+            return AwaitedChunks(answer, close), headers
         if isinstance(answer, Iterable) and not isinstance(answer, str | bytes | Mapping):
             close = getattr(answer, "close", None)
-            return _ThreadChunks(iter(answer), close, self._threads, seconds), headers
+            return ThreadChunks(iter(answer), close, self._threads, seconds), headers
         raise TypeError(f"a {type(answer).__name__} in place of a stream")
 
     async def pass_on(self, endpoint: str, arguments: Arguments, seconds: float) -> Answer:
@@ -294,53 +277,6 @@ def _read_whole(resource: Any, arguments: Arguments, expires: float) -> Answer:
             if time.monotonic() > expires:
                 raise TimeoutError
         return b"".join(pieces), _lowered(response.headers)
-
-
-class _Chunks:
-    """The chunks of one answer, and the way to let go of its connection, also before the first one."""
-
-    def __init__(self, chunks: AsyncIterable[object], close: Callable[[], object] | None) -> None:
-        self._chunks = aiter(chunks)
-        self._close = close
-
-    def __aiter__(self) -> AsyncIterator[object]:
-        return self._chunks
-
-    async def aclose(self) -> None:
-        if self._close is not None:
-            closing = self._close()
-            if isinstance(closing, Awaitable):
-                await closing
-
-
-class _ThreadChunks:
-    """The same of a synchronous client: each chunk is awaited in a thread."""
-
-    def __init__(
-        self,
-        chunks: Iterator[object],
-        close: Callable[[], object] | None,
-        threads: Threads,
-        seconds: float,
-    ) -> None:
-        self._chunks = chunks
-        self._close = close
-        self._threads = threads
-        self._seconds = seconds
-
-    def __aiter__(self) -> AsyncIterator[object]:
-        return self
-
-    async def __anext__(self) -> object:
-        chunk = await self._threads.run(lambda: next(self._chunks, _END), seconds=self._seconds)
-        if chunk is _END:
-            raise StopAsyncIteration
-        return chunk
-
-    async def aclose(self) -> None:
-        if self._close is not None:
-            with suppress(ValueError):  # a generator that a thread is still in
-                self._close()
 
 
 def _lowered(headers: httpx2.Headers) -> dict[str, str]:

@@ -20,7 +20,9 @@ from safechat.runtime import clock
 from safechat.shutdowns import notice
 from safechat.usage import Usage
 
-_RATE_LIMIT = re.compile(r"rate_?limit|insufficient_quota", re.IGNORECASE)
+_RATE_LIMIT = re.compile(r"rate_?limit|insufficient_quota|too_many_requests", re.IGNORECASE)
+# Codes of a wrong request: openai.types.responses.ResponseError. failed_to_download_image is none.
+_WRONG_REQUEST = re.compile(r"(invalid|unsupported|image|empty)_|\w+_mismatch$", re.IGNORECASE)
 _MOST_CHARACTERS = 500  # of a message
 
 # What Chat Completions says of requests that it leaves to the Responses API.
@@ -33,6 +35,9 @@ MODEL_HAS_MOVED = re.compile(
     r"|chatCompletion operation does not work with the specified model",
     re.IGNORECASE,
 )
+# What the Responses API says of reasoning that another account, region or provider has encrypted:
+# github.com/openai/codex/issues/3573
+REASONING_OF_ANOTHER = re.compile(r"encrypted content\b.*\bcould not be (verified|decrypted)", re.IGNORECASE)
 
 # What the caller can do about a refusal, by its words. Nothing is switched silently: the remedies change the
 # answer, or the API.
@@ -108,7 +113,15 @@ def implied_status(body: ErrorBody) -> int | None:
         return 429
     if words & BY_CODE.keys() or any("invalid_request" in word for word in words):
         return 400
-    return None
+    return 400 if _WRONG_REQUEST.match(body.code or "") else None
+
+
+def error_without_status(body: object, model: str, headers: Mapping[str, str]) -> ChatError:
+    """The error of an event in a stream, or of a response that failed: by the status that it should have had.
+
+    One that is not known is the server's: `server_is_overloaded`, `slow_down`.
+    """
+    return api_error(body, implied_status(read_error_body(body)) or 500, model, headers)
 
 
 def error_in_place_of_an_answer(body: object, model: str, request_id: str | None) -> ChatError:

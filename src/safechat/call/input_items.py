@@ -8,8 +8,10 @@ Source: https://developers.openai.com/api/docs/guides/migrate-to-responses, and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import cast
 
 from safechat.assistant import OUTPUT, json_text
+from safechat.call.fields import plain
 from safechat.messages import Message
 
 Item = dict[str, object]
@@ -18,7 +20,7 @@ Item = dict[str, object]
 def input_items(messages: Iterable[Message], *, stored: bool) -> list[Item]:
     """`stored` says whether the API keeps what it answers, so that it can look up an item by its id."""
     items: list[Item] = []
-    for message in messages:
+    for message in map(_plain, messages):
         match message.get("role"):
             case "assistant":
                 items += _answered(message, stored)
@@ -29,6 +31,26 @@ def input_items(messages: Iterable[Message], *, stored: bool) -> list[Item]:
     return items
 
 
+def without_reasoning(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """The messages without what a model thought, and without the ids that name it."""
+    return tuple(
+        {**message, OUTPUT: _without_reasoning(output)}
+        if isinstance(output := message.get(OUTPUT), list | tuple)
+        else message
+        for message in messages
+    )
+
+
+def _without_reasoning(output: Iterable[object]) -> list[Item]:
+    items = [item for item in output if isinstance(item, Mapping) and item.get("type") != "reasoning"]
+    return [{name: value for name, value in item.items() if name != "id"} for item in items]
+
+
+def _plain(message: Message) -> Message:
+    """The message, where tool calls and parts may be objects of the SDK."""
+    return cast(Message, plain(message))
+
+
 def _answered(message: Message, stored: bool) -> Iterator[Item]:
     """What an assistant's message said and called, or the items of the response that it was."""
     if isinstance(output := message.get(OUTPUT), list | tuple):
@@ -37,7 +59,7 @@ def _answered(message: Message, stored: bool) -> Iterator[Item]:
     content, refusal = _parts(message.get("content"), "output_text"), message.get("refusal")
     if content:
         yield {"role": "assistant", "content": content}
-    elif refusal:
+    if refusal:
         yield {"role": "assistant", "content": [{"type": "refusal", "refusal": refusal}]}
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list | tuple) else ():

@@ -9,6 +9,7 @@ ChatError that holds nothing of the SDK. Not here: how the SDK is called
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
@@ -21,6 +22,8 @@ import openai
 
 from safechat.call.apis import CHAT_FORMAT, RESPONSES_FORMAT, ApiMemory, WireFormat
 from safechat.call.endpoint import Answer, Arguments, Endpoint
+from safechat.call.error_body import REASONING_OF_ANOTHER
+from safechat.call.input_items import without_reasoning
 from safechat.call.parameters import ParameterMemory
 from safechat.call.reply import decode, read_body, read_models, read_reply, with_whole_body
 from safechat.call.responses_reply import needs_no_text
@@ -29,6 +32,7 @@ from safechat.call.streamed import Streamed
 from safechat.call.time_limit import TimeLimit
 from safechat.call.translate import translate
 from safechat.errors import ChatError, ConnectionFailed, EmptyReply, RequestTimedOut
+from safechat.log.events import event
 from safechat.messages import CHAT, RESPONSES_ENDPOINT, ChatReply, ChatRequest
 from safechat.redact import remember_named
 
@@ -155,7 +159,8 @@ class OpenAICall:
         self, wire: WireFormat, request: ChatRequest, send: Callable[[Arguments], Awaitable[T]]
     ) -> T:
         """What `send` gives. A parameter that the model refuses, and that the call can do without, is left
-        out, and the request is sent again."""
+        out, and the request is sent again; so is the reasoning in its messages that only another API can
+        read."""
         wanted = request.params
         if request.on_piece is not None:
             wanted = {**wire.stream_params, **wanted}
@@ -166,8 +171,13 @@ class OpenAICall:
                 return await send(_arguments(wire, request, params))
             except openai.APIStatusError as exception:
                 refused = self._translated(exception, request)
-            if not self._parameters.learn(request.model, params, refused):
+            if self._parameters.learn(request.model, params, refused):
+                continue
+            messages = without_reasoning(request.messages)
+            if not REASONING_OF_ANOTHER.search(str(refused)) or messages == request.messages:
                 raise refused
+            event(logging.WARNING, "chat.reasoning_dropped", model=request.model)
+            request = replace(request, messages=messages)
 
     def _translated(self, exception: Exception, request: ChatRequest) -> ChatError:
         self._endpoint.remember_keys()  # they may have changed since the client was made

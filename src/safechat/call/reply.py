@@ -10,6 +10,7 @@ that must fit a schema (schema.py).
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -149,7 +150,7 @@ def decode(response: object, request: ChatRequest) -> object:
     if not isinstance(response, bytes | bytearray | str):
         return response
     # Raised outside an except block: a JSONDecodeError on __context__ would hold the whole body.
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         body = response.encode("utf-8", "surrogatepass") if isinstance(response, str) else response
         decoded: object = json.loads(body)
         return mended_all(decoded) if may_hold_halves(body) else decoded
@@ -232,9 +233,9 @@ def read_tool_calls(message: object) -> tuple[Mapping[str, object], ...]:
     """The tool calls of a message, as dicts; none is an empty tuple. The API's older `function_call` is one
     without an id."""
     calls = field(message, "tool_calls")
-    if isinstance(calls, list | tuple) and calls:
-        return tuple(as_tool_call(call) for call in calls)
-    if (function := field(message, "function_call")) is not None and field(function, "name"):
+    if isinstance(calls, list | tuple) and (read := tuple(filter(None, map(as_tool_call, calls)))):
+        return read
+    if (function := field(message, "function_call")) is not None and text_of(field(function, "name")):
         return (as_tool_call({"id": None, "type": "function", "function": plain(function)}),)
     return ()
 
@@ -286,21 +287,25 @@ def with_whole_body(
 def read_usage(usage: object) -> Usage | None:
     """The tokens that the answer counts; None where it counts none. The Responses API has other names for
     them."""
-    if usage is None:
-        return None
     prompt = _count(usage, "prompt_tokens") or _count(usage, "input_tokens")
     completion = _count(usage, "completion_tokens") or _count(usage, "output_tokens")
     of_prompt = field(usage, "prompt_tokens_details") or field(usage, "input_tokens_details")
     of_completion = field(usage, "completion_tokens_details") or field(usage, "output_tokens_details")
+    total = _count(usage, "total_tokens") or prompt + completion
+    if not total:
+        return None
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
-        total_tokens=_count(usage, "total_tokens") or prompt + completion,
+        total_tokens=total,
         cached_tokens=_count(of_prompt, "cached_tokens"),
         reasoning_tokens=_count(of_completion, "reasoning_tokens"),
     )
 
 
 def _count(usage: object, name: str) -> int:
+    """A count; 0 where there is none. A server whose numbers are all of one kind writes 3.0."""
     value = field(usage, name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        return 0
+    return int(value)

@@ -31,7 +31,17 @@ _WITHOUT_COUNTERPART: dict[str, str] = {
     "web_search_options": 'pass tools=[{"type": "web_search"}]',
 }
 # Values of theirs that ask for nothing; None is another one.
-_ASKS_FOR_NOTHING: dict[str, object] = {"n": 1, "logprobs": False, "modalities": ["text"]}
+_ASKS_FOR_NOTHING: dict[str, object] = {
+    "frequency_penalty": 0,
+    "logit_bias": {},
+    "logprobs": False,
+    "modalities": ["text"],
+    "n": 1,
+    "presence_penalty": 0,
+    "stop": [],
+}
+# Fields of a message that are lost there.
+_LOST: dict[str, str] = {"audio": "", "function_call": ": use tool_calls", "name": ""}
 _ENCRYPTED = "reasoning.encrypted_content"
 
 
@@ -52,8 +62,9 @@ def without_counterpart(messages: Iterable[Message], params: Mapping[str, object
     for number, message in enumerate(messages):
         if message.get("role") == "function":
             return f"messages[{number}]: the Responses API has no role 'function': use 'tool'"
-        if message.get("name") and message.get("role") != "tool":
-            return f"messages[{number}]: the Responses API has no counterpart for 'name'"
+        for name, hint in _LOST.items():
+            if message.get(name) and message.get("role") != "tool":
+                return f"messages[{number}]: the Responses API has no counterpart for {name!r}{hint}"
     return None
 
 
@@ -65,6 +76,7 @@ def response_arguments(messages: Sequence[Message], params: Mapping[str, object]
     along. Others get it where the API gives it by itself: a model that does not reason refuses to be asked.
     """
     body: dict[str, object] = {"store": False}
+    params = _without_none(params)
     for name, value in params.items():
         if name not in _WITHOUT_COUNTERPART and name not in _TRANSLATED:
             body[name] = value
@@ -90,7 +102,8 @@ def _same(value: object) -> object:
 def _text_format(value: object) -> object:
     """`response_format` has its schema one level deeper."""
     fields = _fields(value)
-    return {"type": fields["type"], **_fields(fields["json_schema"])} if "json_schema" in fields else value
+    schema = _fields(fields.pop("json_schema", None))
+    return {**fields, **schema} if schema else value
 
 
 def _tools(value: object) -> object:
@@ -103,15 +116,15 @@ def _tool(tool: object) -> object:
     There a function is not strict unless it says so, here it is.
     """
     fields = _fields(tool)
-    if function := _fields(fields.get("function")):
+    if function := _without_none(_fields(fields.get("function"))):
         besides = {name: value for name, value in fields.items() if name != "function"}
         no_arguments = {"type": "object", "properties": {}}
         return {**besides, "strict": False, "parameters": no_arguments, **function}
     if custom := _fields(fields.get("custom")):
         besides = {name: value for name, value in fields.items() if name != "custom"}
         form = _fields(custom.get("format"))
-        flat = {"format": {"type": form["type"], **_fields(form["grammar"])}} if "grammar" in form else {}
-        return {**besides, **custom, **flat}
+        grammar = _fields(form.pop("grammar", None))
+        return {**besides, **custom, **({"format": {**form, **grammar}} if form else {})}
     return tool
 
 
@@ -134,6 +147,11 @@ def _stream_options(value: object) -> object:
 
 def _fields(value: object) -> dict[str, object]:
     return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _without_none(fields: Mapping[str, object]) -> dict[str, object]:
+    """A null is another value here than there: of `store` and `strict` it is True."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 # By the name in Chat Completions: the place here, the field in it, and what becomes of the value. The later

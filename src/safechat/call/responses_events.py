@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from safechat.call.error_body import error_within
+from safechat.call.error_body import error_within, error_without_status
 from safechat.call.fields import field, plain, text_of
-from safechat.call.responses_reply import failed_response, stream_error
+from safechat.call.responses_reply import failed_response
 from safechat.call.streamed import Streamed
 from safechat.call.surrogates import Pieces
 from safechat.messages import ChatRequest
@@ -32,6 +32,7 @@ class Events(Streamed):
     def __init__(self, request: ChatRequest) -> None:
         super().__init__(request)
         self._text = Pieces()
+        self._characters_of_items = 0  # of the text, those whose items have come whole
         self._items: dict[int, object] = {}
         self._response: object = None
         self._finished = False
@@ -53,7 +54,7 @@ class Events(Streamed):
             raise failed_response(response, self._request, self.headers)
         if kind == "error" or (not kind and error_within(chunk) is not None):
             model = text_of(field(self._response, "model")) or self._request.model
-            raise stream_error(chunk, model, self.headers)
+            raise error_without_status(chunk, model, self.headers)
         if not kind.startswith("response.") or kind in _BEFORE_THE_ANSWER:
             return False
         if not self._begun:
@@ -64,6 +65,7 @@ class Events(Streamed):
             case "response.output_item.done":
                 index = field(chunk, "output_index")
                 self._items[index if isinstance(index, int) else len(self._items)] = field(chunk, "item")
+                self._characters_of_items = len(self.text)
             case _ if kind in _ENDS:
                 self._finished = True
                 self._undelivered += self._text.end()
@@ -74,10 +76,16 @@ class Events(Streamed):
         self._check_end()
         response = plain(self._response)
         body = response if isinstance(response, dict) else {}
-        output = body.get("output") or [plain(item) for _, item in sorted(self._items.items())]
-        return (
-            {**body, "output": output} if self.finished else {**body, "output": output, "status": "completed"}
-        )
+        ends = {} if self.finished else {"status": "completed"}
+        return {**body, "output": body.get("output") or self._output(), **ends}
+
+    def _output(self) -> list[object]:
+        """The items that have come, and the text of one that has not come whole."""
+        output = [plain(item) for _, item in sorted(self._items.items())]
+        if text := self.text[self._characters_of_items :]:
+            part = {"type": "output_text", "text": text}
+            output.append({"type": "message", "role": "assistant", "content": [part]})
+        return output
 
 
 class PassedOnEvents(Events):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from safechat.assistant import message_of, reasoning_of
-from safechat.call.error_body import api_error, error_within, implied_status, read_error_body
+from safechat.call.error_body import error_within, error_without_status
 from safechat.call.fields import field, plain, text_of
 from safechat.call.reply import content_text, read_usage
 from safechat.errors import ChatError
@@ -20,10 +20,6 @@ from safechat.messages import ChatRequest
 _INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter", "": "error"}
 
 _LATER = frozenset({"queued", "in_progress"})  # with background=True
-
-# The HTTP status that an error should have had which comes in an answer, by its code. The codes of a wrong
-# request are many, those of a failed server few: openai.types.responses.ResponseError
-_SERVERS_FAULT = {"": 500, "server_error": 500, "vector_store_timeout": 500, "failed_to_download_image": 500}
 
 
 def as_completion(body: object, request: ChatRequest, headers: Mapping[str, str]) -> object:
@@ -62,18 +58,11 @@ def needs_no_text(body: object) -> bool:
 def failed_response(response: object, request: ChatRequest, headers: Mapping[str, str]) -> ChatError:
     """The error of a response that holds one, with what had come before it."""
     model = text_of(field(response, "model")) or request.model
-    error = stream_error(error_within(response) or {}, model, headers)
+    error = error_without_status(error_within(response) or {}, model, headers)
     output = field(response, "output")
     error.usage = read_usage(field(response, "usage"))
     error.partial_text = content_text(message_of(output)["content"]) if isinstance(output, list) else ""
     return error
-
-
-def stream_error(body: object, model: str, headers: Mapping[str, str]) -> ChatError:
-    """The error that `body` tells of, which came without a status of its own."""
-    read = read_error_body(body)
-    status = implied_status(read) or _SERVERS_FAULT.get(read.code or "", 400)
-    return api_error(body, status, model, headers)
 
 
 def _finish_reason(response: object, message: Mapping[str, object]) -> str:

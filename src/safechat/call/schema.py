@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import get_args
 
+import openai
 from pydantic import BaseModel, ValidationError
 from pydantic_core.core_schema import ErrorType
 
-from safechat.call.endpoint import strict_schema
 from safechat.call.reply import error_from
 from safechat.errors import NO_FIT, MalformedReply
 from safechat.messages import ChatReply
@@ -30,6 +30,11 @@ def response_format(model: type[BaseModel]) -> Mapping[str, object]:
     """
     schema = {"name": model.__name__, "schema": strict_schema(model), "strict": True}
     return {"type": "json_schema", "json_schema": schema}
+
+
+def strict_schema(model: type[BaseModel]) -> Mapping[str, object]:
+    """The JSON schema of `model` in the strict form that the API asks for."""
+    return openai.pydantic_function_tool(model)["function"]["parameters"]
 
 
 def parse_reply(reply: ChatReply, model: type[BaseModel]) -> ChatReply:

@@ -15,8 +15,6 @@ from safechat.errors import ChatError, MalformedReply, TruncatedReply
 from safechat.log.call_record import call_record
 from safechat.messages import ChatRequest
 
-_NO_STREAM = ("application/json", "text/html")
-
 
 class Streamed(ABC):
     """What has come of one streamed answer so far."""
@@ -57,7 +55,7 @@ class Streamed(ABC):
         """Before the first chunk. Raises MalformedReply where they are not those of a stream."""
         self.headers = headers
         kind = headers.get("content-type", "")
-        if kind.startswith(_NO_STREAM):
+        if kind.startswith("text/html"):
             raise MalformedReply(
                 f"{self._request.model}: a stream was asked for, and {kind} came",
                 status=200,
@@ -72,13 +70,14 @@ class Streamed(ABC):
             await self._hand_on(piece)
 
     def final(self, error: ChatError) -> ChatError:
-        """`error`, for the stream that failed with it, with the text and the usage that had come.
+        """`error`, for the stream that failed with it, with the text, the usage and the id that had come.
 
         Before the first piece another attempt can help; after it none can: the consumer has the beginning
         already.
         """
         error.partial_text = error.partial_text or self.text
         error.usage = error.usage or read_usage(self._usage)
+        error.request_id = error.request_id or self._request_id
         if self._delivered:
             error.retryable = error.falls_back = False
         elif isinstance(error, TruncatedReply) and not self.finished:

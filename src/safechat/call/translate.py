@@ -15,13 +15,13 @@ import socket
 import ssl
 import traceback
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import httpx2
 import openai
 from openai.lib import azure
 
-from safechat.call.error_body import api_error, implied_status, read_error_body
+from safechat.call.error_body import api_error, error_without_status
 from safechat.errors import (
     AuthenticationFailed,
     ChatError,
@@ -97,7 +97,7 @@ def translate(exception: Exception, request: ChatRequest) -> ChatError:
     if isinstance(exception, TypeError | openai.OpenAIError) and _NO_KEY.search(text):
         return AuthenticationFailed(f"{model}: the client has no API key", model=model, sent=False)
     if (value := _unsendable_header(exception)) is not None:
-        return _header_error(value, model)
+        return _header_error(value or _broken_header(request), model)
     if _comes_from_a_token_provider(exception):
         return KeyUnavailable(f"{model}: the client's token provider failed: {text}", model=model)
     if "loop" in text and any(isinstance(one, RuntimeError) for one in (exception, exception.__cause__)):
@@ -116,9 +116,8 @@ def translate(exception: Exception, request: ChatRequest) -> ChatError:
     for known, error in _EXCEPTIONS:
         if isinstance(exception, known):
             return _unanswered(error, text, request, not _never_connected(exception))
-    if isinstance(exception, openai.APIError):  # an error event in a stream: it has no status
-        status = implied_status(read_error_body(exception.body)) or 500
-        return api_error(exception.body, status, model, {})
+    if isinstance(exception, openai.APIError):  # an error event in a stream
+        return error_without_status(exception.body, model, {})
     return ChatError(f"{model}: unexpected {text}", model=model)
 
 
@@ -155,6 +154,7 @@ _HEADER_VALUE = re.compile(r"(?:Illegal|Invalid) header value (b(['\"]).*\2)", r
 _IN_HEADERS = re.compile(
     r"detected in headers|Potential header injection"
 )  # aiohttp, which does not say what
+_BREAK = re.compile(r"[\r\n\0]")  # aiohttp refuses only these
 _UNSENDABLE = re.compile(r"[^\t\x20-\x7e]")
 
 
@@ -170,11 +170,18 @@ def _unsendable_header(exception: BaseException) -> str | None:
     return None
 
 
+def _broken_header(request: ChatRequest) -> str:
+    """The caller's header with a line break in it, or an empty text: aiohttp does not say which it was."""
+    given = request.params.get("extra_headers")
+    headers = [f"{name}: {value}" for name, value in given.items()] if isinstance(given, Mapping) else []
+    return next((header for header in headers if _BREAK.search(header)), "")
+
+
 def _header_error(value: str, model: str) -> ChatError:
     """The API key holds what no header can carry, copied from a formatted page for example, or another
     header does."""
     character = _UNSENDABLE.search(value)
-    if not value:  # aiohttp refuses only these: CR, LF and NUL
+    if not value:
         what = "a line break"
     elif character is None:
         what = "white space or a line break at one of its ends"

@@ -21,8 +21,9 @@ from rich.live import Live
 from rich.text import Text
 
 from safechat.batch import Batch, BatchStatus
-from safechat.batch.batch import Progress, Source, check_shard
+from safechat.batch.batch import Source, check_shard
 from safechat.batch.estimate import Estimate
+from safechat.batch.workers import Progress
 from safechat.cli.terminal import visible
 from safechat.client.wrapper import ChatClientWrapper
 from safechat.errors import ChatError

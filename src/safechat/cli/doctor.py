@@ -37,7 +37,8 @@ from safechat.errors import (
 from safechat.keys.env import EnvKeys
 from safechat.keys.source import Key, KeySource
 from safechat.keys.vault.keys import VaultKeys
-from safechat.limits.group import PATIENCE, answer_time
+from safechat.limits.group import answer_time
+from safechat.limits.server import PATIENCE
 from safechat.runtime.threads import in_thread
 from safechat.settings import Settings, read_settings
 

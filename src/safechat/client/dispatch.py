@@ -1,8 +1,8 @@
 """Dispatcher: what the wrapper, its streams, maps and queues share.
 
 It knows the wrapper's defaults, makes a checked call of what a caller gives, and runs it in the wrapper's
-own event loop. Not here: the rules of the checks (checks.py, and call/clients.py for what an SDK's client
-takes), the layers and their order (layers.py).
+own event loop. Not here: the rules of the checks (checks.py, and call/sdk_parameters.py for what an SDK's
+client takes), the layers and their order (layers.py).
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ from typing import TypeVar, cast
 
 from pydantic import BaseModel
 
-from safechat.call.clients import check_parameters
 from safechat.call.responses import check_counterparts
+from safechat.call.sdk_parameters import PARAMETERS, check_parameters, is_for_responses, own_parameters
 from safechat.checks import check_api, check_client, check_messages, check_model, check_parse, check_seconds
+from safechat.client.bodies import parameters_of, texts_of
 from safechat.layers import Layers
-from safechat.messages import Api, ChatReply, ChatRequest, Messages, OnPiece
+from safechat.messages import RESPONSES_ENDPOINT, Api, ChatReply, ChatRequest, Messages, OnPiece
 from safechat.runtime.loop import Outcome, OwnLoop, Visit
 
 T = TypeVar("T")
+
+_OF_A_RESPONSE = PARAMETERS | {"input", "stream_options"}  # beside the parameters of that API alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,8 @@ class Dispatcher:
             check_parameters(client, known, answering)
             if api is not None or answering == "responses":
                 check_client(client, answering)
-            if answering == "responses":
+            goes_there = answering == "auto" and hasattr(client, "responses") and is_for_responses(known)
+            if answering == "responses" or goes_there:
                 check_counterparts(checked, params)
         request = ChatRequest(
             messages=checked,
@@ -119,6 +123,32 @@ class Dispatcher:
             api=own_api,
         )
         return Call(request, defaults.deadline if deadline is None else check_seconds("deadline", deadline))
+
+    def response(
+        self,
+        body: Mapping[str, object],
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        allow_truncated: bool = False,
+        params: Mapping[str, object] | None = None,
+    ) -> Call:
+        """A call that was written for the Responses API, whose answer comes as that API gives it. `body` is
+        what the API gets, and what it checks; `params` are the SDK's own. Raises TypeError or ValueError."""
+        defaults = self.defaults
+        check_client(self._clients[0][0], "responses")
+        own = {name: value for name, value in body.items() if name not in ("model", "stream")}
+        request = ChatRequest(
+            messages=texts_of(body),
+            model=check_model(body.get("model") or defaults.model),
+            params={**parameters_of(own, _OF_A_RESPONSE | own_parameters()), **(params or {})},
+            timeout=defaults.timeout if timeout is None else timeout,
+            allow_truncated=allow_truncated,
+            strict_streams=defaults.strict_streams,
+            endpoint=RESPONSES_ENDPOINT,
+            api="responses",
+        )
+        return Call(request, defaults.deadline if deadline is None else deadline)
 
     def run(self, function: Callable[[Layers], Awaitable[T]]) -> T:
         """`await function(layers)` in the wrapper's loop, from a thread."""

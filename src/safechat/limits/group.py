@@ -1,14 +1,13 @@
 """Group: the wrappers that share limits through one Redis, as one of them sees it.
 
 Redis is asked by one script (shared.lua). Where it does not answer in time, this wrapper goes on alone, with
-its fair share of what the API allows, and tries each second to come back. Not here: what is asked, and what
-follows from the answers (shared.py).
+its fair share of what the API allows, and tries each second to come back. Not here: the connection
+(server.py), what is asked, and what follows from the answers (shared.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import secrets
 import time
@@ -16,24 +15,19 @@ from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from safechat.limits.bucket import BURST_SECONDS
+from safechat.limits.server import RedisServer, Script, Word, reason_of
 from safechat.limits.slots import Slots
 from safechat.log.events import event
 from safechat.runtime import clock
 
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
-Word = str | int | float  # of a command
-
-PATIENCE = 0.25  # seconds that Redis may take for an answer
 _TRY_EVERY = 1.0  # seconds
 _LONGEST_LOOK = 5.0  # seconds for `answer_time`
 
-_SCRIPT = files("safechat.limits").joinpath("shared.lua").read_text(encoding="utf-8")
-_SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+_STEP = Script(files("safechat.limits").joinpath("shared.lua").read_text(encoding="utf-8"))
+_LEAVE = Script("return redis.call('ZREM', KEYS[1], ARGV[1])")
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
 
@@ -76,7 +70,7 @@ async def answer_time(limits: RedisLimits) -> float:
     from redis.asyncio import Redis
 
     async with asyncio.timeout(_LONGEST_LOOK), Redis.from_url(limits.url) as redis:
-        await redis.script_load(_SCRIPT)
+        await redis.script_load(_STEP.text)
         began = clock.now()
         await redis.ping()
         return clock.now() - began
@@ -135,12 +129,7 @@ class Group:
     """One member of it, with its `slots`. For one event loop. `alone` is true while Redis does not answer."""
 
     def __init__(self, limits: RedisLimits, slots: Slots) -> None:
-        from redis.exceptions import MovedError, NoScriptError
-
-        self._moved, self._no_script = MovedError, NoScriptError
-        self._url = limits.url
-        self._clients: list[Redis] = []  # the last one is in use
-        self._connect()
+        self._server = RedisServer(limits.url)
         self._name = limits.name
         self._prefix = f"{{safechat:{limits.name}}}:"  # in braces: what decides on the hash slot
         self._slots = slots
@@ -171,8 +160,7 @@ class Group:
     async def try_to_ask(self, model: str, *arguments: Word) -> Answer:
         """The same; raises where Redis does not answer."""
         keys = [f"{self._prefix}{name}" for name in ("slots", "members", "line", f"quota:{model}")]
-        words: list[Word] = [*keys, self.member, BURST_SECONDS, *arguments]
-        answer = Answer.read(await self._in_time(words))
+        answer = Answer.read(await self._server.run(_STEP, keys, self.member, BURST_SECONDS, *arguments))
         self.members = answer.members
         return answer
 
@@ -181,61 +169,23 @@ class Group:
         if self._returning is not None:
             self._returning.cancel()
         was_alone, self.alone = self.alone, True  # from now on nothing is sent
-        with suppress(Exception):  # else others see after a while that it has gone
-            async with asyncio.timeout(PATIENCE):
-                if not was_alone:
-                    await self._clients[-1].zrem(f"{self._prefix}members", self.member)
-        for client in self._clients:
-            with suppress(Exception):
-                async with asyncio.timeout(PATIENCE):
-                    await client.aclose()
-
-    def _connect(self, **elsewhere: str | int) -> None:
-        """Go to the URL's server, or with its `host` and `port` to another one."""
-        from redis.asyncio import Redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-
-        # A connection that the server has closed is made anew, once and at once.
-        client = Redis.from_url(self._url, decode_responses=True, retry=Retry(NoBackoff(), 1))
-        client.connection_pool.connection_kwargs.update(elsewhere)
-        self._clients.append(client)
-        self._is_elsewhere = bool(elsewhere)
-
-    async def _in_time(self, words: list[Word]) -> str:
-        """The answer to one step. Raises TimeoutError when Redis takes too long for it."""
-        step = asyncio.ensure_future(self._step(words))
-        began = clock.now()
-        try:
-            await asyncio.wait([step], timeout=PATIENCE)
-            if clock.now() - began > 1.5 * PATIENCE:  # this process stood still: the answer may be there
-                await asyncio.wait([step], timeout=PATIENCE)
-            if not step.done():
-                raise TimeoutError
-            return step.result()
-        finally:
-            step.cancel()
-
-    async def _step(self, words: list[Word]) -> str:
-        try:
-            return str(await self._clients[-1].evalsha(_SHA, 4, *words))
-        except self._no_script:
-            return str(await self._clients[-1].eval(_SCRIPT, 4, *words))
-        except self._moved as moved:  # the node of a cluster that has all our keys is another one
-            self._connect(port=moved.port, **({"host": moved.host} if moved.host else {}))
-            return await self._step(words)
+        if not was_alone:
+            with suppress(Exception):  # else others see after a while that it has gone
+                await self._server.run(_LEAVE, [f"{self._prefix}members"], self.member)
+        await self._server.aclose()
 
     async def _lost(self, error: Exception) -> None:
         if self.alone:
             return
         self.alone = True
         self._lost_at = clock.now()
-        reason = (
-            f"no answer in {PATIENCE:g} s"
-            if isinstance(error, TimeoutError)
-            else f"{type(error).__name__}: {error}"
+        event(
+            logging.WARNING,
+            "limits.alone",
+            group=self._name,
+            processes=self.members,
+            error=reason_of(error),
         )
-        event(logging.WARNING, "limits.alone", group=self._name, processes=self.members, error=reason)
         await self._divide(1 / max(1, self.members))
         # In a context of its own: it outlives the call that has found Redis lost.
         self._returning = asyncio.get_running_loop().create_task(self._return(), context=Context())
@@ -245,8 +195,7 @@ class Group:
             # All on the full second: those that are back already and those that are still alone would use
             # more than there is together.
             await asyncio.sleep(_TRY_EVERY - time.time() % _TRY_EVERY)
-            if self._is_elsewhere:
-                self._connect()
+            self._server.begin_anew()
             self.alone = not await self._joined()
         await self._divide(1.0)
         event(logging.INFO, "limits.shared", group=self._name, seconds=round(clock.now() - self._lost_at, 1))

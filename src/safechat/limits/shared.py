@@ -2,7 +2,7 @@
 
 Only the head of this process's line asks Redis: for a request, its tokens and a slot in one step. What a call
 has used is settled afterwards, without the call's waiting for it. Where Redis does not answer, the head goes
-by the limits of this process alone (quota.py). Not here: the connection (group.py), the step (shared.lua).
+by the limits of this process alone (quota.py). Not here: the connection (server.py), the step (shared.lua).
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from contextvars import Context
 
 from safechat.limits.bucket import Bucket
 from safechat.limits.gate import Gate
-from safechat.limits.group import Answer, Group, Word
+from safechat.limits.group import Answer, Group
 from safechat.limits.observed import FollowedBucket
 from safechat.limits.pause import Pause
 from safechat.limits.refusal import too_late
+from safechat.limits.server import Word
 from safechat.limits.slots import Slots
 from safechat.messages import ChatRequest
 from safechat.runtime import clock

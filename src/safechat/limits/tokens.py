@@ -9,7 +9,7 @@ all text teach the line: an image costs a thousand tokens and has no character.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -127,9 +127,14 @@ def least_tokens(request: ChatRequest) -> int:
 
 
 def most_prompt_tokens(request: ChatRequest) -> int:
-    """The most tokens that the prompt can have, in any language; an image counts as one of middling size."""
-    size = size_of(request)
-    return math.ceil(size.characters * _MOST_PER_CHARACTER) + size.frame + size.parts * _PER_PART
+    """The most tokens that the prompt can have: a token is a byte at least. An image counts as one of
+    middling size."""
+    size = size_of(request, _bytes_of)
+    return size.characters + size.frame + size.parts * _PER_PART
+
+
+def _bytes_of(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def used_tokens(usage: Usage | None, reserved: float) -> float:
@@ -155,24 +160,30 @@ def answer_budget(request: ChatRequest) -> int | None:
     return None
 
 
-def size_of(request: ChatRequest) -> Size:
-    """How large the request is, before any model has counted it."""
+def answers_of(request: ChatRequest) -> int:
+    """How many answers the request wants."""
+    several = request.params.get("n")
+    return several if isinstance(several, int) else 1
+
+
+def size_of(request: ChatRequest, length: Callable[[str], int] = len) -> Size:
+    """How large the request is, before any model has counted it; `length` is that of a text."""
     characters, frame, parts = 0, 3, 0
     for message in request.messages:
         frame += _PER_MESSAGE
         content = message.get("content")
         if isinstance(content, str):
-            characters += len(content)
+            characters += length(content)
         elif isinstance(content, list | tuple):
             for part in content:
                 text = part.get("text") if isinstance(part, Mapping) else None
                 if isinstance(text, str):
-                    characters += len(text)
+                    characters += length(text)
                 else:
                     parts += 1
         if calls := message.get("tool_calls"):
-            characters += len(str(calls))
+            characters += length(str(calls))
     for name in _SENT_TOO:
         if name in request.params:
-            characters += len(str(request.params[name]))
+            characters += length(str(request.params[name]))
     return Size(characters, frame, parts)

@@ -11,10 +11,11 @@ event, its data are in `extra`, and every record of a call has the call's `call_
     chat.limited            a wait for room under the limits
     chat.breaker            a circuit opened or closed
     chat.parameter_dropped  a model does not take a parameter
+    chat.api_switched       a model, or its tools, are on the Responses API only
+    chat.reasoning_dropped  reasoning in the messages is encrypted for another account, and was left out
     budget.nearly_spent     four fifths of a day's budget are spent
     budget.alone            Redis does not answer, and a shared budget goes on in parts
     cache.failed            the cache of answers does not work
-    chat.api_switched       a model, or its tools, are on the Responses API only
     keys.read               a key was read from its source
     keys.failed             a key could not be read, and there is none in hand
     keys.stale              a source is down, and the key in hand is served

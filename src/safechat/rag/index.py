@@ -13,39 +13,47 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-import threading
 import unicodedata
 from collections.abc import Iterable
 from os import PathLike
 from typing import Self
 
-from safechat.rag.sources import Source
+from safechat.rag.sources import Source, sources_of
+from safechat.runtime.process import LockHeldAtFork, begin_anew_after_fork, forget
 
 PREFIXES = (4, 5, 6)  # letters
 _TITLE_WEIGHT = 2.0  # a word in a title counts for as much more than one in the text
 _MOST_TERMS = 256  # of a question
 _ENOUGH = 1000  # texts to rank; a question's more common terms are left out beyond them
+_LONGEST_WAIT = 60.0  # seconds, for another process that writes to the file
 _SOFTENED = str.maketrans("bdg", "ptk")
 _WORD = re.compile(r"\w+")
 _SCHEMA = f"""
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS sources
   (number INTEGER PRIMARY KEY, id TEXT UNIQUE, title TEXT, text TEXT, metadata TEXT);
+CREATE INDEX IF NOT EXISTS texts ON sources (text) WHERE id IS NULL;
 CREATE VIRTUAL TABLE IF NOT EXISTS terms USING fts5 (title, text, tokenize="ascii", detail=column);
 CREATE VIRTUAL TABLE IF NOT EXISTS counts USING fts5vocab (terms, row);
 INSERT INTO terms (terms, rank) VALUES ('rank', 'bm25({_TITLE_WEIGHT}, 1.0)');
+COMMIT;
 """
 
 
 class KeywordIndex:
-    """An index of sources, in memory or in the file at `path`. For any number of threads.
+    """An index of sources, in memory or in the file at `path`. For any number of threads, and after a fork;
+    a file is for any number of processes.
+
+    What the file holds already stays, and `sources` are added to it.
 
     with KeywordIndex([Source("14 gün içinde iade edebilirsiniz.", title="İade")]) as index:
         index.search("İadeyi kaç günde yapmalıyım?", 3)
     """
 
     def __init__(self, sources: Iterable[Source | str] = (), path: str | PathLike[str] | None = None) -> None:
-        self._lock = threading.Lock()
-        self._database = sqlite3.connect(":memory:" if path is None else path, check_same_thread=False)
+        self._lock = LockHeldAtFork()
+        self._path = path
+        self._database = self._connected()
         try:
             self._database.executescript(_SCHEMA)
         except sqlite3.OperationalError as error:
@@ -56,14 +64,28 @@ class KeywordIndex:
                 "this Python's SQLite has no FTS5, which KeywordIndex needs: use another Python, or another "
                 "retriever"
             ) from error
+        begin_anew_after_fork(self)
         self.add(sources)
 
+    def begin(self) -> None:
+        """In the child of a fork: a connection to a file must not be used in two processes."""
+        if self._path is not None:
+            self._parents, self._database = self._database, self._connected()
+
+    def _connected(self) -> sqlite3.Connection:
+        path = ":memory:" if self._path is None else self._path
+        return sqlite3.connect(path, timeout=_LONGEST_WAIT, check_same_thread=False)
+
     def add(self, sources: Iterable[Source | str]) -> None:
-        """Add the sources, all or none. One with an id that is there takes the place of that one."""
+        """Add the sources, all or none. One with an id that is there takes the place of that one; so does
+        one without an id whose title and text are there."""
+        added = list(sources_of(sources))  # before the lock: they may be slow to come, or come from here
         with self._lock, self._database:
-            for source in map(Source.of, sources):
-                if source.id is not None:
-                    self._remove(source.id)
+            for source in added:
+                if source.id is None:
+                    self._remove("id IS NULL AND text = ? AND title = ?", source.text, source.title)
+                else:
+                    self._remove("id = ?", source.id)
                 number = self._database.execute(
                     "INSERT INTO sources (id, title, text, metadata) VALUES (?, ?, ?, ?)",
                     (source.id, source.title, source.text, json.dumps(dict(source.metadata), default=str)),
@@ -76,7 +98,7 @@ class KeywordIndex:
     def remove(self, id: str) -> None:
         """Take the source with this id out; nothing happens where there is none."""
         with self._lock, self._database:
-            self._remove(id)
+            self._remove("id = ?", id)
 
     def search(self, question: str, k: int = 6) -> list[Source]:
         """The `k` sources that share most with the question, best first; none that shares nothing."""
@@ -105,9 +127,9 @@ class KeywordIndex:
             texts += counts[term]
         return " OR ".join(chosen) or '""'
 
-    def _remove(self, id: str) -> None:
+    def _remove(self, where: str, *values: str) -> None:
         for (number,) in self._database.execute(
-            "DELETE FROM sources WHERE id = ? RETURNING number", (id,)
+            f"DELETE FROM sources WHERE {where} RETURNING number", values
         ).fetchall():
             self._database.execute("DELETE FROM terms WHERE rowid = ?", (number,))
 
@@ -117,6 +139,7 @@ class KeywordIndex:
         return int(count)
 
     def close(self) -> None:
+        forget(self)
         with self._lock:
             self._database.close()
 

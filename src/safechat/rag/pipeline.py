@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 import anyio
 
-from safechat.checks import check_count, check_seconds
+from safechat.checks import check_count, check_seconds, check_text
 from safechat.client.wrapper import ChatClientWrapper
 from safechat.errors import ContextTooLong, DeadlineExceeded
 from safechat.layers import Layers
@@ -24,6 +24,7 @@ from safechat.rag.packing import Packed, pack
 from safechat.rag.prompt import INSTRUCTIONS, messages_for
 from safechat.rag.sources import Source, find, retriever
 from safechat.rag.stream import AsyncRagStream, Begun, RagStream
+from safechat.runtime.threads import in_thread
 
 T = TypeVar("T")
 
@@ -97,8 +98,10 @@ class RagPipeline:
         self._retrieve = retriever(sources)
         self._max_sources = check_count("max_sources", max_sources)
         self._token_budget = check_count("token_budget", token_budget)
-        self._instructions = instructions
-        self._no_answer = no_answer
+        self._instructions = check_text("instructions", instructions)
+        self._no_answer = check_text("no_answer", no_answer)
+        if not words(no_answer):
+            raise ValueError(f"no_answer has no word by which it could be known: {no_answer!r}")
 
     def answer(
         self,
@@ -189,11 +192,15 @@ class RagPipeline:
             seconds = check_seconds("deadline", deadline)
         ends = anyio.current_time() + seconds
         with anyio.CancelScope(deadline=ends):
-            found = await find(self._retrieve, question, self._max_sources)
+            found = await find(self._retrieve, question, self._max_sources, self._in_thread)
             return Question(question, tuple(history), params, ends, found)
         raise DeadlineExceeded(
             f"the sources were not found within the call's deadline of {seconds:g} s", attempts=0, sent=False
         )
+
+    def _in_thread(self, function: Callable[[], T]) -> Awaitable[T]:
+        """By the wrapper's loop, whatever the caller's is: its threads do not keep a program from ending."""
+        return self._chat.dispatcher.run_async(lambda _: in_thread(function))
 
     async def _pack(self, question: Question, budget: int) -> Packed:
         """By the estimate that the wrapper has learned of this model, in the loop where it learns."""
@@ -242,7 +249,7 @@ def read_answer(packed: Packed, reply: ChatReply | None, no_answer: str) -> RagA
             no_answer, left_out=packed.left_out, refused="no_room" if packed.left_out else "no_source"
         )
     numbers = citations(reply.text, len(packed.sources))
-    says_no = not numbers.cited and " ".join(words(no_answer)) in " ".join(words(reply.text))
+    says_no = not numbers.cited and _words_of(no_answer) in _words_of(reply.text)
     return RagAnswer(
         reply.text,
         packed.sources,
@@ -254,9 +261,11 @@ def read_answer(packed: Packed, reply: ChatReply | None, no_answer: str) -> RagA
     )
 
 
+def _words_of(text: str) -> str:
+    return f" {' '.join(words(text))} "
+
+
 def check_question(question: object) -> None:
     """Raise TypeError or ValueError for a question that asks nothing."""
-    if not isinstance(question, str):
-        raise TypeError(f"the question must be a str, not {type(question).__name__}")
-    if not question.strip():
+    if not check_text("the question", question).strip():
         raise ValueError("the question is empty")

@@ -66,4 +66,4 @@ def block(number: int, source: Source, mark: str = "0" * 2 * MARK_BYTES) -> str:
 def clean_title(title: str) -> str:
     """One line of printable characters, not longer than a title is."""
     printable = "".join(character if character.isprintable() else " " for character in title)
-    return re.sub(r"[<>\s]+", " ", without_citations(printable)).strip()[:LONGEST_TITLE]
+    return without_citations(re.sub(r"[<>\s]+", " ", printable)).strip()[:LONGEST_TITLE]

@@ -7,16 +7,17 @@ A retriever is a callable `f(question, k)`, or an object with `.search(question,
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
 
-import anyio
-import anyio.to_thread
+from safechat.call.surrogates import mended
+from safechat.checks import check_text
 
 Found = Iterable[object]
 Retrieve = Callable[[str, int], Found | Awaitable[Found]]
+InThread = Callable[[Callable[[], Found | Awaitable[Found]]], Awaitable[Found | Awaitable[Found]]]
 
 _TEXTS = ("text", "page_content", "content")  # of a mapping, the first that it has
 
@@ -30,6 +31,11 @@ class Source:
     id: str | None = None
     metadata: Mapping[str, object] = field(default_factory=dict, compare=False)
 
+    def __post_init__(self) -> None:
+        """No half of a surrogate pair stays in it, for no request and no index could hold one."""
+        object.__setattr__(self, "text", mended(check_text("a source's text", self.text)))
+        object.__setattr__(self, "title", mended(check_text("a source's title", self.title)))
+
     @classmethod
     def of(cls, value: object) -> Source:
         """From a str, a Mapping, a Source, LangChain's Document, or LlamaIndex's node with or without its
@@ -41,11 +47,12 @@ class Source:
         value = getattr(value, "node", value)
         if isinstance(value, Mapping):
             metadata = value.get("metadata")
-            text = next((value[name] for name in _TEXTS if name in value), None)
+            text = next((value[name] for name in _TEXTS if value.get(name) is not None), None)
             id, title = value.get("id"), value.get("title")
         else:
             metadata = getattr(value, "metadata", None)
-            text = getattr(value, "page_content", None) or getattr(value, "text", None)
+            text = getattr(value, "page_content", None)
+            text = getattr(value, "text", None) if text is None else text
             id, title = getattr(value, "id", None) or getattr(value, "node_id", None), None
         if not isinstance(text, str):
             raise TypeError(
@@ -76,22 +83,26 @@ def _without_a_number(method: Callable[[str], Found], question: str, _: int) -> 
     return method(question)
 
 
-async def find(retrieve: Retrieve, question: str, most: int) -> tuple[Source, ...]:
+def sources_of(values: object) -> Iterator[Source]:
+    """Source.of for each value. TypeError for what is no list of them: a text, a mapping, None."""
+    if isinstance(values, str | bytes | Mapping | Source) or not isinstance(values, Iterable):
+        raise TypeError(f"sources must be a list of sources, not {type(values).__name__}")
+    return map(Source.of, values)
+
+
+async def find(retrieve: Retrieve, question: str, most: int, in_thread: InThread) -> tuple[Source, ...]:
     """The sources, best first: at most this number, without empty texts, each once.
 
-    A blocking retriever runs in a thread; when this is cancelled the thread is left behind, for a thread
-    cannot be stopped. What the retriever raises is raised.
+    A blocking retriever runs by `in_thread`. What the retriever raises is raised.
     """
     if _is_async(retrieve):
         found = retrieve(question, most)
     else:
-        found = await anyio.to_thread.run_sync(
-            lambda: _listed(retrieve(question, most)), abandon_on_cancel=True
-        )
+        found = await in_thread(lambda: _listed(retrieve(question, most)))
     if isinstance(found, Awaitable):
         found = await found
     distinct: dict[str, Source] = {}
-    for source in map(Source.of, found):
+    for source in sources_of(found):
         if key := " ".join(source.text.split()):
             distinct.setdefault(key, source)
     return tuple(distinct.values())[:most]
@@ -105,4 +116,4 @@ def _is_async(retrieve: Retrieve) -> bool:
 
 def _listed(found: Found | Awaitable[Found]) -> Found | Awaitable[Found]:
     """A generator reads its texts in the thread, too."""
-    return found if isinstance(found, Awaitable) else list(found)
+    return found if isinstance(found, Awaitable) else list(sources_of(found))

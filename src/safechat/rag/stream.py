@@ -27,6 +27,7 @@ class Begun(Generic[A]):
 
 class AsyncRagStream(Generic[A]):
     """The pieces of an answer, in an `async with` block, which finds the sources and waits for the first.
+    Without a block the first `anext` does so; if it is cancelled, the next one finds and asks anew.
 
     Cancelled or left early, the request ends and its slot is free.
     """

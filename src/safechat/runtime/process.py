@@ -35,6 +35,11 @@ _stop_first: weakref.WeakSet[Stops] = weakref.WeakSet()
 _stop_last: weakref.WeakSet[Stops] = weakref.WeakSet()
 
 
+_held_at_fork: weakref.WeakSet[LockHeldAtFork] = weakref.WeakSet()
+_held: list[LockHeldAtFork] = []
+_forking = threading.Lock()  # two threads that fork at once do not wait for each other's locks
+
+
 def begin_anew_after_fork(thing: BeginsAnew) -> None:
     """From now on `thing.begin()` is called in the child of every fork."""
     _begin_anew.add(thing)
@@ -68,6 +73,20 @@ class ProcessLock:
         self._lock.release()
 
 
+class LockHeldAtFork:
+    """A lock for `with`. A fork waits until it is free, so that what it guards is whole in the child."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        _held_at_fork.add(self)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 if sys.platform == "win32":
     _STEP = 0.1  # seconds until Ctrl-C is seen, at the latest
 
@@ -83,7 +102,21 @@ else:
         return future.result()
 
 
+def _before_fork() -> None:
+    _forking.acquire()
+    for lock in list(_held_at_fork):
+        lock.__enter__()
+        _held.append(lock)
+
+
+def _release() -> None:
+    while _held:
+        _held.pop().__exit__()
+    _forking.release()
+
+
 def _after_fork() -> None:
+    _release()
     for thing in list(_begin_anew):
         thing.begin()
     _stop_with_multiprocessing()
@@ -113,4 +146,4 @@ def _stop_with_multiprocessing() -> None:
 atexit.register(_at_exit)
 _stop_with_multiprocessing()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_release, after_in_child=_after_fork)

@@ -20,6 +20,8 @@ from fakes import AsyncFake
 from safechat import (
     AuthenticationFailed,
     BreakerPolicy,
+    Budget,
+    BudgetExceeded,
     ChatClientWrapper,
     ChatError,
     KeyUnavailable,
@@ -32,7 +34,11 @@ from safechat import (
 from safechat.batch import Batch, BatchStatus, run
 from safechat.batch.estimate import Estimate
 from safechat.log.events import log_fields
+from two_apis import Said
+from two_apis import answering as answering_both
 from wire import completion
+
+QUESTION = [{"role": "user", "content": "Merhaba"}]
 
 
 class Files:
@@ -268,6 +274,40 @@ def test_no_key_in_use_gets_into_the_output(files: Files, api: EchoApi) -> None:
     assert "[redacted] and sk-proj-abcdefghijklmnop" in text, "an answer may be about keys"
 
 
+def test_a_row_whose_id_holds_a_key_in_use_is_known_again(files: Files, api: EchoApi) -> None:
+    files.ask({"custom_id": f"id {KEY}", "prompt": "a"})
+    files.run(sdk_client(api), ordered=True)
+    assert files.run(sdk_client(api)).before == 1
+    assert api.asked["a"] == 1
+
+
+def budgeted(client: object, usd_per_day: float, **options: Any) -> ChatClientWrapper:
+    """A wrapper to which a call may cost a thousand dollars, and costs five."""
+    budget = Budget(usd_per_day=usd_per_day, prices={"m": (0.0, 1e6)}, answer_tokens=1000, **options)
+    return ChatClientWrapper(client, model="m", budget=budget)
+
+
+def test_rows_wait_while_others_have_reserved_the_days_budget(files: Files) -> None:
+    files.ask(*(f"{number}" for number in range(40)))
+    with budgeted(AsyncFake(seconds=0.001), 2500) as chat:
+        status = run(chat, files.input, files.output, workers=16)
+    assert (status.answered, status.failed) == (40, 0)
+
+
+def test_a_days_budget_that_is_spent_ends_the_batch_and_is_no_row(files: Files) -> None:
+    files.ask(*(f"{number}" for number in range(40)))
+    with budgeted(AsyncFake(seconds=0.001), 1050) as chat, pytest.raises(BudgetExceeded, match="resets at"):
+        run(chat, files.input, files.output, workers=16)
+    assert len(files.ids()) == 11
+
+
+def test_a_row_that_is_too_dear_for_one_call_is_a_row_that_failed(files: Files) -> None:
+    files.ask("a", {"custom_id": "b", "prompt": "b", "max_completion_tokens": 10})
+    with budgeted(AsyncFake(seconds=0.001), 10_000, usd_per_call=100) as chat:
+        status = run(chat, files.input, files.output)
+    assert (status.answered, status.kinds) == (1, {"budget_exceeded": 1})
+
+
 def test_the_log_of_a_call_has_the_id_of_its_row(files: Files) -> None:
     files.ask("a")
     seen = []
@@ -284,6 +324,15 @@ def test_files_that_are_open_already(files: Files) -> None:
     with ChatClientWrapper(AsyncFake()) as chat:
         run(chat, io.BytesIO(b'{"prompt": "a"}\n{"prompt": "b"}'), output)
     assert {json.loads(line)["custom_id"] for line in output.getvalue().splitlines()} == {"line-1", "line-2"}
+
+
+def test_a_batch_runs_once(files: Files) -> None:
+    files.ask("a")
+    with ChatClientWrapper(AsyncFake()) as chat, Batch(chat, files.input, files.output) as batch:
+        batch.run()
+        with pytest.raises(RuntimeError, match="runs once"):
+            batch.run()
+    assert files.ids() == ["a"]
 
 
 def test_progress_is_called_after_each_row(files: Files) -> None:
@@ -341,6 +390,13 @@ def test_the_dollars_stay_below_their_limit_also_over_several_runs(files: Files,
 
 
 @pytest.mark.usefixtures("priced")
+def test_several_answers_to_a_row_may_cost_as_much(files: Files, api: EchoApi) -> None:
+    costing(files, 2, n=4)
+    status = files.run(sdk_client(api), max_usd=31)
+    assert (status.over_budget, api.asked) == (True, {})
+
+
+@pytest.mark.usefixtures("priced")
 def test_a_model_without_a_price_is_refused_where_dollars_are_limited(files: Files, api: EchoApi) -> None:
     costing(files, 2, model="free")
     with pytest.raises(ValueError, match="no price of free at http"):
@@ -368,3 +424,43 @@ def test_a_wrong_argument_is_refused(files: Files, options: dict[str, Any]) -> N
     files.ask("a")
     with pytest.raises(ValueError, match=next(iter(options))):
         files.run(AsyncFake(), **options)
+
+
+@pytest.mark.parametrize("wrapper_api", ["chat", "responses", "auto"])
+@pytest.mark.parametrize(
+    ("row", "answering", "body"),
+    [
+        ({"prompt": "Merhaba"}, "chat", "chat.completion"),
+        ({"url": "/v1/chat/completions", "body": {"messages": QUESTION}}, "chat", "chat.completion"),
+        ({"url": "/v1/responses", "body": {"input": "Merhaba"}}, "responses", "response"),
+    ],
+)
+def test_the_body_of_an_answer_is_that_of_the_api_that_the_row_is_for(
+    files: Files, wrapper_api: Any, row: dict[str, object], answering: str, body: str
+) -> None:
+    files.ask({"custom_id": "a", **row})
+    with answering_both(Said("Selam!")) as server:
+        client = openai.AsyncOpenAI(api_key=KEY, base_url=server.base_url)
+        with ChatClientWrapper(client, api=wrapper_api) as chat:
+            run(chat, files.input, files.output)
+            again = run(chat, files.input, files.output)
+    asked = "responses" if wrapper_api == "responses" else answering
+    assert [path.endswith("/responses") for path in server.paths] == [asked == "responses"]
+    assert again.before == 1
+    (line,) = files.lines()
+    answer = line["response"]["body"]
+    assert answer["object"] == body
+    assert answer["model"]
+    if body == "chat.completion":
+        assert answer["choices"][0]["message"]["content"] == "Selam!"
+        assert answer["usage"]["total_tokens"]
+    else:
+        assert answer["output"][0]["content"][0]["text"] == "Selam!"
+
+
+def test_a_row_for_the_responses_api_goes_there_as_it_is(files: Files) -> None:
+    asked = {"model": "m", "input": [{"role": "user", "content": "?"}], "max_output_tokens": 9, "top_k": 3}
+    files.ask({"custom_id": "a", "method": "POST", "url": "/v1/responses", "body": asked})
+    with answering_both(Said("Selam!")) as server:
+        files.run(openai.AsyncOpenAI(api_key=KEY, base_url=server.base_url))
+    assert server.requests == [asked]

@@ -25,7 +25,7 @@ def row(id: str) -> Row:
 
 
 def answered(id: str, usd: float | None = None) -> bytes:
-    reply = ChatReply("tamam", "m", raw={"choices": ["İyi"]})
+    reply = ChatReply("tamam", "m", raw={"object": "chat.completion", "choices": ["İyi"]})
     return answer_line(row(id), row(id).fingerprint(), reply, usd)
 
 
@@ -142,7 +142,12 @@ def test_a_second_process_is_refused(path: Path) -> None:
     )
     with Journal(path):
         done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment()
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            env=environment(),
         )
     assert f"ValueError: another process writes {path} now" in done.stderr
 
@@ -177,7 +182,7 @@ def test_what_is_no_ordinary_file_is_not_read() -> None:
 
 def test_no_character_of_an_answer_ends_its_line() -> None:
     text = "".join(map(chr, range(0x100))) + "\u2028\u2029"
-    reply = ChatReply("x", "m", raw={"choices": [text]})
+    reply = ChatReply("x", "m", raw={"object": "chat.completion", "choices": [text]})
     line = answer_line(row("a"), 1, reply, None).decode()
     assert line.splitlines() == [line.rstrip("\n")]
     assert json.loads(line)["response"]["body"] == reply.raw

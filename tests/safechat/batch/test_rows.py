@@ -58,6 +58,12 @@ def test_a_body_that_says_not_to_stream_is_one_without_a_stream() -> None:
         ({"body": {"messages": []}, "custom_ID": "a"}, "line 2: beside body there is custom_ID"),
         ({"body": []}, "line 2: body must be a JSON object"),
         ({"body": {"model": "m"}}, "line 2: body has no messages"),
+        ({"url": "/v1/responses", "body": {"model": "m"}}, "line 2: body has no input"),
+        (
+            {"url": "/v1/responses", "body": {"input": "a", "background": True}},
+            "line 2: background is not for",
+        ),
+        ({"url": "/v1/responses", "body": {"input": "a", "stream": True}}, "line 2: stream is not for"),
         ({"url": "/v1/embeddings", "body": {"messages": []}}, "line 2: only POST …/chat/completions"),
     ],
 )

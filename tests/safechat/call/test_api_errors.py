@@ -92,6 +92,7 @@ TABLE: list[tuple[int, str | None, str | None, str, type[ChatError], bool, bool]
     (400, None, "exceed_context_size_error", "the request exceeds …", ContextTooLong, False, True),
     (500, None, "exceed_context_size_error", "the request exceeds the available context size.",
      ContextTooLong, False, True),
+    (400, None, None, "the input length exceeds the context length", ContextTooLong, False, True),
     (400, None, None, "The input token count (9) exceeds the maximum number of tokens allowed (8).",
      ContextTooLong, False, True),
     (400, None, None, "The decoder prompt (length 9) is longer than the maximum model length of 8.",

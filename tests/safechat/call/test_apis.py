@@ -123,6 +123,22 @@ def test_auto_stays_where_a_parameter_has_no_counterpart() -> None:
     assert asked(server) == ["chat"]
 
 
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"stop": ["."]}, "no counterpart for 'stop'"),
+        ({"reasoning_effort": "low", "n": 2}, "no counterpart for 'n'"),
+        ({"background": True}, "background=True"),
+    ],
+    ids=str,
+)
+def test_auto_refuses_what_neither_api_takes(params: dict[str, Any], message: str) -> None:
+    with answering(SELAM) as server, wrapped(server, "auto") as chat:
+        with pytest.raises((TypeError, ValueError), match=message):
+            chat.generate("a", include=["reasoning.encrypted_content"], **params)
+    assert not server.requests
+
+
 def test_chat_does_not_switch() -> None:
     with serving(lambda _: refusal(WITHOUT_TOOLS)) as server, wrapped(server, "chat") as chat:
         with pytest.raises(RequestRejected):
@@ -202,6 +218,41 @@ def test_a_client_without_the_api_is_refused() -> None:
         ChatClientWrapper(plain, api="responses")
     with ChatClientWrapper(plain) as chat, pytest.raises(TypeError, match=r"\.responses\.create"):
         chat.generate("a", api="responses")
+
+
+@pytest.mark.parametrize("code", ["invalid_encrypted_content", None])
+def test_reasoning_that_another_account_has_encrypted_is_left_out(
+    code: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = (("call_1", "look_up", "{}"),)
+    words = "The encrypted content for item rs_1 could not be verified."
+    error = {"message": words, "type": "invalid_request_error", "param": None, "code": code}
+
+    def script(peer: Peer) -> None:
+        items: Any = server.requests[-1]["input"]
+        refused = any(item.get("encrypted_content") for item in items)
+        body = json.dumps({"error": error}).encode()
+        peer.say(http(body, status="400 Bad Request") if refused else in_form(SELAM, server))
+
+    with answering(Said("Bakıyorum.", calls, reasons=True)) as first, wrapped(first, "responses") as chat:
+        message = chat.generate("a", tools=TOOLS).message
+    result = {"role": "tool", "tool_call_id": "call_1", "content": "42"}
+    with wire(script) as server, wrapped(server, "responses") as chat:
+        reply = chat.generate([{"role": "user", "content": "a"}, message, result])
+    assert (reply.text, reply.attempts, len(server.requests)) == ("Selam!", 1, 2)
+    sent: Any = server.requests[-1]["input"]
+    kinds = ["message", "message", "function_call", "function_call_output"]
+    assert [item.get("type", "message") for item in sent] == kinds
+    assert not any("id" in item for item in sent)
+    assert [record.message for record in caplog.records].count("chat.reasoning_dropped") == 1
+
+
+def test_a_refusal_of_encrypted_content_without_reasoning_is_an_error() -> None:
+    words = "The encrypted content could not be verified."
+    with wire(lambda peer: peer.say(refusal(words))) as server, wrapped(server, "responses") as chat:
+        with pytest.raises(RequestRejected, match="could not be verified"):
+            chat.generate("a")
+    assert len(server.requests) == 1
 
 
 def test_what_a_response_had_besides_is_not_sent_to_chat_completions() -> None:

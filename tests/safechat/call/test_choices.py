@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unittest.mock import MagicMock
 
+import openai
 import pytest
 
-from clients import KINDS, make_client, once
+from clients import KEY, KINDS, make_client, once
 from safechat import ChatReply, EmptyReply
 from sse import DONE, chunk, event, sends
 from wire import completion, http, wire
@@ -84,3 +86,26 @@ def test_the_transcript_of_a_stream_in_sound_is_handed_on(kind: str) -> None:
 def test_an_answer_of_reasoning_alone_is_still_empty(kind: str) -> None:
     with pytest.raises(EmptyReply):
         answered(kind, completion(message={"content": "", "reasoning_content": "Hımm"}))
+
+
+def test_an_object_without_texts_is_no_answer() -> None:
+    """A mock that nobody has given a result."""
+    client = openai.OpenAI(api_key=KEY)
+    client.chat.completions.create = MagicMock()  # type: ignore[method-assign]
+    with once(client) as chat, pytest.raises(EmptyReply):
+        chat.generate("Merhaba")
+
+
+@every_kind
+def test_a_whole_message_in_a_stream_is_its_text(kind: str) -> None:
+    whole = event({"id": "1", "model": "m-1", "choices": [choice(0, "Merhaba")]})
+    with wire(sends(whole, DONE)) as server, once(make_client(kind, server.base_url)) as chat:
+        assert list(chat.stream("Merhaba")) == ["Merhaba"]
+
+
+@every_kind
+def test_the_whole_message_after_its_deltas_is_no_second_text(kind: str) -> None:
+    whole = event({"id": "1", "model": "m-1", "choices": [choice(0, "Merhaba")]})
+    with wire(sends(chunk("Mer"), chunk("haba"), whole, DONE)) as server:
+        with once(make_client(kind, server.base_url)) as chat:
+            assert list(chat.stream("Merhaba")) == ["Mer", "haba"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import openai
 import pytest
 
 from clients import KEY, SDK_KINDS, make_client, once
-from safechat import RequestTimedOut
+from safechat import RateLimited, RequestTimedOut
 from safechat.call.events import without_empty_events
 from sse import DONE, ROLE, chunk, event, sends
-from wire import wire
+from wire import completion, http, wire
 
 EMPTY = {
     "retry": b"retry: 3000\n\n",
@@ -68,4 +70,21 @@ def test_events_without_data_are_no_sign_of_life(kind: str) -> None:
     pings: list[bytes | float] = [EMPTY["ping"], 0.05]
     with wire(sends(ROLE, *pings * 2000)) as server:
         with once(make_client(kind, server.base_url), timeout=0.5) as chat, pytest.raises(RequestTimedOut):
+            list(chat.stream("Merhaba"))
+
+
+@pytest.mark.parametrize("kind", SDK_KINDS)
+def test_the_answer_of_a_server_that_does_not_stream_is_one_piece(kind: str) -> None:
+    body = json.dumps(completion("Merhaba\u2028dünya"), ensure_ascii=False, indent=2).encode()
+    with wire(lambda peer: peer.say(http(body))) as server, once(make_client(kind, server.base_url)) as chat:
+        stream = chat.stream("Merhaba")
+        assert list(stream) == ["Merhaba\u2028dünya"]
+    assert stream.reply.usage is not None
+
+
+@pytest.mark.parametrize("kind", SDK_KINDS)
+def test_an_error_in_place_of_a_stream_is_classified_by_its_code(kind: str) -> None:
+    body = b'{"error": {"message": "slow down", "code": 429}}'
+    with wire(lambda peer: peer.say(http(body))) as server, once(make_client(kind, server.base_url)) as chat:
+        with pytest.raises(RateLimited, match="slow down"):
             list(chat.stream("Merhaba"))

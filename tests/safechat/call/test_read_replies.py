@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from safechat.call.reply import read_reply
+from safechat.call.reply import read_reply, read_usage
 from safechat.errors import MalformedReply, TruncatedReply
 from safechat.messages import ChatRequest
+from safechat.usage import Usage
 
 REQUEST = ChatRequest(messages=({"role": "user", "content": "Merhaba"},), model="gpt-5-mini")
 
@@ -98,3 +99,18 @@ def test_an_answer_without_a_choice_says_which_it_was() -> None:
         read_reply(body({**completion(), "choices": []}), REQUEST, {"x-request-id": "req_7"})
     error = caught.value
     assert (error.request_id, error.model, error.status) == ("req_7", "gpt-5-mini-2025-08-07", 200)
+
+
+def test_nesting_without_end_is_no_json() -> None:
+    with pytest.raises(MalformedReply, match="not JSON"):
+        read_reply(b"[" * 200_000, REQUEST)
+
+
+@pytest.mark.parametrize("usage", [None, [], {}, [1], "9", {"prompt_tokens": 0}, {"total_tokens": -3}])
+def test_a_usage_that_counts_nothing_is_none(usage: object) -> None:
+    assert read_usage(usage) is None
+
+
+def test_a_count_may_be_a_float_and_is_never_negative() -> None:
+    usage = read_usage({"prompt_tokens": 9.0, "completion_tokens": -5, "total_tokens": float("inf")})
+    assert usage == Usage(9, 0, 9)

@@ -7,12 +7,13 @@ from typing import Any, cast
 
 import pytest
 from openai.resources.responses import Responses
+from openai.types.chat import ChatCompletionMessage
 from openai.types.responses import response_create_params
 from pydantic import BaseModel, TypeAdapter
 
-from safechat.call.clients import PARAMETERS
 from safechat.call.responses import check_counterparts, response_arguments
 from safechat.call.schema import response_format
+from safechat.call.sdk_parameters import PARAMETERS
 from safechat.checks import check_messages
 
 NAMES = frozenset(inspect.signature(Responses.create).parameters)
@@ -126,6 +127,9 @@ GRAMMAR = {"syntax": "lark", "definition": "start: /a/"}
             {"stream_options": {"include_obfuscation": False}},
         ),
         ({"n": 1, "seed": None, "stop": None, "logprobs": False}, {}),
+        ({"stop": [], "presence_penalty": 0.0, "frequency_penalty": 0, "logit_bias": {}}, {}),
+        ({"reasoning_effort": None, "max_tokens": None, "response_format": None, "tools": None}, {}),
+        ({"max_completion_tokens": None, "max_output_tokens": 7}, {"max_output_tokens": 7}),
     ],
     ids=str,
 )  # fmt: skip
@@ -141,6 +145,13 @@ def test_the_schema_of_a_structured_answer_goes_into_text() -> None:
     assert (form["type"], form["name"], form["strict"]) == ("json_schema", "Bill", True)
     assert form["schema"]["required"] == ["total"]
     assert body["text"]["verbosity"] == "low"
+
+
+def test_a_null_asks_for_what_its_absence_does() -> None:
+    assert arguments(store=None, reasoning=None, reasoning_effort=None) == arguments()
+    named = {"name": "f", "strict": None, "parameters": None}
+    (tool,) = arguments(tools=[{"type": "function", "function": named}])["tools"]
+    assert (tool["strict"], tool["parameters"]["type"]) == (False, "object")
 
 
 def test_both_ways_to_speak_of_reasoning_go_together() -> None:
@@ -203,6 +214,21 @@ def test_a_conversation_with_tools_becomes_items() -> None:
     ]  # fmt: skip
 
 
+def test_a_refusal_beside_a_text_is_kept() -> None:
+    assert items({"role": "assistant", "content": "Evet.", "refusal": "Olmaz."}) == [
+        {"role": "assistant", "content": "Evet."},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "Olmaz."}]},
+    ]
+
+
+def test_objects_of_the_sdk_may_stand_in_a_message() -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    message = ChatCompletionMessage.model_validate({"role": "assistant", "tool_calls": [call]})
+    assert items({"role": "assistant", "content": None, "tool_calls": message.tool_calls}) == [
+        {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
+    ]
+
+
 def test_an_assistants_parts_are_output() -> None:
     (item,) = items({"role": "assistant", "content": [{"type": "text", "text": "Evet."}]})
     assert item["content"] == [{"type": "output_text", "text": "Evet."}]
@@ -227,9 +253,11 @@ def test_a_parameter_without_counterpart_is_named(name: str, value: object) -> N
     [
         ({"role": "user", "name": "ayşe", "content": "a"}, "name"),
         ({"role": "function", "name": "f", "content": "a"}, "function"),
+        ({"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}}, "function_call"),
+        ({"role": "assistant", "audio": {"id": "audio_1"}}, "audio"),
     ],
 )
-def test_a_message_without_counterpart_is_named(message: dict[str, str], named: str) -> None:
+def test_a_message_without_counterpart_is_named(message: dict[str, object], named: str) -> None:
     with pytest.raises(TypeError, match=rf"messages\[0\].*'{named}'"):
         check_counterparts([message], {})
 

@@ -37,9 +37,10 @@ def kind(name: str, **fields: object) -> bytes:
 
 
 def ended(status: str, **fields: object) -> bytes:
-    return kind(f"response.{status}", response=response(text_item("Merhaba!"), status=status, **fields))
+    return kind(f"response.{status}", response={**response(text_item("Merhaba!"), status=status), **fields})
 
 
+CUT: dict[str, Any] = {"incomplete_details": {"reason": "max_output_tokens"}}
 every_kind = pytest.mark.parametrize("client", SDK_KINDS)
 
 
@@ -76,6 +77,18 @@ def test_a_server_that_never_sends_completed_may_be_believed() -> None:
     assert (reply.text, len(reply.tool_calls), reply.finish_reason) == ("Merhaba!", 1, "tool_calls")
 
 
+@pytest.mark.parametrize(
+    "end",
+    [b"", kind("response.completed", response=response()), ended("incomplete", output=None, **CUT)],
+    ids=["none", "completed", "incomplete"],
+)
+def test_text_whose_item_has_not_come_whole_is_text(end: bytes) -> None:
+    first = kind("response.output_item.done", output_index=0, item=text_item("Merhaba!"))
+    more = kind("response.output_text.delta", delta=" Bakıyorum", output_index=1, content_index=0)
+    reply = streamed("async", *TEXT, first, more, end, strict_streams=False, allow_truncated=True)
+    assert reply.text == "Merhaba! Bakıyorum"
+
+
 def test_items_come_from_their_own_events_where_the_end_has_none() -> None:
     completed = kind("response.completed", response=response())
     assert streamed("async", *WHOLE[:-1], completed).text == "Merhaba!"
@@ -95,14 +108,16 @@ def test_a_connection_that_breaks_after_completed_takes_nothing_away(client: str
         (kind("error", code="server_error", message="oldu", param=None), ServerError),
         (kind("error", code="invalid_image_url", message="oldu", param=None), RequestRejected),
         (kind("error", error={"code": "rate_limit_exceeded", "message": "yavaş"}), RateLimited),
+        (kind("error", error={"code": "invalid_image_url", "message": "oldu"}), RequestRejected),
+        (kind("error", code="server_is_overloaded", message="oldu", param=None), ServerError),
         (ended("incomplete", incomplete_details={"reason": "max_output_tokens"}), TruncatedReply),
         (ended("incomplete", incomplete_details={"reason": "content_filter"}), ContentFiltered),
     ],
-    ids=range(7),
+    ids=range(9),
 )
 def test_the_end_says_what_went_wrong(client: str, end: bytes, expected: type[ChatError]) -> None:
     error = failed(client, expected, *TEXT, end)
-    assert error.partial_text == "Merhaba!"
+    assert (error.partial_text, error.request_id) == ("Merhaba!", "req_9")
     assert not error.retryable, "the consumer has the beginning already"
 
 

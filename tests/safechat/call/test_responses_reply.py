@@ -11,6 +11,7 @@ from safechat import (
     ChatReply,
     ChatRequest,
     ContentFiltered,
+    ContextTooLong,
     EmptyReply,
     MalformedReply,
     RateLimited,
@@ -146,6 +147,13 @@ def test_a_cut_answer_is_one_for_who_allows_it() -> None:
         ("bio_policy", ContentFiltered, 400),
         ("image_content_policy_violation", ContentFiltered, 400),
         ("invalid_image_url", RequestRejected, 400),
+        ("empty_image_file", RequestRejected, 400),
+        ("data_residency_mismatch", RequestRejected, 400),
+        ("failed_to_download_image", ServerError, 500),
+        ("server_is_overloaded", ServerError, 500),  # github.com/XiaomiMiMo/MiMo-Code/issues/2083
+        ("slow_down", ServerError, 500),
+        ("too_many_requests", RateLimited, 429),
+        ("context_length_exceeded", ContextTooLong, 400),
     ],
 )
 def test_a_failed_response_is_the_error_of_its_code(

@@ -9,6 +9,7 @@ import pytest
 
 from clients import KINDS, make_client, once
 from safechat import ChatReply
+from safechat.call.reply import read_tool_calls
 from sse import DONE, ROLE, chunk, event, sends
 from wire import completion, http, wire
 
@@ -191,3 +192,9 @@ def test_fragments_of_calls_come_together_beside_other_choices() -> None:
         stream = chat.stream("Merhaba")
         assert list(stream) == []
     assert names_and_arguments(stream.reply) == [("ara", '{"x":1}')]
+
+
+def test_what_is_no_object_is_no_tool_call() -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    assert read_tool_calls({"tool_calls": [None, 5, call]}) == (call,)
+    assert read_tool_calls({"tool_calls": [None]}) == ()

@@ -35,7 +35,7 @@ from safechat import (
     RedisLimits,
     Usage,
 )
-from safechat.limits import group
+from safechat.limits import server
 from safechat.testing import ScriptedClient
 from shared_limits import Stored, members, until
 from virtual_time import now
@@ -46,7 +46,7 @@ FAST = {"requests_per_minute": 600_000.0}  # a limit that nobody feels
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine Redis may need longer than a call would wait."""
-    monkeypatch.setattr(group, "PATIENCE", 10.0)
+    monkeypatch.setattr(server, "PATIENCE", 10.0)
 
 
 # A process with the only slot, in a call that would take a minute. Its lease is 0.6 s long.
@@ -330,7 +330,7 @@ async def test_a_cluster_takes_the_keys_for_one_hash_slot(start_redis: Callable[
         await until(partial(knows_its_cluster, stored.client))
         async with members(shared, Server(), requests_per_minute=1) as (layer,):
             await layer(request())
-            assert stored.level("requests") == 1
+            assert 0.5 < stored.level("requests") <= 1  # what has leaked since then aside
             slots = {stored.client.execute_command("CLUSTER", "KEYSLOT", key) for key in stored.keys}
     assert len(slots) == 1
 
@@ -451,7 +451,7 @@ def test_the_child_of_a_fork_is_a_member_of_its_own(shared: RedisLimits, stored:
     run_python(f"""
 import os
 from safechat import ChatClientWrapper, RateLimits, RedisLimits
-from safechat.limits import group
+from safechat.limits import server
 from safechat.testing import ScriptedClient
 limits = RateLimits(requests_per_minute=600000, shared=RedisLimits({shared.url!r}, name={shared.name!r}))
 chat = ChatClientWrapper(ScriptedClient("tamam"), model="m", limits=limits)

@@ -14,7 +14,7 @@ from limited_apis import Server, of_tokens, request
 from odev.classroom.bao import free_port
 from redis_servers import Server as RedisServer
 from safechat import RedisLimits
-from safechat.limits import group
+from safechat.limits import server
 from safechat.limits.layer import Limited
 from shared_limits import Stored, members, until
 from virtual_time import now
@@ -25,7 +25,7 @@ FAST = {"requests_per_minute": 600_000.0}  # a limit that nobody feels
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine Redis may need longer than a call would wait."""
-    monkeypatch.setattr(group, "PATIENCE", 1.0)
+    monkeypatch.setattr(server, "PATIENCE", 1.0)
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ async def test_the_hang_is_waited_for_once_and_not_by_each_call(own_redis: Redis
         for _ in range(30):
             await layers[0](request())
         own_redis.resume()
-        assert now() - began < 30 * group.PATIENCE / 2
+        assert now() - began < 30 * server.PATIENCE / 2
 
 
 async def test_each_paces_at_its_share_when_redis_is_down(own_redis: RedisServer) -> None:

@@ -252,5 +252,7 @@ if os.fork() == 0:
 os.wait()
 print(new_call_id())
 """
-    ids = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    ids = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, encoding="utf-8", check=True
+    ).stdout
     assert len(set(ids.split())) == 2

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processes import environment, run_python
 from safechat.rag import KeywordIndex, Source
 from safechat.rag.index import folded
 
@@ -94,6 +98,24 @@ def test_an_id_that_is_there_is_replaced() -> None:
         assert index.search("kargo") == []
 
 
+def test_a_file_that_is_filled_again_holds_everything_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        with KeywordIndex(["iade", Source("iade", "Başka"), "kargo"], tmp_path / "dizin.sqlite") as index:
+            assert len(index) == 3
+            assert len(index.search("iade")) == 2
+
+
+@pytest.mark.parametrize("wrong", ["iade", None, 3])
+def test_what_is_no_list_of_sources_is_refused(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="must be a list of sources"):
+        KeywordIndex(wrong)
+
+
+def test_half_a_surrogate_pair_can_be_indexed() -> None:
+    with KeywordIndex(["iade \ud83d"]) as index:
+        assert index.search("iade")[0].text == "iade \ufffd"
+
+
 def test_sources_are_added_all_or_none() -> None:
     bad: list[Any] = ["iade", object()]
     with KeywordIndex() as index:
@@ -137,3 +159,53 @@ def test_a_python_without_fts5_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     )
     with pytest.raises(RuntimeError, match="has no FTS5"):
         KeywordIndex()
+
+
+def test_what_is_added_may_come_from_the_index_itself() -> None:
+    with KeywordIndex(["iade"]) as index:
+        index.add(source.text + " kargo" for source in index.search("iade"))
+        assert len(index) == 2
+
+
+def test_processes_fill_one_file_at_once(tmp_path: Path) -> None:
+    script = (
+        "import sys; from safechat.rag import KeywordIndex\n"
+        "KeywordIndex([f'iade {n} {sys.argv[1]}' for n in range(300)], sys.argv[2]).close()"
+    )
+    path = str(tmp_path / "dizin")
+    running = [
+        subprocess.Popen([sys.executable, "-c", script, str(number), path], env=environment())
+        for number in range(4)
+    ]
+    assert [process.wait(100) for process in running] == [0] * 4
+    with KeywordIndex(path=path) as index:
+        assert len(index) == 1200
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.parametrize("place", ["None", "'dizin'"])
+def test_a_fork_in_the_middle_of_a_search_leaves_an_index_that_works(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_python(f"""
+import os, threading
+from safechat.rag import KeywordIndex
+
+index = KeywordIndex([f"iade {{n}}" for n in range(300)], {place})
+over = threading.Event()
+
+def search():
+    while not over.is_set():
+        index.search("iade 5")
+
+threads = [threading.Thread(target=search) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for _ in range(10):
+    if (child := os.fork()) == 0:
+        index.add(["kargo"])
+        os._exit(0 if index.search("kargo") else 1)
+    assert os.waitpid(child, 0)[1] == 0
+over.set()
+""")

@@ -111,6 +111,17 @@ def test_the_model_may_say_that_the_sources_do_not_answer(text: str) -> None:
     assert answer.reply is not None
 
 
+def test_only_whole_words_say_so() -> None:
+    with ChatClientWrapper(ScriptedClient("Nothing is known of it.")) as chat:
+        assert RagPipeline(chat, find, no_answer="No").answer("İade?").refused is None
+
+
+@pytest.mark.parametrize("wrong", [{"no_answer": "…"}, {"no_answer": 3}, {"instructions": None}])
+def test_the_texts_are_checked(wrong: dict[str, Any]) -> None:
+    with ChatClientWrapper(ScriptedClient("x")) as chat, pytest.raises((ValueError, TypeError)):
+        RagPipeline(chat, find, **wrong)
+
+
 def test_a_prompt_that_is_too_long_is_sent_once_more_with_half() -> None:
     client = ScriptedClient(ContextTooLong("too long"), "14 gün [1]")
     with ChatClientWrapper(client) as chat:
@@ -154,6 +165,18 @@ def test_a_retriever_that_hangs_ends_at_the_deadline() -> None:
             RagPipeline(chat, hangs).answer("İade?", deadline=0.05)
         release.set()
     assert client.calls == []
+
+
+async def test_a_blocking_retriever_does_not_keep_a_program_from_ending() -> None:
+    threads: list[threading.Thread] = []
+
+    def blocking(question: str, k: int) -> list[Source]:
+        threads.append(threading.current_thread())
+        return FOUND
+
+    async with ChatClientWrapper(ScriptedClient("14 gün [1]")) as chat:
+        await RagPipeline(chat, blocking).answer_async("İade?")
+    assert [thread.daemon for thread in threads] == [True]
 
 
 async def test_the_time_for_finding_counts_in_the_deadline() -> None:

@@ -92,7 +92,8 @@ def test_footnotes_of_a_source_do_not_look_like_citations() -> None:
     assert "Kaynak (4)" in prompt
 
 
-def test_a_title_is_one_short_line() -> None:
+def test_a_title_is_one_short_line_without_citations() -> None:
+    assert clean_title("[<7>] [\u200b8] <[9]>") == "(7) (8) (9)"
     assert clean_title("a\u2028b\x00c\u202e<d>\n" + "e" * 500) == ("a b c d " + "e" * 500)[:LONGEST_TITLE]
 
 

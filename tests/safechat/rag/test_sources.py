@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from safechat.rag.sources import Source, find, retriever
+from safechat.runtime.threads import in_thread
 
 GIVEN: dict[str, object] = {
     "a str": "iade 14 gün",
@@ -33,6 +34,23 @@ def test_what_a_retriever_gives_becomes_a_source(value: object) -> None:
 def test_what_has_no_text_is_refused_by_its_type(value: object) -> None:
     with pytest.raises(TypeError, match="without a text"):
         Source.of(value)
+
+
+EMPTY: dict[str, object] = {
+    "LangChain": SimpleNamespace(page_content="", metadata={}, id=None),
+    "LlamaIndex": SimpleNamespace(node=SimpleNamespace(text="", metadata={}, node_id="a"), score=0.3),
+    "a mapping": {"text": None, "content": ""},
+}
+
+
+@pytest.mark.parametrize("value", EMPTY.values(), ids=list(EMPTY))
+def test_an_empty_text_is_a_text(value: object) -> None:
+    assert Source.of(value).text == ""
+
+
+def test_half_of_a_surrogate_pair_does_not_stay_in_a_source() -> None:
+    source = Source("a\ud83d b\ud83d\ude00", "\ude00")
+    assert (source.text, source.title) == ("a\ufffd b\U0001f600", "\ufffd")
 
 
 async def asynchronous(question: str, k: int) -> list[str]:
@@ -63,7 +81,7 @@ RETRIEVERS: dict[str, object] = {
 
 @pytest.mark.parametrize("given", RETRIEVERS.values(), ids=list(RETRIEVERS))
 async def test_every_kind_of_retriever_is_asked(given: object) -> None:
-    found = await find(retriever(given), "soru", 3)
+    found = await find(retriever(given), "soru", 3, in_thread)
     assert [source.text for source in found] == ["soru", "3"]
 
 
@@ -79,14 +97,24 @@ async def test_a_blocking_retriever_runs_in_a_thread() -> None:
         threads.append(threading.get_ident())
         return []
 
-    await find(retriever(blocking), "soru", 3)
+    await find(retriever(blocking), "soru", 3, in_thread)
     assert threads != [threading.get_ident()]
 
 
 async def test_empty_texts_and_doubles_are_left_out_and_the_rest_is_cut() -> None:
     texts = ["iade", "", " \n", "iade ", "kargo", "ödeme", "fatura"]
-    found = await find(retriever(lambda question, k: texts), "soru", 3)
+    found = await find(retriever(lambda question, k: texts), "soru", 3, in_thread)
     assert [source.text for source in found] == ["iade", "kargo", "ödeme"]
+
+
+@pytest.mark.parametrize("values", [None, "iade", b"iade", {"documents": ["iade"]}, Source("iade"), 3])
+async def test_what_is_no_list_of_sources_is_refused(values: Any) -> None:
+    async def asynchronous(question: str, k: int) -> Any:
+        return values
+
+    for given in (lambda question, k: values, asynchronous):
+        with pytest.raises(TypeError, match="must be a list of sources, not "):
+            await find(retriever(given), "soru", 3, in_thread)
 
 
 async def test_a_retrievers_own_exception_passes() -> None:
@@ -94,4 +122,4 @@ async def test_a_retrievers_own_exception_passes() -> None:
         raise LookupError("no such collection")
 
     with pytest.raises(LookupError, match="no such collection"):
-        await find(retriever(broken), "soru", 3)
+        await find(retriever(broken), "soru", 3, in_thread)
