@@ -79,7 +79,7 @@ def test_a_smaller_source_behind_a_large_one_may_still_fit() -> None:
     hint="Maliyet yalnızca metnin değil: kaynak prompt'a başlığı ve işaretleriyle girer. "
     "block(numara, kaynak) "
     "prompt'taki hâlini verir, tokens'ı ona uygula.",
-    more="cost = tokens(block(len(chosen) + 1, source)): numara, seçilenler arasındaki sırası.",
+    more="Önce block ile metni kur, sonra o metni tokens'a ver. Kaynağın yalnızca text'i yetmez.",
 )
 def test_a_source_costs_what_it_takes_in_the_prompt() -> None:
     packs([MIDDLE], cost_of(1, MIDDLE), chosen="b", left_out="-")
@@ -138,7 +138,7 @@ def test_the_best_source_goes_first_even_if_it_is_the_largest() -> None:
     points=6,
     hint="block'a verdiğin numara, kaynağın seçilenler arasındaki sırası olmalı ve 1'den başlamalı; "
     "atlanan kaynak numara almaz.",
-    more="block(len(chosen) + 1, source)",
+    more="Numara, o ana kadar seçilenlerin sayısından bir fazladır. Döngünün sayacı atlananları da sayar.",
 )
 def test_the_numbers_are_those_of_the_packed() -> None:
     from safechat.rag.packing import pack
@@ -150,7 +150,14 @@ def test_the_numbers_are_those_of_the_packed() -> None:
         return len(text)
 
     pack(iter([SMALL, LARGE, MIDDLE]), 300, tokens)
-    expect("tokens'a verilen metinler", priced, [block(1, SMALL), block(2, LARGE), block(2, MIDDLE)])
+    names = {
+        block(number, source): f"block({number}, {source.text[0]}…)"
+        for number in range(4)
+        for source in (SMALL, LARGE, MIDDLE)
+    }
+    came = [names.get(text, text[:20]) for text in priced]
+    expected = [names[block(1, SMALL)], names[block(2, LARGE)], names[block(2, MIDDLE)]]
+    expect("tokens'a verilen metinler", came, expected)
 
 
 # 7.2 rag.citations.citations
@@ -370,7 +377,8 @@ def test_another_error_passes_at_once() -> None:
     hint="Yarı bütçeye hiçbir kaynak sığmazsa sorma; ilk ContextTooLong hatasını fırlat. None "
     "döndürürsen kullanıcı "
     "'kaynak yok' sanır, oysa kaynak vardı.",
-    more="except ContextTooLong as error: too_long = error; sonra if not packed.sources: raise too_long",
+    more="except bloğunun hatası blok bitince silinir: onu başka bir değişkende tut, yarısıyla paketledikten "
+    "sonra kaynak kalmadıysa fırlat.",
 )
 def test_where_half_holds_nothing_the_error_is_raised() -> None:
     kitchen = Kitchen(ContextTooLong("uzun"), "asla", sizes=[1, 0])

@@ -193,7 +193,7 @@ def test_every_attempt_waits_for_the_limit() -> None:
     points=8,
     hint="Anahtar, sıra beklendikten sonra okunur: keyed, limited'ın içinde durmalı. Önce okunursa bekleyen "
     "istek eskimiş bir anahtarla gider.",
-    more="limited(keyed(call))",
+    more="call'u önce keyed sarar, çıkanı limited.",
 )
 def test_the_key_is_read_after_the_wait() -> None:
     recorder = Recorder()

@@ -52,7 +52,7 @@ def waits_and_tries_again(day: Day) -> Mark:
     steps = day.of("bekle", "aksama")
     findings = [finding for step in steps for finding in step.findings]
     calls, answered = sum(step.calls for step in steps), sum(step.answered for step in steps)
-    text = f"{calls} çağrı, {answered} cevap; LLMock'un kararı: {_verdict(findings)}"
+    text = f"{calls} çağrı, {answered} cevap; API'nin kararı: {_verdict(findings)}"
     return Mark(_all_answered(*steps) and not findings, text + _why(*steps))
 
 
