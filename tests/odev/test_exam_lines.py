@@ -164,6 +164,12 @@ def test_a_stub_is_named_by_its_task() -> None:
     assert count(STEP, [stub], []).first_error == "ÖDEV 4.3 henüz yazılmadı"
 
 
+def test_a_stub_is_named_by_its_task_in_an_error_of_the_package_too() -> None:
+    text = "gpt-5-mini: unexpected NotImplementedError: ÖDEV 0.1"
+    quoted = Report(1, "", error="ChatError", message=text, kind="error", named=True)
+    assert count(STEP, [quoted], []).first_error == "ÖDEV 0.1 henüz yazılmadı"
+
+
 def test_a_call_that_does_not_exist_is_not_counted() -> None:
     assert count(STEP, [answered(3), answered(-1)], [request("adım 4")]).lost == 3
 

@@ -8,6 +8,7 @@ it. Not here: how it is gathered (lane.py), what it is worth (lines.py).
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any
 from odev.exam.day import ECHO, Step
 
 _LONGEST_ERROR = 70  # characters of an error in a table
+_STUB = re.compile(r"NotImplementedError: (ÖDEV \d+\.\d+)")  # the package's own errors quote it
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Counts:
 
     `noticed` are the errors after which the program asked again. `requests` are those that the API saw,
     `refused` its 429s and `denied` its 401s. `kinds` are those of the named errors, `findings` what LLMock
-    holds against the client, `first_error` is of an unnamed error.
+    holds against the client, `first_error` is of a task that is not written, or else of an unnamed error.
     """
 
     calls: int
@@ -126,7 +128,7 @@ def count(
         denied=statuses[401],
         kinds=tuple(sorted({report.kind for report in named})),
         findings=tuple(findings),
-        first_error=_sentence(unnamed[0]) if unnamed else "",
+        first_error=_first_error(errors),
     )
 
 
@@ -164,9 +166,14 @@ def _json(line: str) -> Mapping[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def _sentence(report: Report) -> str:
-    """The error, short enough for a table (Turkish where it is a stub's)."""
-    if report.error == "NotImplementedError" and report.message.startswith("ÖDEV"):
-        return f"{report.message[:20]} henüz yazılmadı"
+def _first_error(errors: Sequence[Report]) -> str:
+    """That of a task that is not written, if there is one (Turkish); else the first that is unnamed."""
+    for report in errors:
+        if stub := _STUB.search(f"{report.error}: {report.message}"):
+            return f"{stub[1]} henüz yazılmadı"
+    return next((_short(report) for report in errors if not report.named), "")
+
+
+def _short(report: Report) -> str:
     text = " ".join(f"{report.error}: {report.message}".split()).strip(": ")
     return text if len(text) <= _LONGEST_ERROR else f"{text[: _LONGEST_ERROR - 1]}…"
