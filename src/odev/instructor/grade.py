@@ -232,7 +232,7 @@ def _load(path: Path, submission: Submission) -> Graded | None:
 
 
 def _loaded_result(fields: dict[str, Any]) -> TaskResult:
-    crash = Crash(**fields["crash"]) if fields["crash"] else None
+    crash = fields["crash"] and Crash(**{**fields["crash"], "lines": tuple(fields["crash"]["lines"])})
     return TaskResult(
         **{**fields, "state": State(fields["state"]), "crash": crash, "notes": tuple(fields["notes"])}
     )
