@@ -50,27 +50,36 @@ test_on() {
     "${command[@]}" -m pytest -p no:cacheprovider tests/safechat
 }
 
-# test_on_others VERSION…: one after the other. Each one's last line; what failed is shown whole, and fails.
+# test_on_other VERSION: what test_on does, where there is such a Python; 3, after a line that says why, where not.
+test_on_other() {
+    local python command
+    if python=$(find_python "$1"); then
+        command=("$python")
+    elif need_debian "$1"; then
+        command=(inside "$work/${debian[$1]}" python3)
+    else
+        return 3
+    fi
+    time test_on "$1" "${command[@]}"
+}
+
+# test_on_others VERSION…: at the same time, for tests wait more than they compute. Each one's last line; what
+# failed is shown whole, and fails.
 test_on_others() {
-    local version python reason failed=
+    local version status failed=
+    local -A running=()
     for version in "$@"; do
-        local command
-        if python=$(find_python "$version"); then
-            command=("$python")
-        elif reason=$(need_debian "$version"); then
-            command=(inside "$work/${debian[$version]}" python3)
-        else
-            not_run "tests/safechat and the demo on Python $version: $reason"
-            continue
-        fi
-        (time test_on "$version" "${command[@]}") >"$work/$version.log" 2>&1 & # in an `if`, errexit is off
-        if wait $!; then
-            echo "Python $version: $(grep -E '^(=+ .* passed|real)' "$work/$version.log" | tr -s '\n\t=' ' ')"
-        else
-            cat "$work/$version.log"
-            echo "Python $version failed"
-            failed=1
-        fi
+        test_on_other "$version" >"$work/$version.log" 2>&1 & # not in an `if`, where errexit is off
+        running[$version]=$!
+    done
+    for version in "$@"; do
+        status=0
+        wait "${running[$version]}" || status=$?
+        case $status in
+            0) echo "Python $version: $(grep -E '^(=+ .* passed|real)' "$work/$version.log" | tr -s '\n\t=' ' ')" ;;
+            3) not_run "tests/safechat and the demo on Python $version: $(tail -n 1 "$work/$version.log")" ;;
+            *) cat "$work/$version.log"; echo "Python $version failed"; failed=1 ;;
+        esac
     done
     [ -z "$failed" ]
 }
