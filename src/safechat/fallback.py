@@ -60,7 +60,7 @@ class Fallback:
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The first reply; else the error of the last target, or one that no other model would mend."""
         failed: list[ChatError] = []
-        with call_record() as record:
+        with call_record():
             for turn in self._targets.turns(request):
                 try:
                     return await turn.reply()
@@ -68,7 +68,6 @@ class Fallback:
                     failed.append(error)
                     if turn.next_model is None or not error.falls_back or time_is_over(request):
                         break
-                    record.fell_back = True
                     log_fallback(error, turn.next_model)
         raise last_error(failed)
 
@@ -179,6 +178,8 @@ def is_hurried(request: ChatRequest, own: TimeLimits) -> bool:
 
 
 def log_fallback(error: ChatError, next_model: str) -> None:
+    with call_record() as record:
+        record.fell_back = True
     event(
         logging.WARNING,
         "chat.fallback",
