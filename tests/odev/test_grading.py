@@ -24,11 +24,12 @@ from odev.course.course import Course, CourseError, Task
 from odev.grading import grader as grader_module
 from odev.grading import limited_process
 from odev.grading.canary import write_canaries
+from odev.grading.course_copies import copies
 from odev.grading.grader import Grader, reference_grader
 from odev.grading.junit import Crash, Run
 from odev.grading.limited_process import Ended, Limits, clean_environment
 from odev.grading.result import State, TaskResult
-from odev.grading.steps import collect, copies, run_tests
+from odev.grading.steps import collect, run_tests
 from odev.grading.turns import Turns
 from odev.grading.unusual import unusual_things
 from real_service import real_service
@@ -161,7 +162,7 @@ def test_time_in_which_other_programs_have_the_processor_does_not_count(tmp_path
             rival.stdout.readline()  # it runs
         work = [sys.executable, "-c", f"{here}while time.process_time() < 0.2: pass"]
         done = limited_process.run_limited(
-            work, tmp_path, clean_environment(tmp_path, []), Limits(seconds=0.8)
+            limited_process.new_process(work, tmp_path, clean_environment(tmp_path, [])), Limits(seconds=0.8)
         )
     assert (done.ended, done.returncode) == (Ended.ITSELF, 0)
 

@@ -13,7 +13,7 @@ from odev.author.mutants import problems_of_mutants
 from odev.author.mutations import mutants_of
 from odev.course.course import Course
 from odev.course.splice import definition
-from odev.grading.steps import copies
+from odev.grading.course_copies import copies
 
 needs_fork = pytest.mark.skipif(sys.platform == "win32", reason="each mutant is tried in a fork")
 

@@ -7,19 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from odev.author.tries import Try, try_all
 
 import mini_course as mini
 from odev.author import forks
 from odev.author import verify as verifying
 from odev.author.inspection import inspect
-from odev.author.tries import Try, try_all
 from odev.author.verify import verify
 from odev.course.cells import TaskId
 from odev.course.course import Course
 from odev.course.splice import splice
+from odev.grading.course_copies import copies
 from odev.grading.junit import Run
 from odev.grading.limited_process import Limits
-from odev.grading.steps import copies, run_tests
+from odev.grading.steps import run_tests
 
 LESSON = "01_words.ipynb"
 EASY = STUB = mini.GREET_STUB

@@ -20,12 +20,12 @@ from typing import Any
 from odev.course.course import Course, CourseError, Task
 from odev.course.files import replace_text
 from odev.course.package_files import package_files
+from odev.grading.course_copies import copies
 from odev.grading.course_files import digests
 from odev.grading.grader import Grader, default_jobs, judging_pool, reference_grader
 from odev.grading.junit import Crash
 from odev.grading.limited_process import Limits
 from odev.grading.result import Scored, State, TaskResult
-from odev.grading.steps import copies
 from odev.instructor.plain_text import safe_file_name
 from odev.instructor.submission import Submission
 
@@ -82,7 +82,7 @@ def grade(
             finished[submission.name] = earlier
     left = [submission for submission in submissions if submission.name not in finished]
     if left:
-        with copies(course) as package_copies:
+        with copies(course, in_forks=True) as package_copies:
             guard = _Guard(course, under_way)
             grader = reference_grader(course, package_copies, lessons, limits)
             for graded in _grade_all(grader, left, state, jobs or default_jobs(), guard, progress):

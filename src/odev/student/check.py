@@ -21,10 +21,11 @@ from odev.course.cells import TaskCell, TaskId, read_notebook, task_cell, task_c
 from odev.course.course import Course, Task, find_course
 from odev.course.splice import definition_in
 from odev.course.students_copy import land
+from odev.grading.course_copies import copies
 from odev.grading.grader import Grader, is_stub
 from odev.grading.limited_process import Limits
 from odev.grading.result import State, TaskResult
-from odev.grading.steps import collect, copies
+from odev.grading.steps import collect
 from odev.student.report import Progress, Report
 
 LIMITS = Limits(seconds=10)
