@@ -20,8 +20,6 @@ from odev.grading.course_copies import Copies
 from odev.grading.limited_process import Limits
 from odev.grading.steps import collect, run_tests
 
-SECONDS = 20  # in which the tests of one mutant must end, as a student's; one that never ends is noticed
-
 
 def equal_mutants(course: Course) -> dict[str, Mapping[str, str]]:
     """For each task's id, the changes that are marked as equal, with the reasons. CourseError for a file that
@@ -39,7 +37,7 @@ def equal_mutants(course: Course) -> dict[str, Mapping[str, str]]:
     return tasks
 
 
-def survivors(course: Course, package_copies: Copies, task: Task, seconds: int = SECONDS) -> list[str]:
+def survivors(course: Course, package_copies: Copies, task: Task) -> list[str]:
     """The changes of the mutants that pass the task's tests. CourseError when the reference does not."""
     reference = package_copies.source(task)
     sources: dict[str, str] = {}
@@ -49,7 +47,7 @@ def survivors(course: Course, package_copies: Copies, task: Task, seconds: int =
         except SpliceError:
             continue  # Python cannot compile it, so every test would notice it
     tests = [test for test in collect(course, task.lesson) if test.task == task.id]
-    limits = Limits(seconds=seconds)
+    limits = Limits()
 
     def passes(source: str) -> bool:
         with package_copies.with_modules({task.file: source}) as copy:
@@ -61,13 +59,11 @@ def survivors(course: Course, package_copies: Copies, task: Task, seconds: int =
     return [change for change, source in sources.items() if passes(source)]
 
 
-def problems_of_mutants(
-    course: Course, package_copies: Copies, task: Task, seconds: int = SECONDS
-) -> list[str]:
+def problems_of_mutants(course: Course, package_copies: Copies, task: Task) -> list[str]:
     """Survivors that are not marked as equal, and marks that no survivor has."""
     try:
         marked = equal_mutants(course).get(str(task.id), {})
-        left = survivors(course, package_copies, task, seconds)
+        left = survivors(course, package_copies, task)
     except CourseError as error:
         return [str(error)]
     return [

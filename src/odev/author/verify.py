@@ -36,7 +36,7 @@ from odev.grading.junit import Run, StepTest
 from odev.grading.limited_process import Limits
 from odev.grading.steps import collect, run_tests
 
-LIMITS = Limits(seconds=30)
+LIMITS = Limits(seconds=15)
 _DOES_NOT_FIT = (SpliceError, LookupError, SyntaxError)
 
 _Check = Callable[[], list[str]]

@@ -7,9 +7,8 @@ run has changed is thrown away. Not here: what the files hold (course_files.py),
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -18,15 +17,19 @@ from odev.course.course import Course, Task
 from odev.course.files import temporary_folder
 from odev.course.students_copy import check_helpers, replaceable
 from odev.grading import fork_server
-from odev.grading.course_files import course_files
+from odev.grading.course_files import CourseFiles, course_files
 from odev.grading.fork_server import ForkServer
 
 
 class CourseCopy:
-    """One copy. Where `server` is not None, it runs the copy's tests in forks."""
+    """One copy. Where `server` is not None, the copy's tests run in its forks. Close it at the end."""
 
-    def __init__(self, root: Path, package: str) -> None:
-        self.course = Course(root, package)
+    def __init__(self, files: CourseFiles, package: str) -> None:
+        self._stack = ExitStack()
+        self._folder = self._stack.enter_context(temporary_folder())
+        self.course = Course(self._folder / "course", package)
+        self.course.root.mkdir()
+        files.write(self.course.root)
         self.server: ForkServer | None = None
         self.is_spoilt = False
 
@@ -35,34 +38,30 @@ class CourseCopy:
         """The folder that Python finds the package in."""
         return self.course.src
 
-    def files(self) -> dict[str, tuple[int, ...]]:
-        """Each file with what changes when somebody writes into it; without those that go meanwhile."""
-        found: dict[str, tuple[int, ...]] = {}
-        pending = [str(self.course.root)]
-        while pending:
-            with suppress(OSError), os.scandir(pending.pop()) as entries:
-                for entry in entries:
-                    with suppress(OSError):
-                        state = entry.stat(follow_symlinks=False)
-                        found[entry.path] = (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
-                        if entry.is_dir(follow_symlinks=False):
-                            pending.append(entry.path)
-        return found
+    def write(self, modules: Mapping[str, str]) -> None:
+        for file, text in modules.items():
+            (self.course.src / self.course.package / file).write_bytes(text.encode())
+
+    def start_server(self) -> None:
+        """From now on, tests run in forks. OSError when the server cannot begin."""
+        self.server = self._stack.enter_context(fork_server.serving(self.course, self._folder))
+
+    def close(self) -> None:
+        self._stack.close()
 
 
 class Copies:
     """Makes copies of the course, in which answers stand. What is on disk counts once, when this is made."""
 
-    def __init__(self, course: Course, stack: ExitStack, *, in_forks: bool) -> None:
+    def __init__(self, course: Course, *, in_forks: bool) -> None:
         self._course = course
         self._files = course_files(course)
-        self._stack = stack
         self._in_forks = in_forks and fork_server.POSSIBLE
         self._free: list[CourseCopy] = []
 
     def source(self, task: Task) -> str:
         """The task's module as it is in src."""
-        return self._files.text(self._path(task.file))
+        return self._text(task.file)
 
     def spliced(self, task: Task, source: str) -> str:
         """The task's module with its definition from `source`. SpliceError when that does not fit."""
@@ -85,23 +84,28 @@ class Copies:
     def with_modules(self, modules: Mapping[str, str]) -> Iterator[CourseCopy]:
         """A copy with these texts of modules, by the name of their file in the package."""
         copy = self._free.pop() if self._free else self._new()
-        self._write(copy, modules)
         copy.is_spoilt = True  # until the run is over
-        yield copy
-        if not copy.is_spoilt:
-            self._write(copy, {file: self._files.text(self._path(file)) for file in modules})
-            self._free.append(copy)
+        try:
+            copy.write(modules)
+            yield copy
+        finally:
+            if copy.is_spoilt:
+                copy.close()
+            else:
+                copy.write({file: self._text(file) for file in modules})
+                self._free.append(copy)
+
+    def close(self) -> None:
+        while self._free:
+            self._free.pop().close()
 
     def _new(self) -> CourseCopy:
-        folder = self._stack.enter_context(temporary_folder())
-        copy = CourseCopy(folder / "course", self._course.package)
-        copy.course.root.mkdir()
-        self._files.write(copy.course.root)
+        copy = CourseCopy(self._files, self._course.package)
         if self._in_forks:
-            self._write(copy, self._all_stubs)
-            with suppress(OSError):  # it did not begin: then the tests run in processes of their own
-                copy.server = self._stack.enter_context(fork_server.serving(copy.course, folder))
-            self._write(copy, {file: self._files.text(self._path(file)) for file in self._all_stubs})
+            copy.write(self._all_stubs)
+            with suppress(OSError):  # then the tests run in processes of their own
+                copy.start_server()
+            copy.write({file: self._text(file) for file in self._all_stubs})
         return copy
 
     @cached_property
@@ -120,12 +124,8 @@ class Copies:
             modules[task.file] = self._course.splice(task, text, self._course.stubs[task.id])
         return modules
 
-    def _write(self, copy: CourseCopy, modules: Mapping[str, str]) -> None:
-        for file, text in modules.items():
-            (copy.course.root / self._path(file)).write_bytes(text.encode())
-
-    def _path(self, file: str) -> str:
-        return f"src/{self._course.package}/{file}"
+    def _text(self, file: str) -> str:
+        return self._files.text(f"src/{self._course.package}/{file}")
 
 
 @contextmanager
@@ -135,5 +135,5 @@ def copies(course: Course, *, in_forks: bool = False) -> Iterator[Copies]:
     With `in_forks`, tests run in forks of a process that has imported all libraries, where the system can
     fork: five times as fast, after two seconds for each copy.
     """
-    with ExitStack() as stack:
-        yield Copies(course, stack, in_forks=in_forks)
+    with closing(Copies(course, in_forks=in_forks)) as made:
+        yield made

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from py_compile import PycInvalidationMode
 
 from odev.course.course import Course
-from odev.course.files import temporary_folder
+from odev.course.files import file_states, temporary_folder
 from odev.course.package_files import package_files
 
 _TOOL = Path(__file__).resolve().parents[1]
@@ -50,9 +50,31 @@ def course_files(course: Course) -> CourseFiles:
     return CourseFiles(contents)
 
 
-def digests(course: Course) -> dict[str, str]:
-    """A digest of each file by which the course judges, as it is on disk now."""
+def _digests(course: Course) -> dict[str, str]:
     return {path: hashlib.sha256(content).hexdigest() for path, content in _sources(course)}
+
+
+class Watched:
+    """Notices when the files by which the course judges change on disk."""
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._states = self._states_now()
+        self._digests = _digests(course)
+
+    def changed(self) -> list[str]:
+        """The files that are others than at first. OSError when one cannot be read."""
+        states = self._states_now()
+        if states == self._states:
+            return []
+        now = _digests(self._course)
+        if now == self._digests:  # Python has written its caches, say
+            self._states = states
+        return sorted({path for path, _ in self._digests.items() ^ now.items()})
+
+    def _states_now(self) -> dict[str, tuple[int, ...]]:
+        folders = (self._course.src / self._course.package, _TOOL, self._course.steps.parent)
+        return {path: state for folder in folders for path, state in file_states(folder).items()}
 
 
 def _sources(course: Course) -> Iterator[tuple[str, bytes]]:

@@ -76,6 +76,10 @@ class ForkServer:
             raise ConnectionResetError("the fork server has ended")
         return message
 
+    @property
+    def lives(self) -> bool:
+        return self._process.poll() is None
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
@@ -97,6 +101,7 @@ class _Fork:
             except TimeoutError:
                 return False
             except (OSError, ValueError):  # the run has killed the server, or written in its place
+                self._server.kill()
                 self._code = _KILLED
         return True
 
@@ -108,13 +113,12 @@ class _Fork:
 
     def end(self) -> int:
         end = time.monotonic() + _PATIENCE
-        while not self.wait(0.0 if self._code is None else 0.01):
+        while self._code is None:
             kill_session(self._pid)
             kill(self.look())
-            if time.monotonic() > end:
+            if not self.wait(0.01) and time.monotonic() > end:
                 self._server.kill()
-            self.wait(0.01)
-        return self._code if self._code is not None else _KILLED
+        return self._code
 
 
 _KILLED = -9

@@ -197,8 +197,8 @@ def judging_pool(jobs: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def default_jobs() -> int:
-    """The number of tasks that are judged at the same time."""
-    return max(2, os.cpu_count() or 2)
+    """The number of tasks that are judged at the same time: a run that sleeps needs no processor."""
+    return 1 + (os.cpu_count() or 1)
 
 
 def is_stub(source: str, task: Task | TaskCell) -> bool:

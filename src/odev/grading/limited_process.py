@@ -50,7 +50,7 @@ class Limits:
     not its own.
     """
 
-    seconds: float = 20.0
+    seconds: float = 5.0  # the tests of a task take the solution a fifth of one
     memory: int = 2 * 1024**3
     output: int = 10_000_000
     file: int = 50_000_000

@@ -31,6 +31,7 @@ def options(course: Course) -> list[str]:
         "--capture=no",  # the limited process counts what a test writes; pytest keeps nothing
         "--disable-plugin-autoload",
         "-pno:cacheprovider",
+        "-pno:unraisableexception",  # it collects garbage at the end, for warnings that nobody reads
         "-podev.pytest_plugin",
     ]
 

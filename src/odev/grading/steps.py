@@ -19,7 +19,7 @@ from pathlib import Path
 
 from odev.course.cells import TaskId
 from odev.course.course import Course, CourseError
-from odev.course.files import temporary_folder
+from odev.course.files import file_states, temporary_folder
 from odev.grading import inside
 from odev.grading.canary import write_canaries
 from odev.grading.course_copies import CourseCopy
@@ -83,9 +83,13 @@ def run_tests(copy: CourseCopy, tasks: Iterable[TaskId], limits: Limits, *more_o
         else:
             command = [sys.executable, "-P", "-m", inside.__name__, str(run.job_file)]
             start = new_process(command, run.work, environment)
-        before = copy.files()
+        before = file_states(copy.course.root)
         outcome = run_limited(start, limits, run.started.is_file)
-        copy.is_spoilt = copy.files() != before or not run.job_file.is_file()
+        copy.is_spoilt = (
+            file_states(copy.course.root) != before
+            or not run.job_file.is_file()
+            or (copy.server is not None and not copy.server.lives)
+        )
         return replace(run.read(outcome), spoilt=copy.is_spoilt)
 
 
