@@ -1,51 +1,36 @@
 """Runs tests in forks of one process that has imported pytest and all libraries already.
 
-A process that starts anew needs a second, most of it to import what has not changed. The
-server, `python -m odev.grading.fork_server`, imports it once: it collects the steps' tests,
-then forgets the package and the tests, so that each fork imports them as they are then. It
-never runs a test itself. On Linux it is also the parent of whatever a fork leaves behind, and
-nothing of that lives when it says that the fork has ended. Only on Linux: what it promises
-needs prctl(2), and macOS does not like a fork that does not begin another program. Not here:
-a run's limits (limited_process.py), the copies of the course (course_copies.py).
+A process that starts anew needs a second, most of it to import what has not changed; a fork
+takes a fifth of that. Only on Linux: what the server promises needs prctl(2), and macOS does
+not like a fork that does not begin another program. Not here: the server's own side
+(forks.py), a run's limits (limited_process.py), the copies of the course (course_copies.py).
 """
 
 from __future__ import annotations
 
 import contextlib
-import gc
-import importlib
 import json
-import os
 import secrets
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import psutil
-import pytest
 
 from odev.course.course import Course
-from odev.grading import inside
 from odev.grading.limited_process import Start, clean_environment
-from odev.grading.process_group import (
-    TOKEN,
-    adopt_orphans,
-    is_zombie,
-    kill,
-    kill_session,
-    popen_options,
-)
+from odev.grading.process_group import TOKEN, is_zombie, kill, kill_session, popen_options
 from odev.grading.pytest_options import files_of_tests, options
 from odev.grading.watchdog import WATCHDOG
 
+_SERVER = "odev.grading.forks"  # it cannot be imported where it is not possible
 POSSIBLE = sys.platform == "linux"
+_KILLED = -9  # the exit code of a fork whose server has ended
 _PATIENCE = 60.0  # seconds for what the server does at once on a machine that is not busy
-_LONGEST = 200_000  # bytes of a message
+_LONGEST = 1_000  # bytes of an answer
 
 
 class ForkServer:
@@ -65,6 +50,8 @@ class ForkServer:
         return psutil.Process(self._process.pid)
 
     def send(self, message: bytes, *descriptors: int) -> None:
+        if sys.platform == "win32":
+            raise OSError("Windows cannot fork")
         self._messages.settimeout(_PATIENCE)
         socket.send_fds(self._messages, [message], descriptors)
 
@@ -121,9 +108,6 @@ class _Fork:
         return self._code
 
 
-_KILLED = -9
-
-
 @contextlib.contextmanager
 def serving(course: Course, folder: Path) -> Iterator[ForkServer]:
     """A server for runs in this copy of the course; `folder` is its home. OSError when it cannot begin."""
@@ -136,7 +120,7 @@ def serving(course: Course, folder: Path) -> Iterator[ForkServer]:
     with ours:
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", __name__, str(theirs.fileno())],
+                [sys.executable, "-P", "-m", _SERVER, str(theirs.fileno())],
                 cwd=home,
                 env={**clean_environment(home, [course.src]), TOKEN: token},
                 pass_fds=[theirs.fileno()],
@@ -156,66 +140,3 @@ def serving(course: Course, folder: Path) -> Iterator[ForkServer]:
         finally:
             server.kill()
             WATCHDOG.forget(token)
-
-
-def main(messages: socket.socket) -> None:
-    """Serve until the grader ends."""
-    adopt_orphans()
-    preload(**json.loads(messages.recv(_LONGEST).decode("utf-8", "surrogateescape")))
-    messages.send(b"ready")
-    while True:
-        message, descriptors, _, _ = socket.recv_fds(messages, _LONGEST, 1)
-        if not message:
-            return
-        parent = os.getpid()
-        child = os.fork()
-        if child == 0:
-            messages.close()
-            _run(json.loads(message.decode("utf-8", "surrogateescape")), descriptors[0], parent)
-        os.close(descriptors[0])
-        messages.send(str(child).encode())
-        _, status = os.waitpid(child, 0)
-        _end_descendants()
-        messages.send(str(os.waitstatus_to_exitcode(status)).encode())
-
-
-def preload(collect: Sequence[str], package: str, tests: str) -> None:
-    """Import what the package and the tests import, but keep neither of them."""
-    importlib.invalidate_caches()
-    sys.dont_write_bytecode = False  # so that pytest keeps the tests as it has rewritten them
-    pytest.main([*collect])
-    sys.dont_write_bytecode = True
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if file and any(Path(file).is_relative_to(folder) for folder in (package, tests)):
-            del sys.modules[name]
-    gc.collect()
-    gc.freeze()  # a collection in a fork looks at the fork's own objects alone
-
-
-def _run(request: Mapping[str, Any], output: int, parent: int) -> None:
-    """In the fork: become what a new process would be. Does not return."""
-    os.setsid()
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    os.close(output)
-    os.chdir(request["work"])
-    os.environ.update(request["environment"])
-    tempfile.tempdir = None  # it is that of the environment
-    inside.main(Path(request["job"]), parent)
-
-
-def _end_descendants() -> None:
-    """End what the fork has left behind, until nothing is left."""
-    while True:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            kill(psutil.Process().children(recursive=True))
-            time.sleep(0.005)
-
-
-if __name__ == "__main__":
-    main(socket.socket(fileno=int(sys.argv[1])))
