@@ -65,7 +65,8 @@ def grade(
     gradescope: Annotated[bool, typer.Option("--gradescope", help="Her teslim için results.json")] = False,
     classroom50: Annotated[bool, typer.Option("--classroom50", help="Her teslim için result.json")] = False,
     exam: Annotated[
-        bool, typer.Option("--exam", help="Teslimdeki paketi sınava da sok; puanı ayrı bir sütunda")
+        bool,
+        typer.Option("--exam", help="Teslimdeki paketi sınava da sok; puanı ödevinkinden ayrı"),
     ] = False,
 ) -> None:
     """Teslimleri puanla: tablo, CSV, JSON.
@@ -158,11 +159,12 @@ def gradescope(
     out: Annotated[Path, typer.Option(help="Yazılacak zip")] = Path("dist/gradescope.zip"),
     lesson: _Lessons = None,
     partial: Annotated[bool, typer.Option("--partial", help="Geçen testler kadar puan ver")] = False,
+    exam: Annotated[bool, typer.Option("--exam", help="Teslimdeki paketi sınava da sok")] = False,
 ) -> None:
     """Gradescope'a 'Configure Autograder' ile yüklenecek zip'i yap: setup.sh, run_autograder ve kurs."""
     with in_course() as course:
         from odev.instructor.gradescope import make_autograder
 
         check_lessons(course, lesson or ())
-        make_autograder(course, out, lesson or (), partial=partial)
+        make_autograder(course, out, lesson or (), partial=partial, exam=exam)
         Console().print(f"{out} hazır. Gradescope'ta: Configure Autograder → Zip file upload", markup=False)

@@ -21,6 +21,7 @@ from odev.instructor.roster import Student
 _PARTLY = {State.FAILED, State.CRASHED}  # the tests ran to their end
 _RATE = re.compile(r"%?\s*(\d+(?:[.,]\d+)?)\s*%?\s*(?:/\s*(?:gün|gun|day))?", re.IGNORECASE)
 _DAY = 86_400
+EXAM = "Sınav"  # its name among the tasks, in platforms' files
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,10 @@ class TakenExam:
     points: int
     reasons: tuple[str, ...] = ()
     judged: bool = True
+
+    @property
+    def passed(self) -> bool:
+        return self.score == self.points
 
 
 @dataclass(frozen=True, slots=True)
