@@ -37,7 +37,10 @@ def _magic(line: str) -> Report | Progress:
 
     command, _, argument = line.strip().partition(" ")
     if command == "status":
-        return checking.status()
+        from odev.student.waiting import line_in_cell
+
+        with line_in_cell() as progress:
+            return checking.status(progress=progress)
     if command == "check":
         argument, has_hints, hints = argument.partition("ipucu=")
         return checking.check(argument.strip() or None, hints=2 if has_hints and hints.strip() == "2" else 1)
