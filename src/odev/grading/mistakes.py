@@ -205,7 +205,7 @@ MISTAKES = (
     Mistake(
         "Fonksiyon hatayı fırlatıyor; burada istenen, onu `return` ile döndürmesi. `raise` yerine `return` "
         "yaz.",
-        sign=r"^safechat\.",
+        sign=r"^safechat\.|fırlatıldı; bu hata beklenmiyordu$",
         code=_only_raises,
     ),
     Mistake(
@@ -213,6 +213,16 @@ MISTAKES = (
         "`raise` yaz.",
         sign=r"fırlatılmalıydı|DID NOT RAISE|raise edilmedi",
         code=_returns_an_error,
+    ),
+    Mistake(
+        "`asyncio.run` yeni bir event loop başlatır; burada ise biri zaten çalışıyor. `asyncio.run(…)` yerine "
+        "`await …` yaz.",
+        sign=r"^RuntimeError: .*(?:running event loop|loop is already running)",
+    ),
+    Mistake(
+        "`exit()`, `quit()` ve `sys.exit()` fonksiyonu değil bütün programı bitirir, çağıran cevap alamaz. "
+        "Sonucu `return` ile ver.",
+        sign=r"^SystemExit",
     ),
     Mistake(
         "Değişkene bazı yollarda hiç değer verilmiyor (`{0}`). `except … as e` yazdıysan `e`, blok bitince "
