@@ -24,7 +24,7 @@ from odev.course import marker, students_copy
 from odev.course.course import Course
 from odev.course.splice import splice
 from odev.course.students_copy import landed, mark_students
-from odev.grading.result import State
+from odev.grading.result import State, TaskResult
 from odev.student.check import Session, check, status
 from odev.student.report import Report
 from odev.student.waiting import line_in_cell
@@ -104,6 +104,31 @@ def test_what_is_not_there_is_said(course: Course) -> None:
     assert check("1.7", course=course, session=Session()).notes == ("1.7 numaralı görev yok.",)
     assert check(9, course=course, session=Session()).notes == ("9. derste görev yok.",)
     assert "'bir' ne ders ne görev" in repr(check("bir", course=course, session=Session()))
+
+
+def test_where_there_is_no_task_there_is_no_empty_table(course: Course) -> None:
+    report = check(9, course=course, session=Session())
+    console = Console(record=True, file=io.StringIO())
+    console.print(report)
+    assert console.export_text().strip() == repr(report) == "9. derste görev yok."
+    assert "<table>" not in report._repr_html_()
+
+
+def test_a_long_name_of_a_task_is_whole_in_a_narrow_terminal() -> None:
+    name = "client.generation.AsyncGeneration"
+    result = TaskResult("8.3", name, 6, State.UNWRITTEN, f"henüz yazılmadı: `#| odev 8.3 {name}` satırı")
+    console = Console(record=True, file=io.StringIO(), width=80)
+    console.print(Report("08", (result,)))
+    assert "…" not in console.export_text()
+
+
+@pytest.mark.parametrize("hints", ["2", 2, 7, None])
+def test_whatever_ipucu_is_the_report_can_be_shown(
+    hints: object, monkeypatch: pytest.MonkeyPatch, course: Course
+) -> None:
+    monkeypatch.chdir(course.root)
+    monkeypatch.setattr(odev.student.check, "this_session", lambda: Session((WRONG,)))
+    assert "1.1 words.greet" in repr(odev.check("1.1", ipucu=hints))  # type: ignore[arg-type]
 
 
 def test_one_lesson_takes_under_five_seconds(course: Course) -> None:

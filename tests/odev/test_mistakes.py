@@ -125,6 +125,7 @@ def judge(grader: Grader, id: str, body: str, first: str = "") -> TaskResult:
         ("1.1", "return {'a': 1}[code or 'yok'], status", "", "Sözlükte 'yok' anahtarı yok"),
         ("1.1", "return [][0], status", "", "liste boş da gelebilir"),
         ("1.1", "import sys\nsys.exit(1)", "", "bütün programı bitirir"),
+        ("1.1", "yield code, status", "", "Sonucu `return` ile döndür"),
         ("1.1", "quit()", "", "bütün programı bitirir"),
         (
             "1.2",

@@ -203,6 +203,10 @@ MISTAKES = (
         code=_only_prints,
     ),
     Mistake(
+        "`yield` yazan bir fonksiyon, sonuç yerine bir generator verir. Sonucu `return` ile döndür.",
+        sign=r"<(?:async_)?generator object",
+    ),
+    Mistake(
         "Fonksiyon hatayı fırlatıyor; burada istenen, onu `return` ile döndürmesi. `raise` yerine `return` "
         "yaz.",
         sign=r"^safechat\.|fırlatıldı; bu hata beklenmiyordu$",
@@ -215,8 +219,8 @@ MISTAKES = (
         code=_returns_an_error,
     ),
     Mistake(
-        "`asyncio.run` yeni bir event loop başlatır; burada ise biri zaten çalışıyor. `asyncio.run(…)` yerine "
-        "`await …` yaz.",
+        "`asyncio.run` yeni bir event loop başlatır; burada ise biri zaten çalışıyor. `asyncio.run(…)` "
+        "yerine `await …` yaz.",
         sign=r"^RuntimeError: .*(?:running event loop|loop is already running)",
     ),
     Mistake(
