@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 
 LONGEST = 300  # characters of a line in a report
-_LONGEST_PART = 150
 _END = re.compile(r"(?:; beklenen: | ← ).*$|; \S+ (?:fırlatılmalıydı|olmamalıydı)$", re.DOTALL)
 _NOT_AWAITED = "bu hata beklenmiyordu"
 _NOT_RAISED = re.compile(r"Failed: DID NOT RAISE (?:<class '(?:\w+\.)*)?(\w+)")
@@ -66,17 +65,17 @@ def _origin(value: str, message: str) -> str:
     return origin
 
 
-def shortened(line: str) -> str:
-    """At most LONGEST characters: of a long call and of a long value the end is left out, and never what was
+def shortened(line: str, longest: int = LONGEST) -> str:
+    """At most so many characters: of a long call and of a long value the end is left out, and never what was
     expected or the place that stands behind it."""
-    if len(line) <= LONGEST:
+    if len(line) <= longest:
         return line
     end = _END.search(line)
-    head, tail = (line[: end.start()], _cut(end[0], _LONGEST_PART)) if end else (line, "")
+    head, tail = (line[: end.start()], _cut(end[0], longest // 2)) if end else (line, "")
     call, arrow, came = head.partition(" → ")
     if arrow:
-        head = f"{_cut(call, _LONGEST_PART // 2)}{arrow}{came}"
-    return _cut(head, LONGEST - len(tail)) + tail
+        head = f"{_cut(call, longest // 4)}{arrow}{came}"
+    return _cut(head, longest - len(tail)) + tail
 
 
 def _cut(text: str, longest: int) -> str:
