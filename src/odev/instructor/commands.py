@@ -5,7 +5,6 @@ Not here: what they do (grade.py, release.py, gradescope.py), all other commands
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +43,10 @@ def grade(
     partial: Annotated[bool, typer.Option("--partial", help="Geçen testler kadar puan ver")] = False,
     late: Annotated[str | None, typer.Option(help="Geç kalan her gün için düşülen: 10%/gün")] = None,
     deadline: Annotated[
-        datetime | None, typer.Option(help="Son teslim, bu bilgisayarın saatiyle: 2026-11-20T23:59:59")
+        str | None,
+        typer.Option(
+            help="Son teslim, bu bilgisayarın saatiyle: 2026-11-20 (günün sonu) ya da 2026-11-20T18:00"
+        ),
     ] = None,
     feedback: Annotated[
         bool, typer.Option("--feedback", help="Her öğrenciye Türkçe bir sayfa; Moodle için zip'i de")
@@ -83,7 +85,7 @@ def grade(
         from odev.instructor.grade import grade as grade_all
         from odev.instructor.gradebook import gradebook
         from odev.instructor.handed_in import find_submissions
-        from odev.instructor.marks import Rules, TakenExam, late_rate, mark_all
+        from odev.instructor.marks import Rules, TakenExam, deadline_of, late_rate, mark_all
         from odev.instructor.output import Outputs
         from odev.instructor.roster import Student, read_roster, with_roster
         from odev.instructor.submission import read_submission
@@ -91,7 +93,11 @@ def grade(
         check_lessons(course, lesson or ())
         check_jobs(jobs)
         check_timeout(timeout)
-        rules = Rules(partial, late_rate(late) if late is not None else 0.0, deadline)
+        rules = Rules(
+            partial,
+            late_rate(late) if late is not None else 0.0,
+            deadline_of(deadline) if deadline is not None else None,
+        )
         outputs = Outputs(
             out, excel_tr, feedback, same, moodle, canvas, canvas_assignment, gradescope, classroom50
         )

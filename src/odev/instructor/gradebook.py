@@ -61,8 +61,8 @@ def _reason(mark: Mark) -> str:
     late = f"{mark.days} gün geç; " if mark.days else ""
     results = [result for result in mark.graded.results if not result.passed]
     first = next((one for one in results if one.state not in (State.UNWRITTEN, State.MISSING)), None)
-    if results and all(one.state is State.MISSING for one in results) and mark.graded.warnings:
-        return plain(mark.graded.warnings[0])  # nothing could be read
+    if mark.unread:
+        return plain(mark.unread[0])
     if first is None:
         missing = ", ".join(result.task for result in results)
         return plain(f"{late}{'yazılmamış: ' + missing if missing else ''}").rstrip("; ")
