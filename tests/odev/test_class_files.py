@@ -247,12 +247,13 @@ def test_a_students_page_says_points_what_failed_and_the_hint() -> None:
         assert text in shown
 
 
-def test_a_crash_is_shown_by_its_line_without_the_hint_of_another_thing() -> None:
-    crash = Crash("greet('')", "return name.lowr()", "AttributeError: …")
-    results = (replace(RESULTS[1], state=State.CRASHED, message="AttributeError", crash=crash),)
-    shown = Text(page(replace(mark(), graded=replace(mark().graded, results=results), scores=(0,)))).text
-    assert "return name.lowr()" in shown
-    assert "kelimeleri say" not in shown
+def test_a_crash_is_shown_by_its_line_and_by_the_hint_that_names_the_mistake() -> None:
+    crash = Crash("greet(None)", "return name.lower()", "AttributeError: …")
+    hint = "Bu satırda değer None gelmiş"
+    failed = replace(RESULTS[1], state=State.CRASHED, message="AttributeError", hint=hint, crash=crash)
+    shown = Text(page(replace(mark(), graded=replace(mark().graded, results=(failed,)), scores=(0,)))).text
+    for text in ("greet(None)", "return name.lower()", hint):
+        assert text in shown
 
 
 def test_nothing_of_a_student_becomes_html() -> None:
