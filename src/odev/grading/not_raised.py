@@ -38,8 +38,9 @@ def unmet(error: BaseException, test_file: str, package: str) -> dict[str, str]:
             last, awaited = block.body[-1], _awaited(block)
             if not (block.lineno <= line <= (block.end_lineno or 0) and awaited):
                 continue
-            is_call = isinstance(last, ast.Expr) and isinstance(last.value, ast.Call)
-            call = ast.unparse(_Values(frame).visit(last.value)) if is_call else ""
+            call = ""
+            if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
+                call = ast.unparse(_Values(frame).visit(last.value))
             return {"raises_call": call, "awaited": "" if is_silent else awaited}
     own = [frame for frame, _ in frames if str(frame.f_globals.get("__name__")).startswith(f"{package}.")]
     if is_silent or not own:
