@@ -1,5 +1,5 @@
-#| odev 2.4 cli.logs.call_timeline
-# hint: Yalnızca bu çağrının kayıtları
+#| odev 2.3 cli.logs.call_timeline
+# hint: call_id'si olmayan kayıt
 def call_timeline(lines: Iterable[str], call_id: str) -> Iterator[tuple[float, LogLine]]:
     """The story of one call: its records in the order of the lines, each after the seconds since the first.
 
@@ -7,7 +7,8 @@ def call_timeline(lines: Iterable[str], call_id: str) -> Iterator[tuple[float, L
     A record whose time cannot be read has 0.0; so has each before the first whose time can be.
     """
     first = None
-    for record in records_with("", lines):
-        at = moment(record.get("time"))
-        first = first or at
-        yield seconds_between(first, at), record
+    for record in records_with(call_id, lines):
+        if record["call_id"] == call_id:
+            at = moment(record.get("time"))
+            first = first or at
+            yield seconds_between(first, at), record

@@ -1,4 +1,4 @@
-#| odev 2.4 cli.logs.call_timeline
+#| odev 2.3 cli.logs.call_timeline
 # hint: Böyle bir çağrı yoksa
 def call_timeline(lines: Iterable[str], call_id: str) -> Iterator[tuple[float, LogLine]]:
     """The story of one call: its records in the order of the lines, each after the seconds since the first.

@@ -1,4 +1,4 @@
-#| odev 2.4 cli.logs.call_timeline
+#| odev 2.3 cli.logs.call_timeline
 def of_call(lines, call_id):
     for line in filter(None, map(parse_line, lines)):
         if line.get("call_id") == call_id:

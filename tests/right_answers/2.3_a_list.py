@@ -1,4 +1,4 @@
-#| odev 2.4 cli.logs.call_timeline
+#| odev 2.3 cli.logs.call_timeline
 def call_timeline(lines, call_id):
     result = []
     first = None

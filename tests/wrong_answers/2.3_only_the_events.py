@@ -1,5 +1,5 @@
-#| odev 2.4 cli.logs.call_timeline
-# hint: kimliğin geçmesi yetmez
+#| odev 2.3 cli.logs.call_timeline
+# hint: Yalnızca bu çağrının kayıtları
 def call_timeline(lines: Iterable[str], call_id: str) -> Iterator[tuple[float, LogLine]]:
     """The story of one call: its records in the order of the lines, each after the seconds since the first.
 
@@ -8,6 +8,7 @@ def call_timeline(lines: Iterable[str], call_id: str) -> Iterator[tuple[float, L
     """
     first = None
     for record in records_with(call_id, lines):
-        at = moment(record.get("time"))
-        first = first or at
-        yield seconds_between(first, at), record
+        if record.get("call_id") == call_id:
+            at = moment(record.get("time"))
+            first = first or at
+            yield seconds_between(first, at), record["event"]
