@@ -200,3 +200,8 @@ def test_two_submissions_of_one_student_are_both_kept_and_named() -> None:
     assert [one.name for one in listed] == ["Ali Öz", "ozali"]
     assert all("2 teslim" in one.warnings[0] for one in listed)
     assert set(students) == {"Ali Öz", "ozali"}
+
+
+def test_a_comma_in_quotes_does_not_divide_the_columns(tmp_path: Path) -> None:
+    (tmp_path / "names.csv").write_text('"Yılmaz, Ayşe";12\n"Öz, Ali";13\n', "utf-8")
+    assert [student.name for student in read_roster(tmp_path / "names.csv")] == ["Yılmaz, Ayşe", "Öz, Ali"]
