@@ -13,7 +13,7 @@ from odev.grading.result import State, TaskResult
 from odev.instructor.changes import changes, last_scores
 from odev.instructor.exports import write_json
 from odev.instructor.grade import Graded
-from odev.instructor.marks import Mark, Rules, deadline_of, late_rate, mark_all
+from odev.instructor.marks import Mark, Rules, TakenExam, deadline_of, late_rate, mark_all
 from odev.instructor.roster import Student, read_roster, with_roster
 from odev.instructor.submission import Submission
 from odev.instructor.uploads import Upload
@@ -114,6 +114,18 @@ def test_a_rate_is_read_as_people_write_it(text: str) -> None:
 def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(CourseError, match="10%/gün"):
         late_rate(text)
+
+
+def test_a_changed_exam_is_told_where_both_have_a_verdict(tmp_path: Path) -> None:
+    def marks(*exams: TakenExam | None) -> list[Mark]:
+        return [
+            replace(mark(Rules(), graded(name)), exam=exam) for name, exam in zip("abc", exams, strict=True)
+        ]
+
+    taken = TakenExam(40, 100)
+    write_json(tmp_path / "grades.json", marks(taken, replace(taken, judged=False), None))
+    now = marks(replace(taken, score=90), taken, taken)
+    assert changes(last_scores(tmp_path / "grades.json"), now) == ["a: sınav 40 → 90 puan"]
 
 
 def test_what_changed_since_the_last_grading_is_told_by_name(tmp_path: Path) -> None:
