@@ -1,5 +1,5 @@
 #| odev 3.2 limits.layer.Limited
-# hint: begun=reservation.landed
+# hint: Hatalı çağrının da hesabı
 class Limited:
     """The layer. For one event loop."""
 
@@ -24,12 +24,13 @@ class Limited:
         with reservation:
             try:
                 reply = await self._next(watched(request, quota, reservation))
-            except ChatError as error:
-                reservation.settle(billed_tokens(error, reservation.tokens))
-                if isinstance(error, RateLimited):
-                    quota.refused(request, reservation, error)
+            except RateLimited as error:
+                quota.refused(request, reservation, error)
                 raise
-            reservation.settle(used_tokens(reply.usage, reservation.tokens))
+            except ChatError as error:
+                reservation.settle(spent(error, reservation))
+                raise
+            reservation.settle(spent(reply, reservation))
             self._estimator.learn(request, reply)
             quota.answered(reservation, reply.headers)
             return reply

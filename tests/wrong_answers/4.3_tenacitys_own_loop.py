@@ -1,5 +1,8 @@
 #| odev 4.3 retry.Retried
-# hint: reraise=True ver
+# hint: AsyncRetrying'i kendin kurma
+from tenacity import stop_after_attempt
+
+
 class Retried:
     """The layer: more attempts where they can help, while there is time and budget for them."""
 
@@ -20,11 +23,7 @@ class Retried:
         budget.called(clock.now())
         with call_record() as record:
             async for attempt in AsyncRetrying(
-                retry=retry_if_exception(can_be_helped),
-                wait=partial(wait_before_retry, self._policy, self._random),
-                stop=partial(is_over, self._policy, request, budget),
-                before_sleep=partial(log_retry, request),
-                sleep=clock.sleep,
+                stop=stop_after_attempt(self._policy.attempts), reraise=True
             ):
                 with attempt:
                     number = attempt.retry_state.attempt_number

@@ -1,5 +1,5 @@
 #| odev 4.3 retry.Retried
-# hint: dur emridir
+# hint: self._policy'yi ver
 class Retried:
     """The layer: more attempts where they can help, while there is time and budget for them."""
 
@@ -18,22 +18,8 @@ class Retried:
         """
         budget = self._budgets.setdefault(request.model, RetryBudget())
         budget.called(clock.now())
-
-        async def quiet_sleep(seconds: float) -> None:
-            try:
-                await clock.sleep(seconds)
-            except BaseException:
-                pass
-
         with call_record() as record:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception(can_be_helped),
-                wait=partial(wait_before_retry, self._policy, self._random),
-                stop=partial(is_over, self._policy, request, budget),
-                before_sleep=partial(log_retry, request),
-                sleep=quiet_sleep,
-                reraise=True,
-            ):
+            async for attempt in retry_loop(request, RetryPolicy(), self._random, budget):
                 with attempt:
                     number = attempt.retry_state.attempt_number
                     reply = await try_once(self._next, replace(request, attempt=number), record)

@@ -1,10 +1,5 @@
 #| odev 3.1 limits.quota.Reservation
-class Reservation:
-    def __init__(self, tokens, bucket, window, slots):
-        self.tokens, self.landed = tokens, False
-        self.slot = Slot(slots)
-        self._bucket, self._window = bucket, window
-
+class Reservation(Held):
     def __enter__(self):
         self._window.enter(self)
         return self
@@ -19,9 +14,3 @@ class Reservation:
         ayrılan, self.tokens = self.tokens, used
         if self._bucket:
             self._bucket.settle(used - ayrılan)
-
-    def land(self):
-        if self.landed:
-            return
-        self._window.leave(self)
-        self.landed = True

@@ -1,5 +1,5 @@
 #| odev 4.3 retry.Retried
-# hint: API'nin istediği bekleme
+# hint: Denemeye değen bir hatadan sonra
 class Retried:
     """The layer: more attempts where they can help, while there is time and budget for them."""
 
@@ -19,15 +19,12 @@ class Retried:
         budget = self._budgets.setdefault(request.model, RetryBudget())
         budget.called(clock.now())
         with call_record() as record:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception(can_be_helped),
-                wait=lambda state: backoff(self._policy, state.attempt_number, self._random),
-                stop=partial(is_over, self._policy, request, budget),
-                before_sleep=partial(log_retry, request),
-                sleep=clock.sleep,
-                reraise=True,
-            ):
+            async for attempt in retry_loop(request, self._policy, self._random, budget):
                 with attempt:
                     number = attempt.retry_state.attempt_number
-                    reply = await try_once(self._next, replace(request, attempt=number), record)
+                    try:
+                        reply = await try_once(self._next, replace(request, attempt=number), record)
+                    except ChatError as error:
+                        if not error.retryable or number == self._policy.attempts:
+                            raise
             return record.counted(reply)

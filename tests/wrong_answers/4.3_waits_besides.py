@@ -1,5 +1,5 @@
 #| odev 4.3 retry.Retried
-# hint: Sınıfa değil
+# hint: kendin bekleme
 class Retried:
     """The layer: more attempts where they can help, while there is time and budget for them."""
 
@@ -19,14 +19,9 @@ class Retried:
         budget = self._budgets.setdefault(request.model, RetryBudget())
         budget.called(clock.now())
         with call_record() as record:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception(lambda error: getattr(type(error), "retryable", False)),
-                wait=partial(wait_before_retry, self._policy, self._random),
-                stop=partial(is_over, self._policy, request, budget),
-                before_sleep=partial(log_retry, request),
-                sleep=clock.sleep,
-                reraise=True,
-            ):
+            async for attempt in retry_loop(request, self._policy, self._random, budget):
+                if attempt.retry_state.attempt_number > 1:
+                    await clock.sleep(1)
                 with attempt:
                     number = attempt.retry_state.attempt_number
                     reply = await try_once(self._next, replace(request, attempt=number), record)
