@@ -61,8 +61,8 @@ def opened(failures: int = 3, cooldown: float = 10) -> CircuitBreaker:
     "5.1",
     points=8,
     hint="Yeni kesici kapalıdır: permit(now) her çağrıya kendi iznini, Permit(self, now)'ı döndürür.",
-    more="Devre kapalı mı, self.state(now) söyler. Kapalı devrede izinlerin sayısı sınırsızdır; probe yalnızca "
-    "yarı açıkken dolar.",
+    more="Devre kapalı mı, self.state(now) söyler. Kapalı devrede izinlerin sayısı sınırsızdır; probe "
+    "yalnızca yarı açıkken dolar.",
 )
 def test_closed_it_lets_every_call_go() -> None:
     from safechat.breaker import Permit
