@@ -231,7 +231,11 @@ def _judge_tasks(
 ) -> list[TaskResult]:
     tasks = tuple(tasks)
     lessons = {task.lesson for task in tasks}
-    with copies(course) as package_copies:
+    written = [
+        task for task in tasks if task.id in work.cells and not is_stub(work.cells[task.id].source, task)
+    ]
+    # For a lesson's few tasks, processes of their own have ended before a fork server is ready.
+    with copies(course, in_forks=len(written) > 3 * default_jobs()) as package_copies:
         grader = Grader(course, package_copies, tasks, lambda: collect(course, *lessons), quick=True)
         with judging_pool(default_jobs()) as pool:
             judged = {pool.submit(grader.judge, task, work.cells.get(task.id)): task for task in tasks}
