@@ -42,6 +42,7 @@ class RealService:
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{self.address}",
             "OTEL_SERVICE_NAME": "real",
             "OTEL_TRACES_SAMPLER": "always_off",
+            "OTEL_PROPAGATORS": "not-installed-here",
             "LLMOCK_ERROR_RATE_429": "1.0",
             "FORCE_COLOR": "1",
             "NO_COLOR": "1",
