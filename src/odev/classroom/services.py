@@ -1,4 +1,4 @@
-"""The variables by which a user's other programs find a real API, a Vault or a collector of spans.
+"""The variables by which a user's other programs find a real API, a Vault, a collector of spans or a proxy.
 
 Not here: the environment of a program that the course runs (course/environment.py).
 """
@@ -13,8 +13,20 @@ _OF_A_SERVICE = ("OPENAI_", "AZURE_", "VAULT_", "BAO_", "SAFECHAT_", "OTEL_")
 
 
 def without_services(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without the addresses, keys and settings of a real API, Vault or collector of spans."""
-    return {name: value for name, value in environment.items() if not name.startswith(_OF_A_SERVICE)}
+    """The environment without the addresses, keys and settings of a real API, Vault or collector of spans.
+
+    Without SOCKS proxies, too: by these the SDK fails, also where NO_PROXY says that they are not for this
+    machine, unless a package for them is installed.
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if not (name.startswith(_OF_A_SERVICE) or _is_socks_proxy(name, value))
+    }
+
+
+def _is_socks_proxy(name: str, value: str) -> bool:
+    return name.lower().endswith("_proxy") and value.lower().startswith("socks")
 
 
 def leave_services() -> dict[str, str]:
