@@ -23,7 +23,7 @@ app = typer.Typer(help="Kursun komutları.", no_args_is_help=True, add_completio
 _Lessons = Annotated[
     list[int] | None, typer.Option("--lesson", help="Yalnız bu ders; birden çok verilebilir")
 ]
-_Jobs = Annotated[int | None, typer.Option(help="Aynı anda kaç iş; verilmezse işlemci sayısı kadar")]
+_Jobs = Annotated[int | None, typer.Option(help="Aynı anda kaç iş; verilmezse işlemci sayısından bir fazla")]
 
 
 class Language(StrEnum):

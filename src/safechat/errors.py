@@ -406,6 +406,14 @@ BY_TEXT: tuple[tuple[int, Callable[[str], object], type[ChatError]], ...] = (
 )
 
 
+def class_by_code(status: int, word: str | None) -> type[ChatError] | None:
+    """The class in BY_CODE of a `code` or `type`, in small letters or capitals, or None.
+
+    None for every word of a 5xx: there the fault is the server's, and what it says is not believed.
+    """
+    return BY_CODE.get(word.lower()) if word and 400 <= status < 500 else None
+
+
 def class_by_text(status: int, message: str) -> type[ChatError] | None:
     """The class in the first row of BY_TEXT that has this status and fits the message, or None."""
     for known_status, matches, error in BY_TEXT:
@@ -422,11 +430,10 @@ def classify(
     `code` and `type` are those of the error body. They say more than the message, and the message says
     more than the status.
     """
-    for word in (code, type):
-        if word and 400 <= status < 500 and (by_code := BY_CODE.get(word.lower())):
-            return by_code
-    if by_text := class_by_text(status, message):
-        return by_text
-    if by_status := BY_STATUS.get(status):
-        return by_status
-    return ServerError if status >= 500 else RequestRejected
+    return (
+        class_by_code(status, code)
+        or class_by_code(status, type)
+        or class_by_text(status, message)
+        or BY_STATUS.get(status)
+        or (ServerError if status >= 500 else RequestRejected)
+    )

@@ -25,24 +25,34 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
     The first of these that can be read counts:
 
-    1. `retry-after-ms`, a number of milliseconds. It is the finer one: Retry-After is rounded up to seconds.
-    2. `retry-after`, a number of seconds.
-    3. `retry-after`, a date (RFC 9110, section 10.2.3): `date_wait`.
-    4. What `reset_wait` finds in the other headers.
+    1. `retry-after-ms`: `milliseconds_wait`. It is the finer one: Retry-After is rounded up to seconds.
+    2. `retry-after` as a number: `seconds_wait`.
+    3. `retry-after` as a date (RFC 9110, section 10.2.3): `date_wait`.
+    4. The other headers: `reset_wait`.
 
-    `number_in` reads a number, and `as_wait` makes a wait of it. `now` is in seconds since the epoch;
-    without it, it is this moment.
+    `now` is in seconds since the epoch, and for all four; without it, it is this moment.
     """
-    now = time.time() if now is None else now
-    milliseconds = number_in(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return as_wait(milliseconds / 1000, now)
     value = headers.get("retry-after")
-    seconds = number_in(value)
-    if seconds is not None:
-        return as_wait(seconds, now)
-    wait = date_wait(value, now)
-    return reset_wait(headers, now) if wait is None else wait
+    wait = milliseconds_wait(headers.get("retry-after-ms"), now)
+    if wait is None:
+        wait = seconds_wait(value, now)
+    if wait is None:
+        wait = date_wait(value, now)
+    if wait is None:
+        wait = reset_wait(headers, now)
+    return wait
+
+
+def milliseconds_wait(text: str | None, now: float | None = None) -> float | None:
+    """Seconds of a wait in milliseconds; None where the text is no number that can be one."""
+    number = number_in(text)
+    return None if number is None else as_wait(number / 1000, now)
+
+
+def seconds_wait(text: str | None, now: float | None = None) -> float | None:
+    """Seconds of a wait in seconds; None where the text is no number that can be one."""
+    number = number_in(text)
+    return None if number is None else as_wait(number, now)
 
 
 def number_in(text: str | None) -> float | None:
@@ -55,20 +65,25 @@ def number_in(text: str | None) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
-def as_wait(seconds: float, now: float) -> float:
+def as_wait(seconds: float, now: float | None) -> float:
     """`seconds`, unless it can only be a unix time, in seconds or in milliseconds: then the wait until it, 0
     where it has passed."""
     if seconds < _UNIX_TIME:
         return seconds
-    return max(0.0, (seconds / 1000 if seconds >= 1000 * _UNIX_TIME else seconds) - now)
+    return max(0.0, (seconds / 1000 if seconds >= 1000 * _UNIX_TIME else seconds) - _moment(now))
 
 
-def date_wait(text: str | None, now: float) -> float | None:
+def date_wait(text: str | None, now: float | None = None) -> float | None:
     """The wait until the date that the text is, 0 where it has passed; None where the text is no date."""
     try:
-        return max(0.0, parsedate_to_datetime(text or "").timestamp() - now)
+        return max(0.0, parsedate_to_datetime(text or "").timestamp() - _moment(now))
     except (ValueError, OverflowError):
         return None
+
+
+def _moment(now: float | None) -> float:
+    """`now`, or this moment, in seconds since the epoch."""
+    return time.time() if now is None else now
 
 
 def with_jitter(wait: float, random: Random) -> float:
@@ -147,8 +162,8 @@ def duration(text: str | None, now: float | None = None) -> float | None:
     with `now`; None if it is none of them."""
     if not text:
         return None
-    if (seconds := number_in(text)) is not None:
-        return as_wait(seconds, time.time() if now is None else now)
+    if (seconds := seconds_wait(text, now)) is not None:
+        return seconds
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         return None

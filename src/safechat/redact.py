@@ -188,21 +188,21 @@ def is_key_shaped(text: str) -> bool:
     return _shaped.fullmatch(text) is not None
 
 
-def redacted(value: object, name: str = "") -> object:
+def redacted(value: object, name: object = "") -> object:
     """`value`, which stands under `name`, as JSON can hold it: without any secret, however deep it is.
 
-    A dict stays a dict: its names become texts, redacted, and each of its values is redacted under its own
-    name. A list, tuple or set becomes a list, and all of its items stand under the list's `name`. Anything
-    else is redacted by `redacted_leaf`. `value` itself does not change.
+    A dict stays a dict: its names are redacted by `redacted_name`, and each of its values under its own name.
+    A list, tuple or set becomes a list, and all of its items stand under the list's `name`. Anything else is
+    redacted by `redacted_leaf`. `value` itself does not change.
     """
     if isinstance(value, Mapping):
-        return {redacted_name(safe_str(key)): redacted(item, safe_str(key)) for key, item in value.items()}
+        return {redacted_name(key): redacted(item, key) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [redacted(item, name) for item in value]
     return redacted_leaf(value, name)
 
 
-def redacted_leaf(value: object, name: str = "") -> str | int | float | None:
+def redacted_leaf(value: object, name: object = "") -> str | int | float | None:
     """`value`, which holds no other values, as JSON can hold it, without any secret.
 
     None and booleans stay. Under the name of a secret anything else is REDACTED, but for an empty text. Under
@@ -210,7 +210,7 @@ def redacted_leaf(value: object, name: str = "") -> str | int | float | None:
     """
     if value is None or isinstance(value, bool):
         return value
-    if is_secret_name(name) and safe_str(value) != "":
+    if is_secret_name(safe_str(name)) and safe_str(value) != "":
         return REDACTED
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
@@ -225,9 +225,9 @@ def redacted_field(name: str, value: object) -> tuple[str, object]:
     return known, redacted(value, name)
 
 
-def redacted_name(name: str) -> str:
-    """`redact` for names, which are few and come again and again."""
-    return _known(name)[0]
+def redacted_name(name: object) -> str:
+    """`redact` for names, which are few and come again and again. One that is no text becomes its text."""
+    return _known(safe_str(name))[0]
 
 
 def safe_str(value: object) -> str:

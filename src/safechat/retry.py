@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import random as _random
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -71,12 +70,7 @@ class Retried:
                 return record.counted(await try_once(self._next, request, record))
             except ChatError as error:
                 failed = error
-            async for attempt in retry_loop(
-                request,
-                retry=can_be_helped,
-                wait=partial(wait_before_retry, self._policy, self._random),
-                stop=partial(is_over, self._policy, request, budget),
-            ):
+            async for attempt in retry_loop(request, self._policy, self._random, budget):
                 with attempt:
                     number = attempt.retry_state.attempt_number
                     if number == 1:
@@ -86,17 +80,13 @@ class Retried:
 
 
 def retry_loop(
-    request: ChatRequest,
-    *,
-    retry: Callable[[BaseException], bool],
-    wait: Callable[[RetryCallState], float],
-    stop: Callable[[RetryCallState], bool],
+    request: ChatRequest, policy: RetryPolicy, random: Random, budget: RetryBudget
 ) -> AsyncRetrying:
-    """tenacity's loop with these rules. It logs each retry, and raises the last error itself."""
+    """tenacity's loop with the rules below. It logs each retry, and raises the last error itself."""
     return AsyncRetrying(
-        retry=retry_if_exception(retry),
-        wait=wait,
-        stop=stop,
+        retry=retry_if_exception(can_be_helped),
+        wait=partial(wait_before_retry, policy, random),
+        stop=partial(is_over, policy, request, budget),
         before_sleep=partial(log_retry, request),
         sleep=clock.sleep,
         reraise=True,

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -21,14 +21,15 @@ import pytest
 import mini_course as mini
 from odev.course.cells import TaskId, task_cell
 from odev.course.course import Course, CourseError, Task
+from odev.grading import fork_server, limited_process
 from odev.grading import grader as grader_module
-from odev.grading import limited_process
 from odev.grading.canary import write_canaries
+from odev.grading.course_copies import copies
 from odev.grading.grader import Grader, reference_grader
 from odev.grading.junit import Crash, Run
 from odev.grading.limited_process import Ended, Limits, clean_environment
 from odev.grading.result import State, TaskResult
-from odev.grading.steps import collect, copies, run_tests
+from odev.grading.steps import collect, run_tests
 from odev.grading.turns import Turns
 from odev.grading.unusual import unusual_things
 from real_service import real_service
@@ -45,21 +46,25 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
     return mini.mini_course(tmp_path_factory.mktemp("course"))
 
 
-@pytest.fixture(scope="module")
-def grader(course: Course) -> Iterator[Grader]:
-    with copies(course) as course_copies:
+WAYS = {"in a process": False, "in a fork": True} if fork_server.POSSIBLE else {"in a process": False}
+in_each_way: Callable[..., Any] = pytest.fixture(scope="module", params=list(WAYS.values()), ids=list(WAYS))
+
+
+@in_each_way
+def grader(course: Course, request: pytest.FixtureRequest) -> Iterator[Grader]:
+    with copies(course, in_forks=request.param) as course_copies:
         yield reference_grader(course, course_copies, limits=LIMITS)
 
 
-@pytest.fixture(scope="module")
-def sparing(course: Course) -> Iterator[Grader]:
-    with copies(course) as course_copies:
+@in_each_way
+def sparing(course: Course, request: pytest.FixtureRequest) -> Iterator[Grader]:
+    with copies(course, in_forks=request.param) as course_copies:
         yield reference_grader(course, course_copies, limits=replace(LIMITS, memory=350_000_000))
 
 
-@pytest.fixture(scope="module")
-def impatient(course: Course) -> Iterator[Grader]:
-    with copies(course) as course_copies:
+@in_each_way
+def impatient(course: Course, request: pytest.FixtureRequest) -> Iterator[Grader]:
+    with copies(course, in_forks=request.param) as course_copies:
         yield reference_grader(course, course_copies, limits=IMPATIENT)
 
 
@@ -162,7 +167,7 @@ def test_time_in_which_other_programs_have_the_processor_does_not_count(tmp_path
             rival.stdout.readline()  # it runs
         work = [sys.executable, "-c", f"{here}while time.process_time() < 0.2: pass"]
         done = limited_process.run_limited(
-            work, tmp_path, clean_environment(tmp_path, []), Limits(seconds=0.8)
+            limited_process.new_process(work, tmp_path, clean_environment(tmp_path, [])), Limits(seconds=0.8)
         )
     assert (done.ended, done.returncode) == (Ended.ITSELF, 0)
 
@@ -462,7 +467,7 @@ def test_a_right_answer_whose_files_another_cell_removed_is_run_once_more(
 ) -> None:
     def removed(*arguments: Any) -> Run:
         monkeypatch.setattr(grader_module, "run_tests", run_tests)
-        shutil.rmtree(arguments[1].parent)
+        shutil.rmtree(arguments[0].course.root)
         raise FileNotFoundError
 
     monkeypatch.setattr(grader_module, "run_tests", removed)

@@ -24,6 +24,7 @@ from odev.grading.limited_process import (
     Limits,
     RunsStopped,
     clean_environment,
+    new_process,
     no_more_runs,
     run_limited,
 )
@@ -34,7 +35,9 @@ LIMITS = Limits(seconds=10)
 
 
 def run(source: str, folder: Path, limits: Limits = LIMITS) -> limited_process.Outcome:
-    return run_limited([sys.executable, "-c", source], folder, clean_environment(folder, []), limits)
+    return run_limited(
+        new_process([sys.executable, "-c", source], folder, clean_environment(folder, [])), limits
+    )
 
 
 def looks(*seen: tuple[float, float, bool, bool], limits: Limits = LIMITS) -> list[Ended | None]:
@@ -162,7 +165,7 @@ def test_an_orphan_with_an_empty_environment_is_not_lost_from_sight(
     environment = clean_environment(tmp_path, [Path(process_group.__file__).parents[2]])
     with closing(Seen(tmp_path)) as dog:
         monkeypatch.setattr(limited_process, "WATCHDOG", dog)
-        outcome = run_limited([sys.executable, "-c", source], tmp_path, environment, LIMITS)
+        outcome = run_limited(new_process([sys.executable, "-c", source], tmp_path, environment), LIMITS)
     assert outcome.ended is Ended.ITSELF
     assert_ended(int(outcome.output))
 
@@ -172,7 +175,7 @@ import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
 from pathlib import Path
 from odev.grading import limited_process
-from odev.grading.limited_process import Limits, clean_environment, run_limited
+from odev.grading.limited_process import Limits, clean_environment, new_process, run_limited
 
 class Seen(limited_process.WATCHDOG.__class__):
     def watch(self, token, births):
@@ -186,7 +189,7 @@ source = "import subprocess, sys, time\\n" \\
     "                         start_new_session=True)\\n" \\
     "open('pid', 'w').write(str(child.pid)); time.sleep(600)"
 folder = Path(sys.argv[1])
-run_limited([sys.executable, "-c", source], folder, clean_environment(folder, []), Limits())
+run_limited(new_process([sys.executable, "-c", source], folder, clean_environment(folder, [])), Limits())
 """
 
 

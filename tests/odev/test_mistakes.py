@@ -10,10 +10,11 @@ import mini_course as mini
 from odev.course.cells import TaskId, task_cell
 from odev.course.course import Course
 from odev.course.splice import definition
+from odev.grading.course_copies import copies
 from odev.grading.grader import Grader
 from odev.grading.mistakes import explained
 from odev.grading.result import State, TaskResult
-from odev.grading.steps import collect, copies
+from odev.grading.steps import collect
 from odev.grading.wording import in_turkish
 
 MODULE = '''"""Errors."""

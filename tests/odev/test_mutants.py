@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,7 @@ from odev.author.mutants import problems_of_mutants
 from odev.author.mutations import mutants_of
 from odev.course.course import Course
 from odev.course.splice import definition
-from odev.grading.steps import copies
-
-needs_fork = pytest.mark.skipif(sys.platform == "win32", reason="each mutant is tried in a fork")
+from odev.grading.course_copies import copies
 
 
 def changes(source: str) -> list[str]:
@@ -69,18 +66,16 @@ def test_every_mutant_is_another_source_and_leaves_the_definition_as_it_was() ->
     assert ast.dump(parsed) == before
 
 
-def problems(course: Course, id: str, seconds: int = 30) -> list[str]:
+def problems(course: Course, id: str) -> list[str]:
     with copies(course) as course_copies:
         (task,) = [task for task in course.tasks if str(task.id) == id]
-        return problems_of_mutants(course, course_copies, task, seconds)
+        return problems_of_mutants(course, course_copies, task)
 
 
-@needs_fork
 def test_mutants_that_a_test_notices_are_no_problem(tmp_path: Path) -> None:
     assert problems(mini.mini_course(tmp_path), "1.1") == []
 
 
-@needs_fork
 def test_a_mutant_that_no_test_notices_is_named_unless_it_is_marked(tmp_path: Path) -> None:
     course = mini.mini_course(tmp_path)
     module = course.module(course.tasks[0])
@@ -95,13 +90,12 @@ def test_a_mutant_that_no_test_notices_is_named_unless_it_is_marked(tmp_path: Pa
     assert "equal_mutants.toml: task 1.1: no such mutant survives: 0 → 7" in named
 
 
-@needs_fork
 def test_a_mutant_that_never_ends_is_noticed(tmp_path: Path) -> None:
     course = mini.mini_course(tmp_path)
     waits = "while not self._items:\n            pass\n        return self._items.pop(0)"
     module = course.module(course.tasks[2])
     module.write_text(mini.MODULE.replace("return self._items.pop(0)", waits), "utf-8")
-    named = problems(course, "2.1", seconds=5)
+    named = problems(course, "2.1")
     assert not [problem for problem in named if "not self._items → self._items" in problem]
 
 
@@ -120,7 +114,6 @@ def test_a_wrong_table_is_named(tmp_path: Path, text: str, expected: str) -> Non
     assert problem.startswith(expected)
 
 
-@needs_fork
 def test_a_reference_that_fails_is_named(tmp_path: Path) -> None:
     course = mini.mini_course(tmp_path)
     course.module(course.tasks[0]).write_text(mini.MODULE.replace("herkes", "kimse"), "utf-8")

@@ -17,7 +17,6 @@ ROOMS = (
     "odev/classroom/processes.py",
     "odev/grading/",
     "odev/course/files.py",
-    "odev/author/forks.py",
 )
 MODULES = {
     "fcntl",

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import mini_course as mini
-from odev.author import forks
 from odev.author import verify as verifying
 from odev.author.inspection import inspect
-from odev.author.tries import Try, try_all
 from odev.author.verify import verify
-from odev.course.cells import TaskId
 from odev.course.course import Course
 from odev.course.splice import splice
-from odev.grading.junit import Run
-from odev.grading.limited_process import Limits
-from odev.grading.steps import copies, run_tests
+from odev.grading import fork_server
 
 LESSON = "01_words.ipynb"
 EASY = STUB = mini.GREET_STUB
@@ -224,8 +219,7 @@ def test_a_task_is_too_long_from_its_forty_first_line(tmp_path: Path, lines: int
 def test_a_wrong_answer_that_never_ends_fails_its_task_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for limits in ("LIMITS", "IN_A_FORK"):
-        monkeypatch.setattr(verifying, limits, replace(verifying.LIMITS, seconds=3))
+    monkeypatch.setattr(verifying, "LIMITS", replace(verifying.LIMITS, seconds=3))
     course = mini.mini_course(tmp_path)
     wrong(course, "1.1_no_name", mini.NEVER_ENDS)
     assert verify(course, [1]) == []
@@ -234,47 +228,16 @@ def test_a_wrong_answer_that_never_ends_fails_its_task_alone(
 STOPS_EARLY = mini.WRONG["1.1_no_name"].replace('    return "Merhaba"', "    import os\n\n    os._exit(0)")
 
 
-def test_a_run_in_a_fork_says_what_a_run_in_a_process_says(tmp_path: Path) -> None:
-    course = mini.mini_course(tmp_path)
-    task, *others = course.tasks_of(1)
-    cells = [course.stubs[task.id], mini.GOOD_GREET, mini.NEVER_ENDS, STOPS_EARLY]
-    cells += [text for name, text in mini.WRONG.items() if name.startswith("1.1")]
-    cells.append(mini.GOOD_GREET.replace("return", "print('x' * 20_000_000)\n    return"))
-    ids = [task.id, *(other.id for other in others)]
-    limits = replace(verifying.LIMITS, seconds=5)
-    with copies(course) as made:
-        in_forks = try_all(course, made, task, [Try(made.spliced(task, cell), ids) for cell in cells], limits)
-        for cell, in_fork in zip(cells, in_forks, strict=True):
-            with made.changed(task, cell) as package:
-                alone = run_tests(course, package, ids, limits)
-            # The last test of a whole run is a canary, which has a random name.
-            assert replace(in_fork, output="", running="") == replace(alone, output="", running=""), cell
-
-
-@pytest.mark.skipif(not forks.POSSIBLE, reason="this system cannot fork")
-def test_answers_are_judged_in_forks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    course = mini.mini_course(tmp_path)
-    mini.write(course.right_answers / "2.1_deque.py", mini.GOOD_QUEUE)
-    processes: list[Path] = []
-
-    def counted(course: Course, package: Path, tasks: Iterable[TaskId], limits: Limits) -> Run:
-        processes.append(package)
-        return run_tests(course, package, tasks, limits)
-
-    monkeypatch.setattr(verifying, "run_tests", counted)
-    assert verify(course, [2]) == []
-    assert len(processes) == 1  # the solutions'
-
-
 def test_without_forks_the_same_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     course = mini.mini_course(tmp_path)
+    wrong(course, "1.1_no_name", STOPS_EARLY)
     mini.write(
         course.right_answers / "2.1_deque.py", mini.WRONG["2.1_stack"].replace("# hint: ilk çıkar\n", "")
     )
-    in_forks = verify(course, [2])
-    monkeypatch.setattr(forks, "POSSIBLE", False)
-    assert verify(course, [2]) == in_forks
-    assert "2.1_deque.py: does not pass (failed)" in in_forks[0]
+    in_forks = verify(course)
+    monkeypatch.setattr(fork_server, "POSSIBLE", False)
+    assert verify(course) == in_forks
+    assert "2.1_deque.py: does not pass (failed)" in " ".join(in_forks)
 
 
 def test_a_problem_is_shown_at_once(tmp_path: Path) -> None:

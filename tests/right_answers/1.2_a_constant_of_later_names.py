@@ -1,6 +1,5 @@
 #| odev 1.2 call.reply.checked_reply
 HATALAR = {"content_filter": (ContentFiltered, "filtreye takıldı"), "length": (TruncatedReply, "kesildi")}
-HATALAR |= {kelime: (BadReply, "sunucu yarıda kesti") for kelime in BROKEN_OFF}
 
 
 def checked_reply(reply: ChatReply, request: ChatRequest, refusal: str | None = None) -> ChatReply:

@@ -2,8 +2,6 @@
 def _problem(reply, request, refusal):
     if reply.finish_reason == "content_filter":
         return ContentFiltered, "filtre"
-    if reply.finish_reason in BROKEN_OFF:
-        return BadReply, "yarıda"
     if reply.finish_reason == "length" and not request.allow_truncated:
         return TruncatedReply, "kesik"
     if reply.text.strip() or reply.tool_calls:

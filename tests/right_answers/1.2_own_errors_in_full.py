@@ -16,8 +16,6 @@ def checked_reply(reply: ChatReply, request: ChatRequest, refusal: str | None = 
             raise error_from(reply, ContentFiltered, "filtre")
         case "length" if not request.allow_truncated:
             raise error_from(reply, TruncatedReply, "kesik")
-        case reason if reason in BROKEN_OFF:
-            raise error_from(reply, BadReply, "yarıda kesildi")
     if reply.text.strip() == "" and not reply.tool_calls:
         if refusal:
             raise error_from(reply, RefusedReply, f"model: {refusal}")

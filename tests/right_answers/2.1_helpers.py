@@ -3,7 +3,7 @@ KINDS = (list, tuple, set, frozenset)
 
 
 def redacted_dict(value):
-    return {redacted_name(safe_str(key)): redacted(item, safe_str(key)) for key, item in value.items()}
+    return {redacted_name(key): redacted(item, key) for key, item in value.items()}
 
 
 def redacted(value, name=""):

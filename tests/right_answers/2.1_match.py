@@ -1,5 +1,5 @@
 #| odev 2.1 redact.redacted
-def redacted(value: object, name: str = "") -> object:
+def redacted(value: object, name: object = "") -> object:
     match value:
         case Mapping():
             result = {}

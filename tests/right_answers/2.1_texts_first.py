@@ -1,5 +1,5 @@
 #| odev 2.1 redact.redacted
-def redacted(value: object, name: str = "") -> object:
+def redacted(value: object, name: object = "") -> object:
     if isinstance(value, (str, int, float)) or value is None:
         return redacted_leaf(value, name)
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -8,5 +8,5 @@ def redacted(value: object, name: str = "") -> object:
             items.append(redacted(item, name))
         return items
     if isinstance(value, Mapping):
-        return dict((redacted_name(safe_str(key)), redacted(value[key], safe_str(key))) for key in value)
+        return dict((redacted_name(key), redacted(value[key], key)) for key in value)
     return redacted_leaf(value, name)

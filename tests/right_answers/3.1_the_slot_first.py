@@ -1,13 +1,6 @@
 #| odev 3.1 limits.quota.Reservation
-class Reservation:
+class Reservation(Held):
     """Ayrılanlar."""
-
-    def __init__(self, tokens: float, bucket: Bucket | None, window: Window, slots: Slots) -> None:
-        self.tokens = tokens
-        self.slot = Slot(slots)
-        self.landed = False
-        self._bucket = bucket
-        self._window = window
 
     def __enter__(self) -> "Reservation":
         self._window.enter(self)
@@ -23,8 +16,3 @@ class Reservation:
         self.tokens += difference
         if self._bucket is not None:
             self._bucket.settle(difference)
-
-    def land(self) -> None:
-        was_landed, self.landed = self.landed, True
-        if not was_landed:
-            self._window.leave(self)

@@ -20,7 +20,7 @@ class Limited:
         return reply
 
     def _failed(self, request, quota, reservation, error):
-        cost = billed_tokens(error, reservation.tokens, begun=reservation.landed)
+        cost = spent(error, reservation)
         reservation.settle(cost)
         if type(error).__name__ == "RateLimited" or isinstance(error, RateLimited):
             quota.refused(request, reservation, error)
@@ -28,4 +28,4 @@ class Limited:
     def _answered(self, request, quota, reservation, reply):
         quota.answered(reservation, reply.headers)
         self._estimator.learn(request, reply)
-        reservation.settle(used_tokens(reply.usage, reservation.tokens))
+        reservation.settle(spent(reply, reservation))

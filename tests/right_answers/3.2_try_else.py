@@ -13,14 +13,14 @@ class Limited:
             try:
                 cevap = await self._next(izlenen)
             except RateLimited as hata:
-                yer.settle(billed_tokens(hata, yer.tokens, begun=yer.landed))
+                yer.settle(spent(hata, yer))
                 kota.refused(request, yer, hata)
                 raise
             except ChatError as hata:
-                yer.settle(billed_tokens(hata, yer.tokens, begun=yer.landed))
+                yer.settle(spent(hata, yer))
                 raise
             else:
-                yer.settle(used_tokens(cevap.usage, yer.tokens))
+                yer.settle(spent(cevap, yer))
                 kota.answered(yer, cevap.headers)
                 self._estimator.learn(request, cevap)
                 return cevap

@@ -14,12 +14,12 @@ class Limited:
         r.__enter__()
         try:
             reply = await self._next(watched(request, quota, r))
-            r.settle(used_tokens(reply.usage, r.tokens))
+            r.settle(spent(reply, r))
             self._estimator.learn(request, reply)
             quota.answered(r, reply.headers)
             return reply
         except ChatError as e:
-            r.settle(billed_tokens(e, r.tokens, begun=r.landed))
+            r.settle(spent(e, r))
             if isinstance(e, RateLimited):
                 quota.refused(request, r, e)
             raise e

@@ -5,14 +5,12 @@ class BoundedQueue(WaitingItems):
             if not wait:
                 raise QueueFull("kuyruk dolu")
         await self._room.acquire()
-        sıra = next(self._numbers)
-        heapq.heappush(self._heap, (priority, sıra, item))
-        self._waiting.add(item)
+        self.add(item, priority=priority)
 
     def get(self):
-        while len(self._heap) > 0:
-            _, _, item = heapq.heappop(self._heap)
-            if item in self._waiting:
-                self._waiting.discard(item)
-                self._room.release()
-                return item
+        item = self.pop()
+        if item is None:
+            return None
+        else:
+            self._room.release()
+            return item

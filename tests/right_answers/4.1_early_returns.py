@@ -1,14 +1,14 @@
 #| odev 4.1 headers.retry_after
 def retry_after(headers, now=None):
-    if now is None:
-        now = time.time()
-    for ad, bölen in (("retry-after-ms", 1000), ("retry-after", 1)):
-        sayı = number_in(headers.get(ad))
-        if sayı is not None:
-            return as_wait(sayı / bölen, now)
-    tarih = headers.get("retry-after")
-    if tarih:
-        fark = date_wait(tarih, now)
+    ms = milliseconds_wait(headers.get("retry-after-ms"), now)
+    if ms is not None:
+        return ms
+    metin = headers.get("retry-after")
+    if metin:
+        saniye = seconds_wait(metin, now)
+        if saniye is not None:
+            return saniye
+        fark = date_wait(metin, now)
         if fark is not None:
             return fark
     return reset_wait(headers, now)

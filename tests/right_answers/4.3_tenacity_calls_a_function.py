@@ -22,12 +22,5 @@ class Retried:
                 numara += 1
                 return await try_once(self._next, replace(request, attempt=numara), record)
 
-            döngü = AsyncRetrying(
-                sleep=clock.sleep,
-                retry=retry_if_exception(can_be_helped),
-                wait=lambda state: wait_before_retry(self._policy, self._random, state),
-                stop=lambda state: is_over(self._policy, request, budget, state),
-                before_sleep=lambda state: log_retry(request, state),
-                reraise=True,
-            )
+            döngü = retry_loop(request, policy=self._policy, random=self._random, budget=budget)
             return record.counted(await döngü(dene))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from email.utils import formatdate
 
 import pytest
@@ -38,6 +39,15 @@ NOW = 1_800_000_000.0
 )
 def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    "value",
+    [formatdate(time.time() + 36_000, usegmt=True), f"{time.time() + 36_000:.0f}"],
+    ids=["date", "unix"],
+)
+def test_without_a_moment_it_is_now(value: str) -> None:
+    assert retry_after({"retry-after": value}) == pytest.approx(36_000, abs=600)
 
 
 def used_up(kind: str, remaining: str, reset: str) -> dict[str, str]:

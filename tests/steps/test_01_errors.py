@@ -86,21 +86,29 @@ def test_an_unknown_4xx_is_a_rejected_request(status: int) -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="Tabloda olmayan bir code gelebilir (invalid_api_key gibi). Kodun o zaman KeyError vermesin "
-    "(.get kullan ya da in ile bak), code'a hiç bakmamış gibi devam et.",
-    more="BY_CODE[code] olmayan kelimede KeyError verir. Kelime tabloda yoksa bir şey döndürmeden "
-    "sonraki adıma geç; 401 için cevap BY_STATUS'ta.",
+    hint="BY_CODE'a kendin bakıyorsan bir ayrıntı kaçmış: kelimeyi class_by_code ile ara. Büyük harfi, "
+    "tabloda olmayan kelimeyi, None'ı ve 5xx'i o bilir.",
+    more="class_by_code(status, code) bir sınıf ya da None verir. None ise sıradaki adıma geç.",
 )
-def test_a_code_that_no_table_knows_changes_nothing() -> None:
-    classified(401, code="invalid_api_key", type="invalid_request_error", as_=errors.AuthenticationFailed)
+@pytest.mark.parametrize(
+    ("status", "code", "name"),
+    [
+        (404, "DeploymentNotFound", "ModelUnavailable"),
+        (401, "invalid_api_key", "AuthenticationFailed"),
+        (500, "insufficient_quota", "ServerError"),
+        (400, "content_policy_violation", "ContentFiltered"),
+    ],
+)
+def test_a_word_counts_as_class_by_code_says(status: int, code: str, name: str) -> None:
+    classified(status, code=code, as_=getattr(errors, name))
 
 
 @pytest.mark.task(
     "1.1",
     points=6,
     hint="insufficient_quota da 429 ile gelir ama beklemekle hesaba para gelmez. code, durum kodundan "
-    "fazlasını söyler: önce BY_CODE'a, sonra BY_STATUS'a bak.",
-    more="Fonksiyonunda BY_STATUS'a bakan satır, BY_CODE'a bakandan önce duruyor olabilir. İlk bulunan "
+    "fazlasını söyler: önce class_by_code'a, sonra BY_STATUS'a bak.",
+    more="Fonksiyonunda BY_STATUS'a bakan adım, class_by_code'dan önce duruyor olabilir. İlk bulunan "
     "sonuç kazanır, o yüzden sırayı değiştir.",
 )
 def test_a_code_says_more_than_a_status() -> None:
@@ -113,7 +121,7 @@ def test_a_code_says_more_than_a_status() -> None:
     hint="code boş ya da tabloda olmayabilir; o zaman type'a bak. Bazı sunucular aynı kelimeyi type alanına "
     "yazar: önce code, sonra type.",
     more="code dolu ama tabloda yok ('quota' gibi) olabilir; o zaman da type'a bakılmalı. `code or type` "
-    "yalnızca code boşken type'a geçer. İki kelimeyi bir döngüyle sırayla ara.",
+    "yalnızca code boşken type'a geçer. class_by_code'u iki kez çağır: biri code, biri type için.",
 )
 @pytest.mark.parametrize("code", [None, "quota"])
 def test_the_type_is_looked_at_too(code: str | None) -> None:
@@ -124,64 +132,12 @@ def test_the_type_is_looked_at_too(code: str | None) -> None:
     "1.1",
     points=6,
     hint="code ve type ayrı ayrı tablodaysa code kazanır: önce code'a bak, orada bulamazsan type'a.",
-    more="Örnekte ikisi de tabloda: code'un sınıfı ModelUnavailable, type'ınki QuotaExhausted. Döngüde "
-    "hangi kelime önce geliyor?",
+    more="Örnekte ikisi de tabloda: code'un sınıfı ModelUnavailable, type'ınki QuotaExhausted. Sende "
+    "hangisine önce bakılıyor?",
 )
 def test_the_code_counts_before_the_type() -> None:
     words = {"code": "model_not_found", "type": "insufficient_quota"}
     classified(404, **words, as_=errors.ModelUnavailable)
-
-
-@pytest.mark.task(
-    "1.1",
-    points=6,
-    hint="BY_CODE'daki her kelime, her 4xx ile gelebilir (400 de bir 4xx). Kelimeleri ve durumları tek "
-    "tek yazma: kelimeyi tabloda ara.",
-    more="Koşulun belirli durumları (429, 404…) ya da belirli kelimeleri sayıyorsa yenileri kaçırır. "
-    "Durum için bir aralık yaz: 400'den başlar, 500'e varmaz.",
-)
-@pytest.mark.parametrize("status", [400, 422, 499])
-def test_every_word_of_the_table_counts_with_every_4xx(status: int) -> None:
-    for word, error in errors.BY_CODE.items():
-        classified(status, code=word, as_=error)
-        classified(status, type=word, as_=error)
-
-
-@pytest.mark.task(
-    "1.1",
-    points=6,
-    hint="Kelime, tablodaki adın tamamı olmalı: içinde geçmesi (`in` ile metin araması) ya da ona "
-    "benzemesi yetmez. Sözlükte ara: BY_CODE.get(kelime).",
-    more="`'quota' in word` gibi metin araması, startswith ya da boşlukları çizgiye çevirmek yanlış "
-    "eşleşme verir. Sözlüğün kendisi zaten tam kelime arar.",
-)
-@pytest.mark.parametrize("code", ["not_insufficient_quota_yet", "quota", "model not found"])
-def test_a_word_that_is_only_alike_changes_nothing(code: str) -> None:
-    classified(401, code=code, type=code, as_=errors.AuthenticationFailed)
-
-
-@pytest.mark.task(
-    "1.1",
-    points=6,
-    hint="Azure aynı kodu büyük-küçük harf karışık yazar (DeploymentNotFound), tablodaki adlar ise küçük "
-    "harftir. Aramadan önce kelimeyi küçük harfe çevir; code None da olabilir.",
-    more="str.lower() küçük harfe çevirir, ama None'ın lower'ı yoktur. Önce kelimenin dolu olduğuna bak, "
-    "sonra çevir.",
-)
-@pytest.mark.parametrize("code", ["DeploymentNotFound", "MODEL_NOT_FOUND"])
-def test_capital_letters_change_nothing(code: str) -> None:
-    classified(404, code=code, as_=errors.ModelUnavailable)
-
-
-@pytest.mark.task(
-    "1.1",
-    points=6,
-    hint="5xx'te kusur sunucuda: gövdede hangi code yazarsa yazsın sonuç ServerError. BY_CODE yalnızca 4xx "
-    "için geçerli.",
-    more="BY_CODE aramasını bir koşulun içine al: durum 4xx ise ara, değilse o adımı atla.",
-)
-def test_a_code_with_a_5xx_is_not_believed() -> None:
-    classified(500, code="insufficient_quota", as_=errors.ServerError)
 
 
 @pytest.mark.task(
@@ -207,8 +163,8 @@ def test_a_server_without_codes_is_known_by_what_it_writes(status: int, message:
     "1.1",
     points=6,
     hint="code, mesajdan da fazlasını söyler: mesaj bir cümledir, code ise sunucunun kendi kararı. Önce "
-    "BY_CODE'a, sonra class_by_text'e bak.",
-    more="class_by_text çağrın BY_CODE aramasından önce duruyor olabilir. code tabloda varsa mesaja hiç "
+    "class_by_code'a, sonra class_by_text'e bak.",
+    more="class_by_text çağrın class_by_code'dan önce duruyor olabilir. code tabloda varsa mesaja hiç "
     "bakılmamalı.",
 )
 def test_a_code_says_more_than_a_message() -> None:
@@ -376,20 +332,6 @@ def test_a_filtered_answer_is_none(content: str) -> None:
 @pytest.mark.task(
     "1.2",
     points=8,
-    hint="Sunucu cevabı kendisi yarıda kesmiş (BROKEN_OFF'taki kelimelerden biri); elindeki metin tam "
-    "cevap değil: BadReply fırlat.",
-    more="BROKEN_OFF bir küme: `in` ile sor. Fırlattığın tam olarak BadReply olsun; MalformedReply, "
-    "EmptyReply ve TruncatedReply onun alt sınıflarıdır.",
-)
-def test_an_answer_that_the_server_broke_off_is_none() -> None:
-    with pytest.raises(errors.BadReply) as caught:
-        checked(reply("Sel", "error"))
-    expect("type(hata)", type(caught.value), errors.BadReply)
-
-
-@pytest.mark.task(
-    "1.2",
-    points=8,
     hint="Metin yok ama refusal doluysa model cevap vermeyi reddetmiştir: EmptyReply değil "
     "RefusedReply. Modelin gerekçesini hatanın mesajına koy.",
     more="refusal bir metin ya da None'dır. EmptyReply'dan hemen önce ona bak; "
@@ -426,12 +368,11 @@ def test_a_text_beside_a_refusal_is_an_answer() -> None:
     ("came", "refusal"),
     [
         (reply("", "content_filter"), None),
-        (reply("Sel", "error"), None),
         (reply("Sel", "length"), None),
         (reply(""), "Buna yardım edemem."),
         (reply(""), None),
     ],
-    ids=["filtered", "broken off", "cut", "refused", "empty"],
+    ids=["filtered", "cut", "refused", "empty"],
 )
 def test_every_error_says_which_answer_it_was(came: ChatReply, refusal: str | None) -> None:
     with pytest.raises(ChatError) as caught:
@@ -452,12 +393,11 @@ def test_every_error_says_which_answer_it_was(came: ChatReply, refusal: str | No
     ("came", "refusal"),
     [
         (reply("", "content_filter"), None),
-        (reply("Sel", "error"), None),
         (reply("Sel", "length"), None),
         (reply(""), "Buna yardım edemem."),
         (reply(""), None),
     ],
-    ids=["filtered", "broken off", "cut", "refused", "empty"],
+    ids=["filtered", "cut", "refused", "empty"],
 )
 def test_the_tokens_of_an_answer_that_is_none_are_counted_too(came: ChatReply, refusal: str | None) -> None:
     with pytest.raises(ChatError) as caught:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from types import MappingProxyType
@@ -99,9 +98,9 @@ class Unreadable:
 @pytest.mark.task(
     "2.1",
     points=6,
-    hint="Sözlüğün adları da loga yazılır: metne çevrilmeli (safe_str) ve içlerinde anahtar varsa "
-    "temizlenmeli (redacted_name).",
-    more="Yeni sözlüğün adı redacted_name(safe_str(ad)); değere verilen ad ise temizlenmemiş metni.",
+    hint="Sözlüğün adları da loga yazılır: metin olmayan ad metne çevrilmeli, içinde anahtar olan da "
+    "temizlenmeli. İkisini redacted_name yapar.",
+    more="Yeni sözlükte adın yerine redacted_name(ad) dursun; değere verdiğin ad ise adın kendisi.",
 )
 def test_the_names_of_a_dict_are_redacted_too() -> None:
     clean({KEY: "ali", 7: "yedi"}, {OUT: "ali", "7": "yedi"})
@@ -511,110 +510,7 @@ def test_two_calls_at_once_do_not_mix(log: pytest.LogCaptureFixture, clock: Cloc
     assert latencies["first"] - latencies["second"] > 900_000, f"gecikmeler karıştı: {latencies}"
 
 
-# 2.3 cli.figures.nearest_rank
-
-
-def rank(numbers: Iterable[int], percent: float, expected: int | None) -> None:
-    from safechat.cli.figures import nearest_rank
-
-    counts = Counter(numbers)
-    expect(f"nearest_rank({dict(counts)}, {percent})", nearest_rank(counts, percent), expected)
-
-
-@pytest.mark.task(
-    "2.3",
-    points=4,
-    hint="Önce sayıları küçükten büyüğe sırala: sözlük onları sırayla vermez. Sonra baştan say.",
-    more="sorted(counts) sayıları sırayla verir, counts[sayı] her birinden kaç tane olduğunu.",
-)
-def test_the_numbers_are_taken_in_their_order() -> None:
-    rank([300] * 10 + [10] * 10 + [20] * 10, 45, 20)
-
-
-@pytest.mark.task(
-    "2.3",
-    points=4,
-    hint="Her sayı counts[sayı] kez gelmiştir: 90 kez gelen bir sayı 90 sayı eder. Yalnızca farklı "
-    "sayıları sayma.",
-    more="Toplam, sum(counts.values()); her sayıda kalan miktardan counts[sayı] düşülür.",
-)
-def test_a_number_counts_as_often_as_it_came() -> None:
-    rank([100] * 90 + [5000] * 10, 50, 100)
-    rank([100] * 10 + [5000] * 90, 50, 5000)
-
-
-@pytest.mark.task(
-    "2.3",
-    points=4,
-    hint="Sınırda bir kayma var: 100 sayının p95'i küçükten büyüğe 95. sayıdır, ne 94. ne 96.",
-    more="Kaç sayıya ulaşman gerektiğini math.ceil ile yukarı yuvarla ve o kadarına ulaşınca (>=) dur.",
-)
-@pytest.mark.parametrize(("percent", "expected"), [(1, 1), (50, 50), (95, 95), (99, 99), (100, 100)])
-def test_of_a_hundred_numbers_the_percentile_is_that_number(percent: float, expected: int) -> None:
-    rank(range(1, 101), percent, expected)
-
-
-@pytest.mark.task(
-    "2.3",
-    points=4,
-    hint="Yuvarlama aşağı değil, yukarı olmalı: 30 sayının yüzde 95'i 28,5 eder, 29. sayıya kadar gidilir.",
-    more="int(…) ve // aşağı yuvarlar, round en yakına; gereken math.ceil.",
-)
-@pytest.mark.parametrize(("percent", "expected"), [(95, 29), (99, 30), (51, 16), (99.9, 30), (0.5, 1)])
-def test_the_rank_is_rounded_up(percent: float, expected: int) -> None:
-    rank(range(1, 31), percent, expected)
-
-
-@pytest.mark.task(
-    "2.3",
-    points=4,
-    hint="Sonuç her zaman gelen sayılardan biridir: iki sayının ortası ya da bir ortalama değil.",
-    more="sum(...)/len(...) ortalamadır; statistics.quantiles de ara değer hesaplar.",
-)
-def test_the_result_is_one_of_the_numbers() -> None:
-    rank([100, 5000], 50, 100)
-    rank([100, 5000], 75, 5000)
-
-
-@pytest.mark.task(
-    "2.3",
-    points=4,
-    hint="Hiç sayı yoksa sonuç None: 0 dersen 'çok hızlı' demiş olursun.",
-    more="Boş sözlükte döngüye hiç girilmez; sonda return None.",
-)
-def test_without_numbers_there_is_none() -> None:
-    rank([], 95, None)
-
-
-@pytest.mark.task(
-    "2.3",
-    points=4,
-    hint="Bir sayı milyonlarca kez gelmiş olabilir: listeyi açma (elements, [sayı] * kaç), sayaçla ilerle.",
-    more="counts'taki her farklı sayıya bir kez bak; bellek, farklı sayıların adedi kadar olsun.",
-)
-def test_the_numbers_are_not_written_out() -> None:
-    from safechat.cli.figures import nearest_rank
-
-    counts = {100: 10**15, 5000: 10**13}
-    expect(f"nearest_rank({counts}, 95)", nearest_rank(counts, 95), 100)
-    expect(f"nearest_rank({counts}, 99.5)", nearest_rank(counts, 99.5), 5000)
-
-
-@pytest.mark.task(
-    "2.3",
-    points=4,
-    hint="Gelen sayacı değiştirme: bir sonraki yüzdelik de ondan hesaplanacak.",
-    more="Kalanı ayrı bir değişkende tut; counts'tan silme, çıkarma yapma.",
-)
-def test_the_counts_do_not_change() -> None:
-    from safechat.cli.figures import nearest_rank
-
-    counts = {30: 1, 10: 2}
-    nearest_rank(counts, 99)
-    expect("nearest_rank'ten sonra counts", counts, {30: 1, 10: 2})
-
-
-# 2.4 cli.logs.call_timeline
+# 2.3 cli.logs.call_timeline
 
 
 def line(call_id: object, second: float = 0.0, event: str = "chat.call", **fields: object) -> str:
@@ -629,7 +525,7 @@ def story(lines: Iterable[str], call_id: str = "a1") -> list[tuple[float, dict[s
 
 
 @pytest.mark.task(
-    "2.4",
+    "2.3",
     points=6,
     hint="Yalnızca bu çağrının kayıtları, dosyadaki sırayla: records_with(call_id, lines) sözlükler verir, "
     "onların call_id'sine bak.",
@@ -643,7 +539,7 @@ def test_the_records_of_the_call_come_in_their_order() -> None:
 
 
 @pytest.mark.task(
-    "2.4",
+    "2.3",
     points=6,
     hint="Her kaydın yanında, çağrının ilk kaydından beri geçen saniye olmalı (bir önceki kayıttan beri "
     "değil); "
@@ -656,7 +552,7 @@ def test_the_seconds_count_from_the_first_record() -> None:
 
 
 @pytest.mark.task(
-    "2.4",
+    "2.3",
     points=6,
     hint="Satırda kimliğin geçmesi yetmez: başka bir alanda da geçebilir, daha uzun bir kimliğin parçası da "
     "olabilir. Kaydın call_id'si tam olarak o olmalı.",
@@ -675,7 +571,7 @@ def test_the_id_must_be_the_whole_call_id() -> None:
 
 
 @pytest.mark.task(
-    "2.4",
+    "2.3",
     points=6,
     hint="call_id'si olmayan kayıt da vardır (log.lost gibi): kayıt['call_id'] KeyError verir, .get kullan.",
     more="time alanı da eksik olabilir; onu da .get ile oku.",
@@ -686,7 +582,7 @@ def test_a_record_without_an_id_is_skipped() -> None:
 
 
 @pytest.mark.task(
-    "2.4",
+    "2.3",
     points=6,
     hint="Zamanı okunamayan kayıt da çağrının parçasıdır; onda moment None verir. Ölçüm, zamanı okunan ilk "
     "kayıttan başlar.",
@@ -700,7 +596,7 @@ def test_a_record_without_a_time_is_shown_too() -> None:
 
 
 @pytest.mark.task(
-    "2.4",
+    "2.3",
     points=6,
     hint="lines bir liste olmayabilir: büyük bir dosya satır satır gelir. Üzerinden bir kez geç; len, "
     "indeks ya da "
@@ -715,7 +611,7 @@ def test_the_lines_come_one_by_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.task(
-    "2.4",
+    "2.3",
     points=6,
     hint="Böyle bir çağrı yoksa sonuç boştur: hata fırlatma, None döndürme.",
     more="Sonuç bir liste ya da yield ile üretilen kayıtlar olabilir; ikisi de boş olabilir.",

@@ -1,5 +1,5 @@
 #| odev 1.1 errors.classify
-# hint: BY_CODE yalnızca 4xx
+# hint: kelimeyi class_by_code ile ara
 def classify(
     status: int, *, code: str | None = None, type: str | None = None, message: str = ""
 ) -> type[ChatError]:

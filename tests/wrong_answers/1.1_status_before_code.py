@@ -1,5 +1,5 @@
 #| odev 1.1 errors.classify
-# hint: önce BY_CODE'a
+# hint: önce class_by_code'a
 def classify(
     status: int, *, code: str | None = None, type: str | None = None, message: str = ""
 ) -> type[ChatError]:
@@ -8,11 +8,10 @@ def classify(
     `code` and `type` are those of the error body. They say more than the message, and the message says
     more than the status.
     """
-    if by_status := BY_STATUS.get(status):
-        return by_status
-    for word in (code, type):
-        if word and 400 <= status < 500 and (by_code := BY_CODE.get(word.lower())):
-            return by_code
-    if by_text := class_by_text(status, message):
-        return by_text
-    return ServerError if status >= 500 else RequestRejected
+    return (
+        BY_STATUS.get(status)
+        or class_by_code(status, code)
+        or class_by_code(status, type)
+        or class_by_text(status, message)
+        or (ServerError if status >= 500 else RequestRejected)
+    )

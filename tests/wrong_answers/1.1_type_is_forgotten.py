@@ -8,11 +8,9 @@ def classify(
     `code` and `type` are those of the error body. They say more than the message, and the message says
     more than the status.
     """
-    if code:
-        if 400 <= status < 500 and (by_code := BY_CODE.get(code.lower())):
-            return by_code
-    if by_text := class_by_text(status, message):
-        return by_text
-    if by_status := BY_STATUS.get(status):
-        return by_status
-    return ServerError if status >= 500 else RequestRejected
+    return (
+        class_by_code(status, code)
+        or class_by_text(status, message)
+        or BY_STATUS.get(status)
+        or (ServerError if status >= 500 else RequestRejected)
+    )

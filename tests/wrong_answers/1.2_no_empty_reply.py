@@ -7,8 +7,6 @@ def checked_reply(reply: ChatReply, request: ChatRequest, refusal: str | None = 
     """
     if reply.finish_reason == "content_filter":
         raise error_from(reply, ContentFiltered, "a content filter stopped the answer", code="content_filter")
-    if reply.finish_reason in BROKEN_OFF:
-        raise error_from(reply, BadReply, "the server broke the answer off", code=reply.finish_reason)
     if reply.finish_reason == "length" and not request.allow_truncated:
         what = "cut at the token limit: raise max_completion_tokens, or pass allow_truncated=True"
         raise error_from(reply, TruncatedReply, what, code="length")

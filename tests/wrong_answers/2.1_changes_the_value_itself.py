@@ -1,9 +1,9 @@
 #| odev 2.1 redact.redacted
 # hint: programın kendi verisi
-def redacted(value: object, name: str = "") -> object:
+def redacted(value: object, name: object = "") -> object:
     if isinstance(value, dict):
         for key in list(value):
-            value[redacted_name(safe_str(key))] = redacted(value.pop(key), safe_str(key))
+            value[redacted_name(key)] = redacted(value.pop(key), key)
         return value
     if isinstance(value, Mapping):
         return redacted(dict(value), name)

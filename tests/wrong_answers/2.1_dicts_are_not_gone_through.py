@@ -1,6 +1,6 @@
 #| odev 2.1 redact.redacted
 # hint: Sözlük sözlük kalmalı
-def redacted(value: object, name: str = "") -> object:
+def redacted(value: object, name: object = "") -> object:
     if isinstance(value, list | tuple | set | frozenset):
         return [redacted(item, name) for item in value]
     return redacted_leaf(value, name)

@@ -1,9 +1,9 @@
 #| odev 2.1 redact.redacted
 # hint: Sözlüğün adları da
-def redacted(value: object, name: str = "") -> object:
+def redacted(value: object, name: object = "") -> object:
     if isinstance(value, Mapping):
         return {
-            (redacted_name(key) if isinstance(key, str) else key): redacted(item, safe_str(key))
+            (redacted_name(key) if isinstance(key, str) else key): redacted(item, key)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):

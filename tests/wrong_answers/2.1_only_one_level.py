@@ -1,9 +1,9 @@
 #| odev 2.1 redact.redacted
 # hint: Sözlük sözlük kalmalı
-def redacted(value: object, name: str = "") -> object:
+def redacted(value: object, name: object = "") -> object:
     if isinstance(value, Mapping):
         return {
-            redacted_name(safe_str(key)): (
+            redacted_name(key): (
                 REDACTED if is_secret_name(safe_str(key)) else redact(item) if isinstance(item, str) else item
             )
             for key, item in value.items()

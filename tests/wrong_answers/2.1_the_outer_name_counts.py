@@ -1,9 +1,9 @@
 #| odev 2.1 redact.redacted
 # hint: Sözlük sözlük kalmalı
-def redacted(value: object, name: str = "") -> object:
+def redacted(value: object, name: object = "") -> object:
     if isinstance(value, Mapping):
         return {
-            redacted_name(safe_str(key)): redacted(item, name if is_secret_name(name) else safe_str(key))
+            redacted_name(key): redacted(item, name if is_secret_name(safe_str(name)) else key)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):

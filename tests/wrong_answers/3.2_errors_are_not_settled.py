@@ -28,7 +28,7 @@ class Limited:
                 if isinstance(error, RateLimited):
                     quota.refused(request, reservation, error)
                 raise
-            reservation.settle(used_tokens(reply.usage, reservation.tokens))
+            reservation.settle(spent(reply, reservation))
             self._estimator.learn(request, reply)
             quota.answered(reservation, reply.headers)
             return reply

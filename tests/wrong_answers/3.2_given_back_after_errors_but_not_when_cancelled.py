@@ -29,11 +29,11 @@ class Limited:
                 reservation.__exit__()
                 if not isinstance(error, ChatError):
                     raise
-                reservation.settle(billed_tokens(error, reservation.tokens, begun=reservation.landed))
+                reservation.settle(spent(error, reservation))
                 if isinstance(error, RateLimited):
                     quota.refused(request, reservation, error)
                 raise
-            reservation.settle(used_tokens(reply.usage, reservation.tokens))
+            reservation.settle(spent(reply, reservation))
             self._estimator.learn(request, reply)
             quota.answered(reservation, reply.headers)
             reservation.__exit__()

@@ -25,7 +25,7 @@ class Limited:
             try:
                 reply = await self._next(watched(request, quota, reservation))
             except ChatError as error:
-                reservation.settle(billed_tokens(error, reservation.tokens, begun=reservation.landed))
+                reservation.settle(spent(error, reservation))
                 if isinstance(error, RateLimited):
                     quota.refused(request, reservation, error)
                 raise

@@ -25,10 +25,10 @@ class Limited:
             try:
                 reply = await self._next(watched(request, quota, reservation))
             except ChatError as error:
-                reservation.settle(billed_tokens(error, reservation.tokens, begun=reservation.landed))
+                reservation.settle(spent(error, reservation))
                 if isinstance(error, RateLimited):
                     quota.refused(request, reservation, error)
                 raise
-            reservation.settle(used_tokens(reply.usage, reservation.tokens))
+            reservation.settle(spent(reply, reservation))
             self._estimator.learn(request, reply)
             return reply

@@ -1,7 +1,7 @@
 #| odev 3.3 client.workers.BoundedQueue
 # hint: En küçük öncelik numarası
 class BoundedQueue(WaitingItems[T]):
-    """The lowest priority number is next; within one number, the first come.
+    """Who puts an item in waits for room, and who takes one out makes room: backpressure.
 
     For one event loop. An item is hashable, and is put in once.
     """
@@ -11,12 +11,11 @@ class BoundedQueue(WaitingItems[T]):
         if not wait and self._room.locked():
             raise QueueFull(f"the queue holds its {self._maxsize} calls; wait with submit, or try later")
         await self._room.acquire()
-        self._waiting.add(item)
-        heapq.heappush(self._heap, (0, next(self._numbers), item))
+        self.add(item, 0)
 
     def get(self) -> T | None:
-        """Take out the next item; None where nothing waits."""
-        while self._heap:
-            if self.remove(item := heapq.heappop(self._heap)[2]):
-                return item
-        return None
+        """Take out the next item, and make room; None where nothing waits."""
+        item = self.pop()
+        if item is not None:
+            self._room.release()
+        return item

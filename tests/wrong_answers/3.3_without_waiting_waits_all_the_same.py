@@ -1,7 +1,7 @@
 #| odev 3.3 client.workers.BoundedQueue
 # hint: bekleme demek
 class BoundedQueue(WaitingItems[T]):
-    """The lowest priority number is next; within one number, the first come.
+    """Who puts an item in waits for room, and who takes one out makes room: backpressure.
 
     For one event loop. An item is hashable, and is put in once.
     """
@@ -9,12 +9,11 @@ class BoundedQueue(WaitingItems[T]):
     async def put(self, item: T, priority: int = 0, *, wait: bool = True) -> None:
         """Wait for room, first come, first served; without `wait`, raise QueueFull where there is none."""
         await self._room.acquire()
-        self._waiting.add(item)
-        heapq.heappush(self._heap, (priority, next(self._numbers), item))
+        self.add(item, priority)
 
     def get(self) -> T | None:
-        """Take out the next item; None where nothing waits."""
-        while self._heap:
-            if self.remove(item := heapq.heappop(self._heap)[2]):
-                return item
-        return None
+        """Take out the next item, and make room; None where nothing waits."""
+        item = self.pop()
+        if item is not None:
+            self._room.release()
+        return item

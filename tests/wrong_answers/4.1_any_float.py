@@ -1,26 +1,26 @@
 #| odev 4.1 headers.retry_after
-# hint: number_in ile oku
+# hint: seconds_wait ile oku
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
     """The wait that the API asks for, in seconds; None if it asks for none.
 
     The first of these that can be read counts:
 
-    1. `retry-after-ms`, a number of milliseconds. It is the finer one: Retry-After is rounded up to seconds.
-    2. `retry-after`, a number of seconds.
-    3. `retry-after`, a date (RFC 9110, section 10.2.3): `date_wait`.
-    4. What `reset_wait` finds in the other headers.
+    1. `retry-after-ms`: `milliseconds_wait`. It is the finer one: Retry-After is rounded up to seconds.
+    2. `retry-after` as a number: `seconds_wait`.
+    3. `retry-after` as a date (RFC 9110, section 10.2.3): `date_wait`.
+    4. The other headers: `reset_wait`.
 
-    `number_in` reads a number, and `as_wait` makes a wait of it. `now` is in seconds since the epoch;
-    without it, it is this moment.
+    `now` is in seconds since the epoch, and for all four; without it, it is this moment.
     """
-    now = time.time() if now is None else now
-    milliseconds = number_in(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return as_wait(milliseconds / 1000, now)
     value = headers.get("retry-after")
-    try:
-        return as_wait(float(value or "-"), now)
-    except ValueError:
-        pass
-    wait = date_wait(value, now)
-    return reset_wait(headers, now) if wait is None else wait
+    wait = milliseconds_wait(headers.get("retry-after-ms"), now)
+    if wait is None:
+        try:
+            wait = float(value or "-")
+        except ValueError:
+            pass
+    if wait is None:
+        wait = date_wait(value, now)
+    if wait is None:
+        wait = reset_wait(headers, now)
+    return wait

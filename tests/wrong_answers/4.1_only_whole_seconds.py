@@ -5,21 +5,19 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
     The first of these that can be read counts:
 
-    1. `retry-after-ms`, a number of milliseconds. It is the finer one: Retry-After is rounded up to seconds.
-    2. `retry-after`, a number of seconds.
-    3. `retry-after`, a date (RFC 9110, section 10.2.3): `date_wait`.
-    4. What `reset_wait` finds in the other headers.
+    1. `retry-after-ms`: `milliseconds_wait`. It is the finer one: Retry-After is rounded up to seconds.
+    2. `retry-after` as a number: `seconds_wait`.
+    3. `retry-after` as a date (RFC 9110, section 10.2.3): `date_wait`.
+    4. The other headers: `reset_wait`.
 
-    `number_in` reads a number, and `as_wait` makes a wait of it. `now` is in seconds since the epoch;
-    without it, it is this moment.
+    `now` is in seconds since the epoch, and for all four; without it, it is this moment.
     """
-    now = time.time() if now is None else now
-    milliseconds = number_in(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return as_wait(milliseconds / 1000, now)
     value = headers.get("retry-after")
-    seconds = float(int(value)) if (value or "").isdigit() else None
-    if seconds is not None:
-        return as_wait(seconds, now)
-    wait = date_wait(value, now)
-    return reset_wait(headers, now) if wait is None else wait
+    wait = milliseconds_wait(headers.get("retry-after-ms"), now)
+    if wait is None and (value or "").isdigit():
+        wait = seconds_wait(value, now)
+    if wait is None:
+        wait = date_wait(value, now)
+    if wait is None:
+        wait = reset_wait(headers, now)
+    return wait

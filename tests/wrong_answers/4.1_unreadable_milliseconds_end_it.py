@@ -5,21 +5,19 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
     The first of these that can be read counts:
 
-    1. `retry-after-ms`, a number of milliseconds. It is the finer one: Retry-After is rounded up to seconds.
-    2. `retry-after`, a number of seconds.
-    3. `retry-after`, a date (RFC 9110, section 10.2.3): `date_wait`.
-    4. What `reset_wait` finds in the other headers.
+    1. `retry-after-ms`: `milliseconds_wait`. It is the finer one: Retry-After is rounded up to seconds.
+    2. `retry-after` as a number: `seconds_wait`.
+    3. `retry-after` as a date (RFC 9110, section 10.2.3): `date_wait`.
+    4. The other headers: `reset_wait`.
 
-    `number_in` reads a number, and `as_wait` makes a wait of it. `now` is in seconds since the epoch;
-    without it, it is this moment.
+    `now` is in seconds since the epoch, and for all four; without it, it is this moment.
     """
-    now = time.time() if now is None else now
     if "retry-after-ms" in headers:
-        milliseconds = number_in(headers["retry-after-ms"])
-        return None if milliseconds is None else as_wait(milliseconds / 1000, now)
+        return milliseconds_wait(headers["retry-after-ms"], now)
     value = headers.get("retry-after")
-    seconds = number_in(value)
-    if seconds is not None:
-        return as_wait(seconds, now)
-    wait = date_wait(value, now)
-    return reset_wait(headers, now) if wait is None else wait
+    wait = seconds_wait(value, now)
+    if wait is None:
+        wait = date_wait(value, now)
+    if wait is None:
+        wait = reset_wait(headers, now)
+    return wait

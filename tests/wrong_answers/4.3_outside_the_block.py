@@ -19,14 +19,7 @@ class Retried:
         budget = self._budgets.setdefault(request.model, RetryBudget())
         budget.called(clock.now())
         with call_record() as record:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception(can_be_helped),
-                wait=partial(wait_before_retry, self._policy, self._random),
-                stop=partial(is_over, self._policy, request, budget),
-                before_sleep=partial(log_retry, request),
-                sleep=clock.sleep,
-                reraise=True,
-            ):
+            async for attempt in retry_loop(request, self._policy, self._random, budget):
                 number = attempt.retry_state.attempt_number
                 reply = await try_once(self._next, replace(request, attempt=number), record)
                 with attempt:

@@ -2,8 +2,7 @@
 
 mutmut and cosmic-ray mutate the files of a package and run a project's suite where it stands; neither takes a
 statement away or returns what should be raised. Here one definition is mutated, as an answer is graded: in a
-copy of the package, by the tests of its task alone. So the mutations are our own (mutations.py), and one
-process for each task forks for each mutant (tries.py): a mutant takes half a second.
+copy of the package, by the tests of its task alone. So the mutations are our own (mutations.py).
 
 A mutant that no test can notice stands in tests/equal_mutants.toml with the reason: that it does what the
 reference does, or that the lesson does not ask for what it changes.
@@ -12,17 +11,14 @@ reference does, or that the lesson does not ask for what it changes.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from odev.author.mutations import mutants_of
-from odev.author.tries import Try, try_all
 from odev.course.answer import SpliceError
 from odev.course.course import Course, CourseError, Task
-from odev.grading.junit import Run, StepTest
+from odev.grading.course_copies import Copies
 from odev.grading.limited_process import Limits
-from odev.grading.steps import Copies, collect
-
-SECONDS = 20  # in which the tests of one mutant must end, as a student's; one that never ends is noticed
+from odev.grading.steps import collect, run_tests
 
 
 def equal_mutants(course: Course) -> dict[str, Mapping[str, str]]:
@@ -41,9 +37,8 @@ def equal_mutants(course: Course) -> dict[str, Mapping[str, str]]:
     return tasks
 
 
-def survivors(course: Course, package_copies: Copies, task: Task, seconds: int = SECONDS) -> list[str]:
-    """The changes of the mutants that pass the task's tests. CourseError when the reference does not, and on
-    a system that cannot fork."""
+def survivors(course: Course, package_copies: Copies, task: Task) -> list[str]:
+    """The changes of the mutants that pass the task's tests. CourseError when the reference does not."""
     reference = package_copies.source(task)
     sources: dict[str, str] = {}
     for mutant in mutants_of(course.definition_in_src(task)):
@@ -52,27 +47,23 @@ def survivors(course: Course, package_copies: Copies, task: Task, seconds: int =
         except SpliceError:
             continue  # Python cannot compile it, so every test would notice it
     tests = [test for test in collect(course, task.lesson) if test.task == task.id]
-    tries = [Try(source, [task.id]) for source in (reference, *sources.values())]
-    reference_run, *runs = try_all(
-        course, package_copies, task, tries, Limits(seconds=seconds), "--exitfirst"
-    )
-    if not _passes(reference_run, tests):
+    limits = Limits()
+
+    def passes(source: str) -> bool:
+        with package_copies.with_modules({task.file: source}) as copy:
+            run = run_tests(copy, [task.id], limits, "--exitfirst")
+        return run.reported and run.failure(tests) is None  # the first canary ends a run that passes
+
+    if not tests or not passes(reference):
         raise CourseError(f"task {task.id}: the reference does not pass")
-    return [change for change, run in zip(sources, runs, strict=True) if _passes(run, tests)]
+    return [change for change, source in sources.items() if passes(source)]
 
 
-def _passes(run: Run, tests: Sequence[StepTest]) -> bool:
-    """The first canary ends a run that passes; without a test, nothing is noticed."""
-    return run.reported and run.failure(tests) is None
-
-
-def problems_of_mutants(
-    course: Course, package_copies: Copies, task: Task, seconds: int = SECONDS
-) -> list[str]:
+def problems_of_mutants(course: Course, package_copies: Copies, task: Task) -> list[str]:
     """Survivors that are not marked as equal, and marks that no survivor has."""
     try:
         marked = equal_mutants(course).get(str(task.id), {})
-        left = survivors(course, package_copies, task, seconds)
+        left = survivors(course, package_copies, task)
     except CourseError as error:
         return [str(error)]
     return [

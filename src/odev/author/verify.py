@@ -21,25 +21,22 @@ notebooks are up to date (build.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from functools import partial
 
-from odev.author import forks
 from odev.author.inspection import RightAnswer, WrongAnswer, inspect
 from odev.author.mutants import problems_of_mutants
-from odev.author.tries import Try, try_all
 from odev.course.answer import SpliceError
 from odev.course.cells import TaskId
-from odev.course.course import Course, CourseError, Task
+from odev.course.course import Course, Task
 from odev.course.turkish import fold
+from odev.grading.course_copies import Copies, copies
 from odev.grading.grader import Grader, default_jobs, judging_pool
 from odev.grading.junit import Run, StepTest
 from odev.grading.limited_process import Limits
-from odev.grading.steps import Copies, collect, copies, run_tests
+from odev.grading.steps import collect, run_tests
 
-LIMITS = Limits(seconds=30)
-IN_A_FORK = Limits(seconds=15)  # what takes longer there is run again, and LIMITS decide
+LIMITS = Limits(seconds=15)
 _DOES_NOT_FIT = (SpliceError, LookupError, SyntaxError)
 
 _Check = Callable[[], list[str]]
@@ -68,7 +65,7 @@ def verify(
     if inspection.broken:
         return problems
     tasks = inspection.tasks
-    with copies(course) as package_copies:
+    with copies(course, in_forks=True) as package_copies:
         verifier = _Verifier(course, package_copies, inspection.tests)
         checks: list[_Check] = [verifier.reference]
         for task in tasks:
@@ -99,7 +96,8 @@ class _Verifier:
         """The solutions pass every test."""
         if not self._tests:
             return []
-        run = run_tests(self._course, self._copies.unchanged, {test.task for test in self._tests}, LIMITS)
+        with self._copies.with_modules({}) as copy:
+            run = run_tests(copy, {test.task for test in self._tests}, LIMITS)
         if not run.reported:
             return [f"the solutions' run ended early ({run.ended}) in {run.running}:\n{run.output[-2000:]}"]
         return [
@@ -138,8 +136,8 @@ class _Verifier:
     def _beside_stubs(self, stubs: Sequence[Task], tested: Sequence[Task]) -> tuple[Run, set[StepTest]]:
         """The run of these tasks' tests where the first ones are stubs, and the tests that did not pass."""
         tests = {test for one in tested for test in collect(self._course, one.lesson) if test.task == one.id}
-        with self._copies.stubbed(stubs) as package:
-            run = run_tests(self._course, package, [one.id for one in tested], LIMITS)
+        with self._copies.stubbed(stubs) as copy:
+            run = run_tests(copy, [one.id for one in tested], LIMITS)
         return run, {test for test in tests if test.nodeid not in run.passed}
 
     def answers(
@@ -153,44 +151,18 @@ class _Verifier:
             for other in tasks
             if other.lesson == task.lesson and other != task and self._tests_of(other)
         ]
-        stub = self._course.stubs[task.id]
-        own, all_tasks = [task.id], [task.id, *(other.id for other in others)]
-        runs = self._runs_in_forks(
-            task,
-            {
-                stub: own,
-                **{answer.cell.source: own for answer in right},
-                **{answer.source: all_tasks for answer in wrong},
-            },
-        )
-        problems = self._of_stub(task, stub, runs)
+        problems = self._of_stub(task)
         for answer in wrong:
-            problems += self._of_wrong_answer(answer, task, others, runs)
+            problems += self._of_wrong_answer(answer, task, others)
         for right_answer in right:
-            problems += self._of_right_answer(right_answer, task, runs)
+            problems += self._of_right_answer(right_answer, task)
         return problems
 
-    def _runs_in_forks(self, task: Task, cells: Mapping[str, Sequence[TaskId]]) -> dict[str, Run]:
-        """By the source of each cell the run of these tasks' tests, if it left a report."""
-        if not forks.POSSIBLE:
-            return {}
-        tries: dict[str, Try] = {}
-        for source, tasks in cells.items():
-            with suppress(*_DOES_NOT_FIT):  # it is reported by the one who looks for its run
-                tries[source] = Try(self._copies.spliced(task, source), tasks)
-        if not tries:
-            return {}
-        try:
-            runs = try_all(self._course, self._copies, task, list(tries.values()), IN_A_FORK)
-        except CourseError:  # the package cannot be imported, as the runs will say
-            return {}
-        return {source: run for source, run in zip(tries, runs, strict=True) if run.reported}
-
-    def _of_stub(self, task: Task, source: str, runs: Mapping[str, Run]) -> list[str]:
+    def _of_stub(self, task: Task) -> list[str]:
         """The stub passes no test; a test that it passes tests nothing."""
         tests = self._tests_of(task)
         try:
-            run = runs.get(source) or self._run(task, source, [task])
+            run = self._run(task, self._course.stubs[task.id], [task])
         except _DOES_NOT_FIT as error:
             return [f"task {task.id}: the stub does not fit into src: {error}"]
         if run.failure(tests) is None:
@@ -199,12 +171,10 @@ class _Verifier:
             f"task {task.id}: the stub passes {test.nodeid}" for test in tests if test.nodeid in run.passed
         ]
 
-    def _of_wrong_answer(
-        self, answer: WrongAnswer, task: Task, others: Sequence[Task], runs: Mapping[str, Run]
-    ) -> list[str]:
+    def _of_wrong_answer(self, answer: WrongAnswer, task: Task, others: Sequence[Task]) -> list[str]:
         """It fails its task and shows its hint; every other task of the lesson passes beside it."""
         try:
-            run = runs.get(answer.source) or self._run(task, answer.source, (task, *others))
+            run = self._run(task, answer.source, (task, *others))
             if run.reported:
                 runs_of_tasks = dict.fromkeys((task, *others), run)
             else:  # it has ended the run for all tasks, so each task gets its own run
@@ -219,10 +189,10 @@ class _Verifier:
                 problems.append(f"{answer.name}: fails task {other.id} too: {where}")
         return problems
 
-    def _of_right_answer(self, answer: RightAnswer, task: Task, runs: Mapping[str, Run]) -> list[str]:
+    def _of_right_answer(self, answer: RightAnswer, task: Task) -> list[str]:
         """It gets the task's points, judged as a student's cell is."""
 
-        grader = Grader(self._course, self._copies, [task], lambda: self._tests, LIMITS, runs=runs)
+        grader = Grader(self._course, self._copies, [task], lambda: self._tests, LIMITS)
         result = grader.judge(task, answer.cell)
         if result.passed:
             return []
@@ -230,8 +200,8 @@ class _Verifier:
 
     def _run(self, task: Task, source: str, tested: Sequence[Task]) -> Run:
         """The tests of these tasks, in a process of their own, with this cell for the task."""
-        with self._copies.changed(task, source) as package:
-            return run_tests(self._course, package, [one.id for one in tested], LIMITS)
+        with self._copies.changed(task, source) as copy:
+            return run_tests(copy, [one.id for one in tested], LIMITS)
 
     def _problems_of_own_task(self, answer: WrongAnswer, task: Task, run: Run) -> list[str]:
         failure = run.failure(self._tests_of(task))

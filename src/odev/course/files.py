@@ -25,6 +25,22 @@ def file_name(text: str) -> str:
     return os.fsdecode(text.encode())
 
 
+def file_states(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Each file and folder within, with what changes when somebody writes into it; without those that go
+    meanwhile."""
+    found: dict[str, tuple[int, ...]] = {}
+    pending = [str(folder)]
+    while pending:
+        with suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    state = entry.stat(follow_symlinks=False)
+                    found[entry.path] = (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+    return found
+
+
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """A folder that is removed at the end, whatever a program has put into it. A file that cannot be removed

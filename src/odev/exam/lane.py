@@ -30,7 +30,7 @@ from odev.exam.day import SCENES, Scene, Step, as_json
 from odev.exam.facts import Counts, Day, Report, count, count_logged, leaks, read_report
 from odev.exam.installed import beside_the_course
 from odev.grading import process_group
-from odev.grading.limited_process import Ended, Limits, Outcome, clean_environment, run_limited
+from odev.grading.limited_process import Ended, Limits, Outcome, clean_environment, new_process, run_limited
 from odev.grading.steps import threads_of_this_user
 
 LIMITS = Limits(seconds=45.0)  # of a scene, which needs three to ten
@@ -185,9 +185,11 @@ def _play(
         conductor.start()
         try:
             played.outcome = run_limited(
-                [str(python), "-I", "-B", "-X", "utf8", program.__file__, str(job_file)],
-                work,
-                {**clean_environment(work, []), **stage.environment()},
+                new_process(
+                    [str(python), "-I", "-B", "-X", "utf8", program.__file__, str(job_file)],
+                    work,
+                    {**clean_environment(work, []), **stage.environment()},
+                ),
                 limits,
                 lambda: played.begun,
             )

@@ -11,21 +11,21 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from types import MappingProxyType
 
 from odev.course.answer import SpliceError, answer_in, parse_cell
 from odev.course.cells import TaskCell
 from odev.course.course import Course, CourseError, Task
 from odev.course.splice import definition, definition_in
+from odev.grading.course_copies import Copies
 from odev.grading.junit import Failure, Run, StepTest
 from odev.grading.limited_process import Ended, Limits, no_more_runs
 from odev.grading.mistakes import explained
 from odev.grading.result import State, TaskResult, task_result
-from odev.grading.steps import Copies, collect, run_tests
+from odev.grading.steps import collect, run_tests
 from odev.grading.turns import Turns
 from odev.grading.unusual import own_trials, unusual_things
 
@@ -38,8 +38,7 @@ class Grader:
 
     `tests` is called only when the list is needed, because collecting takes a second. With `quick` the list
     that the run itself collected is used, if there is one: good enough for a student's check, not for a
-    grade. `runs` are those that are known already, by the source of the cell. A task without tests is a
-    CourseError.
+    grade. A task without tests is a CourseError.
     """
 
     def __init__(
@@ -50,14 +49,12 @@ class Grader:
         tests: Callable[[], Sequence[StepTest]],
         limits: Limits | None = None,
         quick: bool = False,
-        runs: Mapping[str, Run] = MappingProxyType({}),
     ) -> None:
         self._course = course
         self._copies = copies
         self._limits = limits or Limits()
         self._tests = tests
         self._quick = quick
-        self._runs = runs
         self._turns = Turns()
         self.tasks = tuple(tasks)
 
@@ -120,10 +117,8 @@ class Grader:
         return None if run.spoilt or run.ended in (Ended.WALL, Ended.BUSY) else run
 
     def _run(self, task: Task, cell: TaskCell) -> Run:
-        if cell.source in self._runs:
-            return self._runs[cell.source]
-        with self._copies.changed(task, cell.source) as package:
-            return run_tests(self._course, package, [task.id], self._limits)
+        with self._copies.changed(task, cell.source) as copy:
+            return run_tests(copy, [task.id], self._limits)
 
     def _unrun(self, task: Task, state: State, message: str) -> TaskResult:
         return task_result(task, self._tests_of(task), state, message)
@@ -168,7 +163,8 @@ def reference_grader(
     """A grader for these lessons, by default for all. CourseError unless the reference passes every test."""
     tests = collect(course, *lessons)
     long = replace(limits or Limits(), seconds=120)
-    run = run_tests(course, copies.unchanged, {test.task for test in tests}, long)
+    with copies.with_modules({}) as copy:
+        run = run_tests(copy, {test.task for test in tests}, long)
     failure = run.failure(tests)
     if failure is not None or run.tampered:
         reason = f"{failure.test.nodeid}: {failure.message}" if failure else "a canary passes"
@@ -201,8 +197,8 @@ def judging_pool(jobs: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def default_jobs() -> int:
-    """The number of tasks that are judged at the same time."""
-    return max(2, os.cpu_count() or 2)
+    """The number of tasks that are judged at the same time: a run that sleeps needs no processor."""
+    return 1 + (os.cpu_count() or 1)
 
 
 def is_stub(source: str, task: Task | TaskCell) -> bool:

@@ -16,10 +16,10 @@ import os
 import reprlib
 import sys
 import traceback
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -39,6 +39,8 @@ class Watch:
         self._package = f"{package}{os.sep}"
         self._before = _subclasses(object)  # kept alive, so that no later class gets one of these ids
         self._classes: dict[int, type] = {}  # by id; kept alive until the canary asks
+        gc.disable()  # classes are removed by a collection alone; one that is asked for finds them noted
+        gc.callbacks.append(self._note_classes)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._started.write_text(nodeid, encoding="utf-8")
@@ -51,8 +53,7 @@ class Watch:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
-        """Note the package's classes before the garbage collector removes those that the test made."""
-        gc.disable()
+        """Note what of the error only the traceback shows."""
         try:
             return (yield)
         except BaseException as error:
@@ -61,12 +62,6 @@ class Watch:
             if not crash:
                 item.user_properties += unmet(error, str(item.path), Path(self._package).name).items()
             raise
-        finally:
-            new = _subclasses(object)
-            self._classes |= {
-                id: cls for id, cls in new.items() if id not in self._before and self._is_in_package(cls)
-            }
-            gc.enable()
 
     def _crash(self, error: BaseException, test_file: str) -> dict[str, str]:
         """The call and the lines of the package that led to this error, if the package raised it.
@@ -83,7 +78,16 @@ class Watch:
         lines = [linecache.getline(frame.f_code.co_filename, line).strip() for frame, line in places]
         return {"crash_call": _call(places[0][0]), "crash_lines": "\n".join(lines)}
 
+    def _note_classes(self, phase: str = "start", info: object = None) -> None:
+        """Keep the package's new classes alive (also called by the garbage collector)."""
+        if phase == "start":
+            new = _subclasses(object)
+            self._classes |= {
+                id: cls for id, cls in new.items() if id not in self._before and self._is_in_package(cls)
+            }
+
     def equal_to_everything(self) -> list[str]:
+        self._note_classes()
         return [cls.__qualname__ for cls in self._classes.values() if _is_equal_to_everything(cls)]
 
     def _is_in_package(self, cls: type) -> bool:
@@ -132,10 +136,12 @@ def _is_equal_to_everything(cls: type) -> bool:
         return False
 
 
-def run(job: Mapping[str, Any]) -> int:
-    """Run the job; pytest's exit code."""
+def main(job_file: Path, parent: int | None = None) -> NoReturn:
+    """Run the job, and exit with pytest's exit code. `parent` is the process to end with, by default the
+    job's."""
+    job = json.loads(job_file.read_text(encoding="utf-8", errors="surrogateescape"))
     limit_itself(**job["limits"])
-    end_with_parent(**job["end"])
+    end_with_parent(**{**job["end"], **({} if parent is None else {"parent": parent})})
     watch = Watch(Path(job["started"]), Path(job["package"]))
 
     class Register:
@@ -145,9 +151,8 @@ def run(job: Mapping[str, Any]) -> int:
         def pytest_configure(config: pytest.Config) -> None:
             config.pluginmanager.register(watch, WATCH)
 
-    return int(pytest.main(job["arguments"], plugins=[Register()]))
+    sys.exit(int(pytest.main(job["arguments"], plugins=[Register()])))
 
 
 if __name__ == "__main__":
-    text = Path(sys.argv[1]).read_text(encoding="utf-8", errors="surrogateescape")
-    sys.exit(run(json.loads(text)))
+    main(Path(sys.argv[1]))

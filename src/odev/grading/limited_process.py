@@ -1,4 +1,4 @@
-"""Runs one process within limits, and ends it together with every process that it started.
+"""Runs one program within limits, and ends it together with every process that it started.
 
 This is not a sandbox. It stops accidents and the usual tricks, so that one run
 cannot harm the next. It does not keep hostile code away from this user's files or
@@ -8,8 +8,9 @@ Time, output, memory and the number of processes are watched from outside, on
 every system. On POSIX the process also limits itself before it runs anything
 (inside.py): address space, CPU time, file size and the number of the user's
 processes (the kernel does not count those of root). A busy machine costs nobody
-points: what counts is the run's own time. Not here: what is run (steps.py), what
-the operating system is asked (process_group.py).
+points: what counts is the run's own time. Not here: what is run (steps.py), how a
+fork is run in place of a new process (fork_server.py), what the operating system is
+asked (process_group.py).
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Protocol
+
+import psutil
 
 from odev.course.environment import own_environment
 from odev.grading.process_group import TOKEN, Family, are_asleep, cpu_seconds, memory, popen_options
@@ -45,7 +50,7 @@ class Limits:
     not its own.
     """
 
-    seconds: float = 20.0
+    seconds: float = 5.0  # the tests of a task take the solution a fifth of one
     memory: int = 2 * 1024**3
     output: int = 10_000_000
     file: int = 50_000_000
@@ -99,41 +104,82 @@ def clean_environment(home: Path, paths: Sequence[Path]) -> dict[str, str]:
     }
 
 
-def run_limited(
-    command: Sequence[str],
-    folder: Path,
-    environment: Mapping[str, str],
-    limits: Limits,
-    begun: Callable[[], bool] = lambda: True,
-) -> Outcome:
-    """Run the command in `folder` until it ends or exceeds a limit; then end all that it started.
+class Running(Protocol):
+    """A program that has begun, with all that it starts."""
 
-    `begun` says whether the first test has begun: until then the run may start up.
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended; after so many seconds at the latest."""
+
+    def look(self) -> list[psutil.Process]:
+        """Its processes that live now."""
+
+    def end(self) -> int:
+        """Kill what is left of it. Its exit code."""
+
+
+Start = Callable[[int], Running]  # with the file descriptor of its output
+
+
+def run_limited(start: Start, limits: Limits, begun: Callable[[], bool] = lambda: True) -> Outcome:
+    """Start a program, and wait until it ends or exceeds a limit; then end all that it started.
+
+    `begun` says whether the first test has begun: until then the program may start up.
     """
-    token = secrets.token_hex(16)
-    with _RUNS.one() as stopped:
-        process = subprocess.Popen(
+    with _RUNS.one() as stopped, TemporaryFile() as output:
+        running = start(output.fileno())
+        try:
+            ended = _wait(running, output.fileno(), limits, begun, stopped)
+        finally:
+            returncode = running.end()
+        size = _size(output.fileno())
+        output.seek(max(0, size - _TAIL))
+        text = output.read().decode("utf-8", "replace")
+        return Outcome(Ended.OUTPUT if size > limits.output else ended, returncode, text)
+
+
+def new_process(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Start:
+    """Start this command in `folder`."""
+    return lambda output: _NewProcess(command, folder, environment, output)
+
+
+class _NewProcess:
+    """A process with a session of its own; its descendants are remembered, also those that leave it."""
+
+    def __init__(
+        self, command: Sequence[str], folder: Path, environment: Mapping[str, str], output: int
+    ) -> None:
+        self._token = secrets.token_hex(16)
+        self._process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**environment, TOKEN: token},
+            env={**environment, TOKEN: self._token},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             **popen_options(),
         )
-        output = _OutputReader(process)
-        family = Family(process.pid, token)
-        try:
-            ended = _wait(process, family, token, output, limits, begun, stopped)
-        finally:
-            family.end()
-            process.kill()
-            process.wait()
-            WATCHDOG.forget(token)
-    output.join()
-    if output.size > limits.output:
-        ended = Ended.OUTPUT
-    return Outcome(ended, process.wait(), output.text())
+        self._family = Family(self._process.pid, self._token)
+        self._births = self._family.births()
+        WATCHDOG.watch(self._token, self._births)
+
+    def wait(self, seconds: float) -> bool:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+            return True
+        return False
+
+    def look(self) -> list[psutil.Process]:
+        processes = self._family.look()
+        if (births := self._family.births()) != self._births:
+            self._births = births
+            WATCHDOG.watch(self._token, births)
+        return processes
+
+    def end(self) -> int:
+        self._family.end()
+        self._process.kill()
+        WATCHDOG.forget(self._token)
+        return self._process.wait()
 
 
 class _Runs:
@@ -166,63 +212,30 @@ def no_more_runs() -> contextlib.AbstractContextManager[None]:
     return _RUNS.stopped()
 
 
-class _OutputReader(threading.Thread):
-    """Reads all output, counts its bytes and keeps the end of it."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        super().__init__(daemon=True)
-        self._stream = process.stdout
-        self._tail = b""
-        self.size = 0
-        self.start()
-
-    def run(self) -> None:
-        assert self._stream is not None
-        with self._stream as stream:
-            while piece := os.read(stream.fileno(), 65536):
-                self.size += len(piece)
-                self._tail = (self._tail + piece)[-_TAIL:]
-
-    def join(self, timeout: float | None = 5.0) -> None:
-        super().join(timeout)
-
-    def text(self) -> str:
-        return self._tail.decode("utf-8", "replace")
+def _size(output: int) -> int:
+    return os.fstat(output).st_size
 
 
 def _wait(
-    process: subprocess.Popen[bytes],
-    family: Family,
-    token: str,
-    output: _OutputReader,
-    limits: Limits,
-    begun: Callable[[], bool],
-    stopped: threading.Event,
+    running: Running, output: int, limits: Limits, begun: Callable[[], bool], stopped: threading.Event
 ) -> Ended:
     clock = _Clock(limits)
-    known = family.births()
-    WATCHDOG.watch(token, known)
-    while True:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_TICK)
-            return Ended.ITSELF
+    while not running.wait(_TICK):
         if stopped.is_set():
             raise RunsStopped
-        processes = family.look()
-        if (births := family.births()) != known:
-            known = births
-            WATCHDOG.watch(token, known)
+        processes = running.look()
         ended = clock.look(
             time.monotonic(), cpu_seconds(processes), asleep=are_asleep(processes), begun=begun()
         )
         if ended is not None:
             return ended
-        if output.size > limits.output:
+        if _size(output) > limits.output:
             return Ended.OUTPUT
         if len(processes) > limits.processes:
             return Ended.PROCESSES
         if memory(processes) > limits.memory:
             return Ended.MEMORY
+    return Ended.ITSELF
 
 
 class _Clock:

@@ -141,11 +141,20 @@ def end_with_parent(parent: int, seconds: int) -> None:
         return
     signal.alarm(seconds)
     if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
-        libc.prctl(_ADOPT_ORPHANS, 1, 0, 0, 0)
+        _prctl(_DEATH_SIGNAL, signal.SIGKILL)
+        adopt_orphans()
         if os.getppid() != parent:  # it ended before these calls
             os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of those among its descendants whose own parent ends (Linux)."""
+    if sys.platform == "linux":
+        _prctl(_ADOPT_ORPHANS, 1)
+
+
+def _prctl(what: int, value: int) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(what, int(value), 0, 0, 0)
 
 
 class Family:
@@ -169,7 +178,9 @@ class Family:
 
     def living(self) -> list[psutil.Process]:
         """Those among the known ones that live; a process that got the number of one of them is not one."""
-        return [process for process in self._known.values() if process.is_running() and not _zombie(process)]
+        return [
+            process for process in self._known.values() if process.is_running() and not is_zombie(process)
+        ]
 
     def births(self) -> list[tuple[int, float]]:
         """The number and the time of birth of each that lives: what the watchdog needs to know them by."""
@@ -218,7 +229,8 @@ class Family:
                         pending.append(child)
 
 
-def _zombie(process: psutil.Process) -> bool:
+def is_zombie(process: psutil.Process) -> bool:
+    """Whether it has ended, and its parent has not asked yet."""
     with contextlib.suppress(psutil.Error):
         return bool(process.status() == psutil.STATUS_ZOMBIE)
     return True
@@ -238,7 +250,7 @@ def end_left_over(tokens: Collection[str], births: Collection[tuple[int, float]]
         for pid, born in births:
             with contextlib.suppress(psutil.Error):
                 process = psutil.Process(pid)
-                if process.create_time() == born and not _zombie(process):
+                if process.create_time() == born and not is_zombie(process):
                     left += [process, *process.children(recursive=True)]
         if not left:
             return
@@ -250,6 +262,6 @@ def _with_tokens(tokens: Collection[str]) -> list[int]:
     pids = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if not _zombie(process) and process.environ().get(TOKEN) in tokens:
+            if not is_zombie(process) and process.environ().get(TOKEN) in tokens:
                 pids.append(process.pid)
     return pids

@@ -1,7 +1,7 @@
-"""Runs the steps' tests against a copy of the package in which one definition is replaced.
+"""Runs the steps' tests against a copy of the course.
 
-Not here: the limited process (limited_process.py), what its report says (junit.py),
-points and Turkish messages (grader.py).
+Not here: the copies (course_copies.py), the limited process (limited_process.py), what
+its report says (junit.py), points and Turkish messages (grader.py).
 """
 
 from __future__ import annotations
@@ -11,87 +11,26 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from odev.course.cells import TaskId
-from odev.course.course import Course, CourseError, Task
-from odev.course.files import temporary_folder
-from odev.course.students_copy import check_helpers, replaceable
+from odev.course.course import Course, CourseError
+from odev.course.files import file_states, temporary_folder
 from odev.grading import inside
 from odev.grading.canary import write_canaries
-from odev.grading.course_files import course_files
+from odev.grading.course_copies import CourseCopy
 from odev.grading.junit import LARGEST_REPORT, Run, StepTest, read_bytes, read_report
-from odev.grading.limited_process import Limits, Outcome, clean_environment, run_limited
-
-SETTINGS = "grading.ini"  # pytest's, beside the steps' tests
-
-
-class Copies:
-    """Makes copies of the course, each with one definition replaced. What is on disk counts once, when this
-    is made."""
-
-    def __init__(self, course: Course, folder: Path) -> None:
-        self._course = course
-        self._files = course_files(course)
-        self._base = folder
-        self._files.write(folder, {})
-
-    @property
-    def unchanged(self) -> Path:
-        """A folder that holds the package as it is in src."""
-        return self._base / "src"
-
-    def source(self, task: Task) -> str:
-        """The task's module as it is in src."""
-        return self._files.text(f"src/{self._course.package}/{task.file}")
-
-    def spliced(self, task: Task, source: str) -> str:
-        """The task's module with its definition from `source`. SpliceError when that does not fit."""
-        check_helpers(self._course, task, source)
-        return self._course.splice(task, self.source(task), source, replacing=replaceable(self._course, task))
-
-    @contextmanager
-    def changed(self, task: Task, source: str) -> Iterator[Path]:
-        """A folder that holds the package with the task's definition from `source`.
-
-        SpliceError when the source cannot take the definition's place.
-        """
-        with self._written({task.file: self.spliced(task, source)}) as package:
-            yield package
-
-    @contextmanager
-    def stubbed(self, tasks: Iterable[Task]) -> Iterator[Path]:
-        """A folder that holds the package with the stubs of these tasks, as a student's copy has them."""
-        modules: dict[str, str] = {}
-        for task in tasks:
-            before = modules.get(task.file) or self.source(task)
-            modules[task.file] = self._course.splice(task, before, self._course.stubs[task.id])
-        with self._written(modules) as package:
-            yield package
-
-    @contextmanager
-    def _written(self, modules: Mapping[str, str]) -> Iterator[Path]:
-        with temporary_folder() as folder:
-            self._files.write(
-                folder, {f"src/{self._course.package}/{file}": text for file, text in modules.items()}
-            )
-            yield folder / "src"
-
-
-@contextmanager
-def copies(course: Course) -> Iterator[Copies]:
-    """A maker of copies, which are gone at the end."""
-    with temporary_folder() as folder:
-        yield Copies(course, folder)
+from odev.grading.limited_process import Limits, Outcome, clean_environment, new_process, run_limited
+from odev.grading.pytest_options import SETTINGS, files_of_tests, options
 
 
 def collect(course: Course, *lessons: int) -> tuple[StepTest, ...]:
     """The tests of these lessons, by default of all, in their order. CourseError for a wrong mark."""
-    files = _test_files(course, lessons)
+    files = files_of_tests(course, lessons)
     if not files:
         return ()
     written = tuple(
@@ -113,7 +52,7 @@ def _collect_files(course: Course, files: tuple[Path, ...], written: object) -> 
     """
     with temporary_folder() as folder:
         target = folder / "tests.json"
-        arguments = [*_arguments(course), "--collect-only", "--odev-list", str(target), *map(str, files)]
+        arguments = [*options(course), "--collect-only", "--odev-list", str(target), *map(str, files)]
         process = subprocess.run(
             [sys.executable, "-P", "-m", "pytest", *arguments],
             cwd=folder,
@@ -131,35 +70,35 @@ def _collect_files(course: Course, files: tuple[Path, ...], written: object) -> 
         return _listed(target)
 
 
-def run_tests(course: Course, package: Path, tasks: Iterable[TaskId], limits: Limits) -> Run:
-    """Run these tasks' tests against the package in the folder `package`, in one limited process.
+def run_tests(copy: CourseCopy, tasks: Iterable[TaskId], limits: Limits, *more_options: str) -> Run:
+    """Run these tasks' tests against the package in the copy, in a limited process of their own or a fork.
 
-    `package` is a folder of `Copies`: the tests come from that copy too.
+    `more_options` are for pytest.
     """
     with temporary_folder() as folder:
-        prepared = prepare(course, package, tasks, limits, folder)
-        job_file = prepared.started.parent / "job.json"
-        # The process is in Python's UTF-8 mode: it reads a path's bytes as UTF-8, whatever they are here.
-        text = json.dumps(prepared.job, ensure_ascii=False)
-        job_file.write_text(text, encoding="utf-8", errors="surrogateescape")
-        before = _listing(package.parent)
-        outcome = run_limited(
-            [sys.executable, "-P", "-m", inside.__name__, str(job_file)],
-            prepared.work,
-            clean_environment(prepared.work, [package]),
-            limits,
-            prepared.started.is_file,
+        run = prepare(copy.course, tasks, limits, folder, *more_options)
+        environment = clean_environment(run.work, [copy.package])
+        if copy.server is not None:
+            start = copy.server.fork(run.job_file, run.work, environment)
+        else:
+            command = [sys.executable, "-P", "-m", inside.__name__, str(run.job_file)]
+            start = new_process(command, run.work, environment)
+        before = file_states(copy.course.root)
+        outcome = run_limited(start, limits, run.started.is_file)
+        copy.is_spoilt = (
+            file_states(copy.course.root) != before
+            or not run.job_file.is_file()
+            or (copy.server is not None and not copy.server.lives)
         )
-        spoilt = _listing(package.parent) != before or not job_file.is_file()
-        return replace(prepared.read(outcome), spoilt=spoilt)
+        return replace(run.read(outcome), spoilt=copy.is_spoilt)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A run of tests before it begins: `job` for inside.py, the folder `work` that it runs in, and the files
-    that it will write: `started` when its first test begins."""
+    """A run of tests before it begins: the job for inside.py, the folder `work` that it runs in, and the
+    files that it will write: `started` when its first test begins."""
 
-    job: Mapping[str, object]
+    job_file: Path
     work: Path
     started: Path
     _report: Path
@@ -175,11 +114,9 @@ class Prepared:
 
 
 def prepare(
-    course: Course, package: Path, tasks: Iterable[TaskId], limits: Limits, folder: Path, *options: str
+    course: Course, tasks: Iterable[TaskId], limits: Limits, folder: Path, *more_options: str
 ) -> Prepared:
-    """Prepare a run of these tasks' tests in the empty folder; `package` as for run_tests. `options` are for
-    pytest."""
-    course = Course(package.parent, course.package)
+    """Prepare a run of these tasks' tests, of this copy of the course, in the empty folder."""
     tasks = sorted(set(tasks))
     work, control = folder / "work", folder / "control"
     work.mkdir()
@@ -187,12 +124,13 @@ def prepare(
     report, started, listed = control / "report.xml", control / "started", control / "tests.json"
     canaries, names = write_canaries(control)
     arguments = [
-        *_arguments(course),
-        *options,
+        *options(course),
+        "--tb=line",  # nobody reads how pytest shows a failure, and the source's lines take it long to find
+        *more_options,
         f"--junitxml={report}",
         f"--odev-list={listed}",
         *(f"--odev-task={task}" for task in tasks),
-        *map(str, _test_files(course, [task.lesson for task in tasks])),
+        *map(str, files_of_tests(course, [task.lesson for task in tasks])),
         str(canaries),
     ]
     job = {
@@ -204,20 +142,14 @@ def prepare(
         },
         "end": {"parent": os.getpid(), "seconds": int(2 * limits.wall) + 60},
         "started": str(started),
-        "package": str(package / course.package),
+        "package": str(course.src / course.package),
         "arguments": arguments,
     }
-    return Prepared(job, work, started, report, listed, names)
-
-
-def _listing(folder: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of change of each file in the folder; nothing for those that go meanwhile."""
-    listing = {}
-    for path in folder.rglob("*"):
-        with suppress(OSError):
-            state = path.lstat()
-            listing[str(path)] = (state.st_size, state.st_mtime_ns)
-    return listing
+    job_file = control / "job.json"
+    # The process is in Python's UTF-8 mode: it reads a path's bytes as UTF-8, whatever they are here.
+    text = json.dumps(job, ensure_ascii=False)
+    job_file.write_text(text, encoding="utf-8", errors="surrogateescape")
+    return Prepared(job_file, work, started, report, listed, names)
 
 
 def _listed(path: Path) -> tuple[StepTest, ...]:
@@ -225,35 +157,9 @@ def _listed(path: Path) -> tuple[StepTest, ...]:
     return tuple(step_test(properties) for properties in tests)
 
 
-def _test_files(course: Course, lessons: Sequence[int]) -> tuple[Path, ...]:
-    files = sorted(course.steps.glob("test_[0-9][0-9]_*.py"))
-    return tuple(path for path in files if not lessons or int(path.name[5:7]) in lessons)
-
-
 def _folder_of_odev() -> Path:
     """The folder that odev is imported from."""
     return Path(__file__).resolve().parents[2]
-
-
-def _arguments(course: Course) -> list[str]:
-    """For pytest: these plugins and no others, which the steps' own settings may add to (`-p anyio`).
-
-    The settings are not called pytest.ini, which would make of `tests/steps` a root of its own, and other
-    node ids, for whoever runs pytest there.
-    """
-    settings = course.steps / SETTINGS
-    return [
-        "--quiet",
-        f"--rootdir={course.root}",
-        f"--confcutdir={course.root}",
-        f"--config-file={settings if settings.is_file() else os.devnull}",
-        "--import-mode=importlib",
-        "--continue-on-collection-errors",  # a package that does not import fails its tests
-        "--capture=no",  # the limited process counts what a test writes; pytest keeps nothing
-        "--disable-plugin-autoload",
-        "-pno:cacheprovider",
-        "-podev.pytest_plugin",
-    ]
 
 
 def step_test(properties: Mapping[str, str]) -> StepTest:

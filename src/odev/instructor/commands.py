@@ -34,9 +34,9 @@ def grade(
     out: Annotated[Path, typer.Option(help="Sonuçların yazılacağı klasör")] = Path("grades"),
     lesson: _Lessons = None,
     jobs: Annotated[
-        int | None, typer.Option(help="Aynı anda kaç iş; verilmezse işlemci sayısı kadar")
+        int | None, typer.Option(help="Aynı anda kaç iş; verilmezse işlemci sayısından bir fazla")
     ] = None,
-    timeout: Annotated[float, typer.Option(help="Bir görevin en uzun işlemci süresi, saniye")] = 20.0,
+    timeout: Annotated[float, typer.Option(help="Bir görevin en uzun işlemci süresi, saniye")] = 5.0,
     single: Annotated[bool, typer.Option("--single", help="Verilen her yol tek bir öğrencinin")] = False,
     roster: Annotated[
         Path | None, typer.Option(help="Sınıf listesi (CSV): teslim etmeyenler de yazılır")

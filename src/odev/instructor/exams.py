@@ -25,7 +25,7 @@ from odev.exam.installed import LARGEST, package_in
 from odev.exam.lane import Busy
 from odev.exam.lines import ALL_POINTS
 from odev.exam.report import Exam
-from odev.grading.course_files import digests
+from odev.grading.course_files import Watched
 from odev.grading.grader import default_jobs, judging_pool
 from odev.instructor.files import HandedInFile, files_in_zip
 from odev.instructor.marks import TakenExam
@@ -54,7 +54,7 @@ def take_exams(
     """
     folder = out / "exams"
     folder.mkdir(parents=True, exist_ok=True)
-    before = digests(course)
+    files = Watched(course)
     taken: dict[str, TakenExam] = {}
     with judging_pool(max(1, (jobs or default_jobs()) // 2)) as pool:
         futures = {
@@ -64,7 +64,7 @@ def take_exams(
         for future in as_completed(futures):
             taken[futures[future].name] = future.result()
             progress(len(futures))
-            if digests(course) != before:
+            if files.changed():
                 raise CourseError(
                     "Sınavlar sürerken kursun dosyaları değişti, hiçbir not yazılmadı. Dosyaları geri al, "
                     "sonra yeniden puanla."

@@ -20,12 +20,12 @@ from typing import Any
 from odev.course.course import Course, CourseError, Task
 from odev.course.files import replace_text
 from odev.course.package_files import package_files
-from odev.grading.course_files import digests
+from odev.grading.course_copies import copies
+from odev.grading.course_files import Watched
 from odev.grading.grader import Grader, default_jobs, judging_pool, reference_grader
 from odev.grading.junit import Crash
 from odev.grading.limited_process import Limits
 from odev.grading.result import Scored, State, TaskResult
-from odev.grading.steps import copies
 from odev.instructor.plain_text import safe_file_name
 from odev.instructor.submission import Submission
 
@@ -82,7 +82,7 @@ def grade(
             finished[submission.name] = earlier
     left = [submission for submission in submissions if submission.name not in finished]
     if left:
-        with copies(course) as package_copies:
+        with copies(course, in_forks=True) as package_copies:
             guard = _Guard(course, under_way)
             grader = reference_grader(course, package_copies, lessons, limits)
             for graded in _grade_all(grader, left, state, jobs or default_jobs(), guard, progress):
@@ -129,9 +129,8 @@ class _Guard:
     """Notices when the files by which all are judged change while somebody's cell is judged."""
 
     def __init__(self, course: Course, under_way: _UnderWay) -> None:
-        self._course = course
+        self._files = Watched(course)
         self._under_way = under_way
-        self._before = digests(course)
 
     @contextmanager
     def judging(self, name: str, task: Task) -> Iterator[None]:
@@ -149,10 +148,9 @@ class _Guard:
 
     def _changed(self) -> list[str]:
         try:
-            now = digests(self._course)
+            return self._files.changed()
         except OSError as error:  # it is being removed
             return [str(error.filename)]
-        return sorted({path for path, _ in self._before.items() ^ now.items()})
 
 
 def _grade_all(

@@ -17,10 +17,10 @@ import pytest
 
 from odev.course.cells import TaskId
 from odev.course.course import Course
+from odev.grading.course_copies import copies
 from odev.grading.grader import Grader
 from odev.grading.junit import Run, StepTest
 from odev.grading.result import TaskResult
-from odev.grading.steps import copies
 from odev.instructor.submission import read_path
 
 

@@ -21,13 +21,12 @@ from odev.course.cells import TaskCell, TaskId, read_notebook, task_cell, task_c
 from odev.course.course import Course, Task, find_course
 from odev.course.splice import definition_in
 from odev.course.students_copy import land
+from odev.grading.course_copies import copies
 from odev.grading.grader import Grader, is_stub
-from odev.grading.limited_process import Limits
 from odev.grading.result import State, TaskResult
-from odev.grading.steps import collect, copies
+from odev.grading.steps import collect
 from odev.student.report import Progress, Report
 
-LIMITS = Limits(seconds=10)
 _RESTART = (
     "Bu notebook paketin eski hâlini yüklemişti. Ders metni Kernel → Restart de diyorsa o zaman yeniden "
     "başlat; demiyorsa bir şey yapman gerekmez. Bu not bir daha çıkmaz."
@@ -219,7 +218,7 @@ def _judge_tasks(course: Course, tasks: Iterable[Task], work: Work) -> list[Task
     tasks = tuple(tasks)
     lessons = {task.lesson for task in tasks}
     with copies(course) as package_copies:
-        grader = Grader(course, package_copies, tasks, lambda: collect(course, *lessons), LIMITS, quick=True)
+        grader = Grader(course, package_copies, tasks, lambda: collect(course, *lessons), quick=True)
         results = grader.judge_all([(task, work.cells.get(task.id)) for task in tasks])
     return [_with_advice(task, result) for task, result in zip(tasks, results, strict=True)]
 

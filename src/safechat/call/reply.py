@@ -50,7 +50,7 @@ def reply_in(
 ) -> tuple[ChatReply, str | None]:
     """What came, answer or not, and the words with which the model declined, if it did.
 
-    Raises MalformedReply.
+    Raises MalformedReply; BadReply where the server says that it broke the answer off.
     """
     completion = decode(response, request)
     model = text_of(field(completion, "model")) or request.model
@@ -66,6 +66,8 @@ def reply_in(
         tool_calls=read_tool_calls(message),
         headers=headers,
     )
+    if reply.finish_reason in BROKEN_OFF:
+        raise error_from(reply, BadReply, "the server broke the answer off", code=reply.finish_reason)
     return reply, text_of(field(message, "refusal"))
 
 
@@ -76,8 +78,6 @@ def checked_reply(reply: ChatReply, request: ChatRequest, refusal: str | None = 
     """
     if reply.finish_reason == "content_filter":
         raise error_from(reply, ContentFiltered, "a content filter stopped the answer", code="content_filter")
-    if reply.finish_reason in BROKEN_OFF:
-        raise error_from(reply, BadReply, "the server broke the answer off", code=reply.finish_reason)
     if reply.finish_reason == "length" and not request.allow_truncated:
         what = "cut at the token limit: raise max_completion_tokens, or pass allow_truncated=True"
         raise error_from(reply, TruncatedReply, what, code="length")

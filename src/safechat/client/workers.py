@@ -35,9 +35,10 @@ _MOST_AT_ONCE = 200  # jobs to cancel before the loop gets to its other work
 
 
 class WaitingItems(Generic[T]):
-    """What waits in a BoundedQueue, and the room that is left: at most `maxsize` items wait.
+    """What waits in a BoundedQueue, in its order, and its room: for `maxsize` items.
 
-    `remove` frees an item's room and does not search for it: the item leaves the heap later (lazy deletion).
+    The lowest priority number is first; within one number, the first come. `remove` does not search for its
+    item: that leaves the heap later (lazy deletion).
     """
 
     def __init__(self, maxsize: int) -> None:
@@ -46,6 +47,20 @@ class WaitingItems(Generic[T]):
         self._numbers = itertools.count()
         self._heap: list[tuple[int, int, T]] = []
         self._waiting: set[T] = set()
+
+    def add(self, item: T, priority: int) -> None:
+        """Put the item into the order. Room for it was taken before."""
+        self._waiting.add(item)
+        heapq.heappush(self._heap, (priority, next(self._numbers), item))
+
+    def pop(self) -> T | None:
+        """Take the next item out of the order; None where nothing waits. Its room stays taken."""
+        while self._heap:
+            item = heapq.heappop(self._heap)[2]
+            if item in self._waiting:
+                self._waiting.remove(item)
+                return item
+        return None
 
     def remove(self, item: T) -> bool:
         """Free the room of `item`; False where it does not wait here."""
@@ -61,7 +76,7 @@ class WaitingItems(Generic[T]):
 
 
 class BoundedQueue(WaitingItems[T]):
-    """The lowest priority number is next; within one number, the first come.
+    """Who puts an item in waits for room, and who takes one out makes room: backpressure.
 
     For one event loop. An item is hashable, and is put in once.
     """
@@ -71,15 +86,14 @@ class BoundedQueue(WaitingItems[T]):
         if not wait and self._room.locked():
             raise QueueFull(f"the queue holds its {self._maxsize} calls; wait with submit, or try later")
         await self._room.acquire()
-        self._waiting.add(item)
-        heapq.heappush(self._heap, (priority, next(self._numbers), item))
+        self.add(item, priority)
 
     def get(self) -> T | None:
-        """Take out the next item; None where nothing waits."""
-        while self._heap:
-            if self.remove(item := heapq.heappop(self._heap)[2]):
-                return item
-        return None
+        """Take out the next item, and make room; None where nothing waits."""
+        item = self.pop()
+        if item is not None:
+            self._room.release()
+        return item
 
 
 def tidied(heap: list[tuple[int, int, T]], waiting: set[T]) -> list[tuple[int, int, T]]:

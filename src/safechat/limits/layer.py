@@ -44,11 +44,11 @@ class Limited:
             try:
                 reply = await self._next(watched(request, quota, reservation))
             except ChatError as error:
-                reservation.settle(billed_tokens(error, reservation.tokens, begun=reservation.landed))
+                reservation.settle(spent(error, reservation))
                 if isinstance(error, RateLimited):
                     quota.refused(request, reservation, error)
                 raise
-            reservation.settle(used_tokens(reply.usage, reservation.tokens))
+            reservation.settle(spent(reply, reservation))
             self._estimator.learn(request, reply)
             quota.answered(reservation, reply.headers)
             return reply
@@ -81,6 +81,14 @@ def watched(request: ChatRequest, quota: Quota, reservation: Reservation) -> Cha
 
     begun = request.also_on_start(lambda headers: quota.answered(reservation, headers))
     return replace(begun, on_piece=deliver)
+
+
+def spent(outcome: ChatReply | ChatError, reservation: Reservation) -> float:
+    """The tokens that a call with this outcome has used: those that the API counted. Where it counted none,
+    all that were reserved, or 0 for an error that costs nothing."""
+    if isinstance(outcome, ChatError):
+        return billed_tokens(outcome, reservation.tokens, begun=reservation.landed)
+    return used_tokens(outcome.usage, reservation.tokens)
 
 
 def log_wait(model: str, seconds: float) -> None:

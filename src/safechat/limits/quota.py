@@ -54,12 +54,10 @@ class RateLimits:
             raise TypeError(f"shared must be RedisLimits, not {type(self.shared).__name__}")
 
 
-class Reservation:
-    """What a call holds while it is under way: `tokens` of the bucket, its place in the window, and a slot.
+class Held:
+    """What a call holds while it is under way: `tokens` of the bucket, a slot, and a place in the window.
 
-    A context manager. Within its block the call is in the window. At its end the place and the slot are given
-    back, whatever happened. The tokens stay taken, for what was sent may be billed, until `settle` says how
-    many were used. `bucket` is None where no limit of tokens is known.
+    `bucket` is None where no limit of tokens is known.
     """
 
     def __init__(self, tokens: float, bucket: Bucket | None, window: Window, slots: Slots) -> None:
@@ -68,6 +66,21 @@ class Reservation:
         self.landed = False
         self._bucket = bucket
         self._window = window
+
+    def land(self) -> None:
+        """The answer has come, or a stream has begun: another call may have the place in the window. Only
+        the first time does anything."""
+        if not self.landed:
+            self.landed = True
+            self._window.leave(self)
+
+
+class Reservation(Held):
+    """A context manager: within its block the call is in the window.
+
+    At its end the place and the slot are given back, whatever happened. The tokens stay taken, for what was
+    sent may be billed, until `settle` says how many were used.
+    """
 
     def __enter__(self) -> Self:
         self._window.enter(self)
@@ -82,13 +95,6 @@ class Reservation:
         if self._bucket is not None:
             self._bucket.settle(used - self.tokens)
         self.tokens = used
-
-    def land(self) -> None:
-        """The answer has come, or a stream has begun: another call may have the place in the window. Only
-        the first time does anything."""
-        if not self.landed:
-            self.landed = True
-            self._window.leave(self)
 
 
 class SharedReservation(Reservation):

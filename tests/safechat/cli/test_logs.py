@@ -17,7 +17,7 @@ import pytest
 from clients import make_client, once
 from command import safechat
 from safechat import ChatClientWrapper, RequestTimedOut, ServerError, TruncatedReply, configure_logging
-from safechat.cli.figures import Bars, Percentiles
+from safechat.cli.figures import Bars, Percentiles, nearest_rank
 from safechat.cli.filters import read_moment
 from safechat.cli.lines import follow_lines
 from safechat.cli.logs import OTHERS, LogSummary, call_timeline, records_with
@@ -149,6 +149,23 @@ def test_percentiles_are_right_to_within_a_hundredth() -> None:
     for percent, value in ((50, 500), (95, 950), (99, 990)):
         assert latencies.percentile(percent) == pytest.approx(value, rel=0.01)
     assert Percentiles().percentile(50) is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "percent", "number"),
+    [
+        ({5000: 10, 100: 90}, 50, 100),
+        ({5000: 10, 100: 90}, 90, 100),
+        ({5000: 10, 100: 90}, 91, 5000),
+        (dict.fromkeys(range(1, 31), 1), 95, 29),  # of 30 numbers 28.5 are rounded up
+        ({100: 1, 5000: 1}, 50, 100),
+        ({}, 95, None),
+    ],
+)
+def test_a_percentile_is_one_of_the_numbers(
+    counts: dict[int, int], percent: float, number: int | None
+) -> None:
+    assert nearest_rank(counts, percent) == number
 
 
 def test_many_lines_need_little_memory() -> None:

@@ -1,9 +1,0 @@
-#| odev 2.3 cli.figures.nearest_rank
-# hint: 95. sayıdır
-def nearest_rank(counts: Mapping[int, int], percent: float) -> int | None:
-    left = math.ceil(sum(counts.values()) * percent / 100)
-    for number in sorted(counts):
-        left -= counts[number]
-        if left <= 1:
-            return number
-    return None
