@@ -30,7 +30,7 @@ from odev.exam.installed import (
     package_in,
 )
 from odev.exam.lane import live
-from odev.grading.limited_process import Limits
+from odev.grading.limited_process import Limits, clean_environment
 
 ROOT = Path(__file__).parents[2]
 COURSE = Course(ROOT)
@@ -177,8 +177,7 @@ def test_openai_may_be_in_a_folder_whose_name_the_code_page_lacks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """LC_ALL=C stands for the code page of a Windows, in which Python before 3.13 reads .pth files."""
-    environment_of = lane.clean_environment
-    monkeypatch.setattr(lane, "clean_environment", lambda *of: environment_of(*of) | {"LC_ALL": "C"})
+    monkeypatch.setattr(lane, "clean_environment", lambda *of: clean_environment(*of) | {"LC_ALL": "C"})
     installed = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
     linked = [tmp_path / "ödev ş" / str(number) / "site-packages" for number in range(len(installed))]
     for link, folder in zip(linked, installed, strict=True):
