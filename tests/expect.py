@@ -5,9 +5,13 @@ It compares the types too, because an object of somebody's own may call itself e
 
 from __future__ import annotations
 
+from itertools import takewhile
+
+_LONGEST = 110  # characters of a value: of a longer one, those where the two begin to differ
+
 
 def expect(call: str, came: object, expected: object) -> None:
-    assert is_exactly(came, expected), f"{call} → {_shown(came, expected)}; beklenen: {expected!r}"
+    assert is_exactly(came, expected), f"{call} → {_difference(came, expected)}"
 
 
 def is_exactly(came: object, expected: object) -> bool:
@@ -21,6 +25,19 @@ def is_exactly(came: object, expected: object) -> bool:
     return came == expected
 
 
-def _shown(came: object, expected: object) -> str:
-    """Its repr, with its type where only that is another one."""
-    return f"{came!r} ({type(came).__name__})" if repr(came) == repr(expected) else repr(came)
+def _difference(came: object, expected: object) -> str:
+    """Both as Python writes them, with the type where only that is another one."""
+    one, other = repr(came), repr(expected)
+    if one == other:
+        one += f" ({type(came).__name__})"
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    at = sum(1 for _ in same)
+    return f"{_around(at, one)}; beklenen: {_around(at, other)}"
+
+
+def _around(at: int, text: str) -> str:
+    if len(text) <= _LONGEST:
+        return text
+    start = max(0, min(at - 30, len(text) - _LONGEST))
+    end = start + _LONGEST
+    return ("…" if start else "") + text[start:end] + ("…" if text[end:] else "")

@@ -28,7 +28,7 @@ def check(what: object = None, ipucu: int = 1) -> Report:
     """
     from odev.student import check as checking
 
-    return checking.check(what, hints=ipucu)
+    return checking.check(what, hints=_hints(ipucu))
 
 
 def _magic(line: str) -> Report | Progress:
@@ -37,13 +37,22 @@ def _magic(line: str) -> Report | Progress:
 
     command, _, argument = line.strip().partition(" ")
     if command == "status":
-        return checking.status()
+        from odev.student.waiting import line_in_cell
+
+        with line_in_cell() as progress:
+            return checking.status(progress=progress)
     if command == "check":
-        argument, has_hints, hints = argument.partition("ipucu=")
-        return checking.check(argument.strip() or None, hints=2 if has_hints and hints.strip() == "2" else 1)
-    raise ValueError(
+        argument, _, hints = argument.partition("ipucu=")
+        return checking.check(argument.strip() or None, hints=_hints(hints))
+    from IPython.core.error import UsageError  # which IPython shows as one line
+
+    raise UsageError(
         "%odev check, %odev check 4, %odev check 4.2, %odev check 4.2 ipucu=2 ya da %odev status"
     )
+
+
+def _hints(ipucu: object) -> int:
+    return 2 if str(ipucu).strip() == "2" else 1
 
 
 def _register() -> None:

@@ -80,11 +80,14 @@ def check(
 
 @app.command()
 def status() -> None:
-    """Ne yaptım, kaç puanım var, sırada ne var."""
+    """Ne yaptım, kaç puanım var, sırada ne var. Hepsini sınar: bir dakika sürebilir."""
     with in_course() as course:
         from odev.student import check as checking
+        from odev.student.waiting import LABEL
 
-        Console().print(checking.status(course=course, session=checking.Session()))
+        with progress_bar(LABEL) as progress:
+            done = checking.status(course=course, session=checking.Session(), progress=progress)
+        Console().print(done)
 
 
 @app.command()

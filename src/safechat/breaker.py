@@ -34,12 +34,8 @@ class BreakerPolicy:
         check_seconds("cooldown", self.cooldown, finite=True)
 
 
-class CircuitBreaker:
-    """Remembers how the calls to one target ended, and says whether the next may go. `now` is in seconds.
-
-    Closed until `policy.failures` calls in a row have failed. Then open: none may go for `policy.cooldown`
-    seconds. Then half-open: one may go, the probe. Its answer closes the circuit; its failure opens it again.
-    """
+class Circuit:
+    """What a breaker remembers of one target. `now` is in seconds."""
 
     def __init__(self, policy: BreakerPolicy | None = None) -> None:
         self.policy = policy or BreakerPolicy()
@@ -53,6 +49,26 @@ class CircuitBreaker:
             return "closed"
         return "open" if now < self.open_until else "half_open"
 
+    def count_failure(self, permit: Permit, now: float) -> int:
+        """The calls in a row that have failed, together with the permit's, which has failed now.
+
+        Those before it are forgotten where more than `policy.window` seconds went by between the last of them
+        and this call's beginning.
+        """
+        if permit.began - self.failed_at > self.policy.window:
+            self.failures = 0
+        self.failures += 1
+        self.failed_at = now
+        return self.failures
+
+
+class CircuitBreaker(Circuit):
+    """Remembers how the calls to one target ended, and says whether the next may go. `now` is in seconds.
+
+    Closed until `policy.failures` calls in a row have failed. Then open: none may go for `policy.cooldown`
+    seconds. Then half-open: one may go, the probe. Its answer closes the circuit; its failure opens it again.
+    """
+
     def permit(self, now: float) -> Permit | None:
         """What a call needs to go, `Permit(self, now)`; None where it may not go."""
         if self.state(now) == "open" or self.probe is not None:
@@ -62,27 +78,15 @@ class CircuitBreaker:
         return permit
 
     def take_back(self, permit: Permit, outcome: CallOutcome, now: float) -> None:
-        """The permit's call has ended. While it is not closed, only the probe's outcome counts."""
-        if probe := permit is self.probe:
-            self.probe = None
-        elif self.open_until is not None:
-            return
+        """A call that counts has ended: the probe, or any while the circuit is closed."""
+        is_probe = permit is self.probe
+        self.probe = None
         if outcome == "answered":
             self.failures, self.open_until = 0, None
         elif outcome == "failed":
-            self.failures = failures_in_a_row(self, permit)
-            self.failed_at = now
-            if probe or self.failures >= self.policy.failures:
+            failures = self.count_failure(permit, now)
+            if is_probe or failures >= self.policy.failures:
                 self.open_until = now + self.policy.cooldown
-
-
-def failures_in_a_row(breaker: CircuitBreaker, permit: Permit) -> int:
-    """How many calls in a row have failed, together with this one, which has failed now.
-
-    Those before it are forgotten where more than `policy.window` seconds went by between the last of them
-    and this call's beginning.
-    """
-    return breaker.failures + 1 if permit.began - breaker.failed_at <= breaker.policy.window else 1
 
 
 class Permit:
@@ -105,17 +109,22 @@ class Permit:
             self.answered(now)
 
     def answered(self, now: float) -> None:
-        self._breaker.take_back(self, "answered", now)
+        self._end("answered", now)
 
     def failed(self, now: float) -> None:
         """The call failed in a way that says that the target is sick."""
-        self._breaker.take_back(self, "failed", now)
+        self._end("failed", now)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._breaker.take_back(self, "unknown", math.nan)
+        self._end("unknown", math.nan)
+
+    def _end(self, outcome: CallOutcome, now: float) -> None:
+        """While the circuit is not closed, the probe alone counts: other calls began before it opened."""
+        if self._breaker.open_until is None or self._breaker.probe is self:
+            self._breaker.take_back(self, outcome, now)
 
 
 def refuses_for(breaker: CircuitBreaker, now: float) -> float:

@@ -8,10 +8,13 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import IPython.display
 import nbformat
 import pytest
+from IPython.display import Pretty
 from nbclient import NotebookClient
 from rich.console import Console
 
@@ -21,9 +24,10 @@ from odev.course import marker, students_copy
 from odev.course.course import Course
 from odev.course.splice import splice
 from odev.course.students_copy import landed, mark_students
-from odev.grading.result import State
+from odev.grading.result import State, TaskResult
 from odev.student.check import Session, check, status
 from odev.student.report import Report
+from odev.student.waiting import line_in_cell
 
 WRONG = mini.WRONG["1.1_never_all"]
 HALF = '#| odev 1.1 words.greet\ndef _all():\n    return "herkes"\n\ndef greet(name):\n'
@@ -102,6 +106,31 @@ def test_what_is_not_there_is_said(course: Course) -> None:
     assert "'bir' ne ders ne görev" in repr(check("bir", course=course, session=Session()))
 
 
+def test_where_there_is_no_task_there_is_no_empty_table(course: Course) -> None:
+    report = check(9, course=course, session=Session())
+    console = Console(record=True, file=io.StringIO())
+    console.print(report)
+    assert console.export_text().strip() == repr(report) == "9. derste görev yok."
+    assert "<table>" not in report._repr_html_()
+
+
+def test_a_long_name_of_a_task_is_whole_in_a_narrow_terminal() -> None:
+    name = "client.generation.AsyncGeneration"
+    result = TaskResult("8.3", name, 6, State.UNWRITTEN, f"henüz yazılmadı: `#| odev 8.3 {name}` satırı")
+    console = Console(record=True, file=io.StringIO(), width=80)
+    console.print(Report("08", (result,)))
+    assert "…" not in console.export_text()
+
+
+@pytest.mark.parametrize("hints", ["2", 2, 7, None])
+def test_whatever_ipucu_is_the_report_can_be_shown(
+    hints: object, monkeypatch: pytest.MonkeyPatch, course: Course
+) -> None:
+    monkeypatch.chdir(course.root)
+    monkeypatch.setattr(odev.student.check, "this_session", lambda: Session((WRONG,)))
+    assert "1.1 words.greet" in repr(odev.check("1.1", ipucu=hints))  # type: ignore[arg-type]
+
+
 def test_one_lesson_takes_under_five_seconds(course: Course) -> None:
     before = processor_seconds()
     check(1, course=course, session=Session((WRONG, mini.GOOD_COUNT)))
@@ -135,6 +164,32 @@ def test_status_counts_all_lessons_and_names_what_is_next(course: Course) -> Non
     assert "Toplam 4/20" in progress._repr_html_()
     done = Session((mini.GOOD_GREET, mini.GOOD_COUNT, mini.GOOD_QUEUE))
     assert "Hepsi bitti!" in repr(status(course=course, session=done))
+
+
+def test_status_tells_how_far_it_is(course: Course) -> None:
+    totals: list[int] = []
+    status(course=course, session=Session((mini.GOOD_GREET,)), progress=totals.append)
+    assert totals == [3, 3, 3]
+
+
+def test_the_line_in_a_cell_counts_and_is_empty_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    class Line:
+        def __init__(self, text: Pretty, *, display_id: bool) -> None:
+            assert display_id
+            self.update(text)
+
+        def update(self, text: Pretty) -> None:
+            shown.append(text.data)
+
+    monkeypatch.setattr(IPython.display, "display", Line)
+    with suppress(KeyboardInterrupt), line_in_cell() as progress:
+        progress(3)
+        progress(3)
+        raise KeyboardInterrupt
+    assert [text.partition("bir dakika sürebilir")[2] for text in shown[:-1]] == [" …", ": 1/3", ": 2/3"]
+    assert shown[-1] == ""
 
 
 def test_status_lands_nothing(students: Course) -> None:
@@ -366,3 +421,4 @@ def test_in_a_real_kernel_the_cells_that_were_run_are_judged(
     assert "4/10" in outputs[4]
     assert "henüz yazılmadı" in outputs[4]
     assert "4/20" in outputs[5]
+    assert notebook.cells[5].outputs[0].data == {"text/plain": ""}  # the line that counted is gone

@@ -14,6 +14,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import mini_course as mini
 from odev.course.course import Course, CourseError
@@ -23,6 +24,7 @@ from odev.instructor.classroom50 import write_classroom50
 from odev.instructor.exports import write_csv, write_json
 from odev.instructor.feedback import page, write_feedback
 from odev.instructor.grade import Graded
+from odev.instructor.gradebook import gradebook
 from odev.instructor.gradescope import make_autograder, write_gradescope
 from odev.instructor.marks import Mark, Rules, mark_all
 from odev.instructor.plain_text import safe_file_name, spreadsheet_cell
@@ -50,6 +52,20 @@ def test_the_csv_opens_in_a_spreadsheet_and_calculates_nothing(tmp_path: Path) -
         "name", "score", "points", "task 1.1", "task 1.2", "days late", "handed in", "reasons", "warnings",
     ]  # fmt: skip
     assert row == ["'=ayşe", "4", "10", "4", "0", "0", "", "1.2: gelen 2", "uyarı"]
+
+
+def test_the_table_of_the_class_fits_a_narrow_terminal_with_all_lessons() -> None:
+    results = tuple(
+        TaskResult(f"{lesson}.{number}", "words.greet", 4, State.PASSED)
+        for lesson in range(9)
+        for number in (1, 2, 3)
+    )
+    failed = replace(results[0], state=State.FAILED, message="f() → 1; beklenen: 2")
+    graded = Graded(Submission("Ayşe Yılmaz", {}), "key", (failed, *results[1:]))
+    screen = io.StringIO()
+    Console(file=screen, width=80).print(gradebook(mark_all([graded], Rules(), {})))
+    for text in ("teslim", "Ayşe Yılmaz", "✗✓✓  ✓✓✓", "104/108", "beklenen: 2"):
+        assert text in screen.getvalue()
 
 
 def test_the_csv_for_turkish_excel_has_semicolons_and_decimal_commas(tmp_path: Path) -> None:
@@ -231,12 +247,13 @@ def test_a_students_page_says_points_what_failed_and_the_hint() -> None:
         assert text in shown
 
 
-def test_a_crash_is_shown_by_its_line_without_the_hint_of_another_thing() -> None:
-    crash = Crash("greet('')", "return name.lowr()", "AttributeError: …")
-    results = (replace(RESULTS[1], state=State.CRASHED, message="AttributeError", crash=crash),)
-    shown = Text(page(replace(mark(), graded=replace(mark().graded, results=results), scores=(0,)))).text
-    assert "return name.lowr()" in shown
-    assert "kelimeleri say" not in shown
+def test_a_crash_is_shown_by_its_line_and_by_the_hint_that_names_the_mistake() -> None:
+    crash = Crash("greet(None)", "return name.lower()", "AttributeError: …")
+    hint = "Bu satırda değer None gelmiş"
+    failed = replace(RESULTS[1], state=State.CRASHED, message="AttributeError", hint=hint, crash=crash)
+    shown = Text(page(replace(mark(), graded=replace(mark().graded, results=(failed,)), scores=(0,)))).text
+    for text in ("greet(None)", "return name.lower()", hint):
+        assert text in shown
 
 
 def test_nothing_of_a_student_becomes_html() -> None:

@@ -74,6 +74,7 @@ def test_check_shows_points_and_hints_and_its_exit_code_tells(course: Course) ->
 def test_status_shows_what_is_next(course: Course) -> None:
     done = odev(course, "status")
     assert "Toplam 0/20 puan. Sıradaki: 1.1 words.greet" in done.stdout, done.stderr
+    assert "yazdığın görevler sınanıyor, bir dakika sürebilir: 3/3" in done.stderr
 
 
 def test_grade_writes_every_file(course: Course) -> None:

@@ -122,7 +122,7 @@ LACKING: Mapping[str, tuple[str, list[int], Change]] = {
         changed("errors.py", 'kind = "quota_exhausted"', 'kind = "quota_exhausted"\n    retryable = True'),
     ),
     "half an answer is one": ("15.00", [], answered_by("1.2_a_cut_answer_is_an_answer")),
-    "the old key for ever": ("16.00", [], answered_by("6.3_one_key_for_ever")),
+    "the old key for ever": ("16.00", [], answered_by("6.2_one_key_for_ever")),
     "never a stale key": (
         "23.00",
         [],

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from rich.console import Console
 
+import mini_course as mini
 from odev.course.course import Course
 from odev.exam.day import SCENES
 from odev.exam.exam import judge
@@ -21,17 +22,20 @@ from odev.exam.lane import Busy
 from odev.exam.report import Exam
 from odev.grading.result import State, TaskResult
 from odev.instructor import exams
+from odev.instructor.classroom50 import write_classroom50
 from odev.instructor.exams import package_of, take_exams
 from odev.instructor.exports import write_csv, write_json
 from odev.instructor.feedback import page
 from odev.instructor.grade import Graded
 from odev.instructor.gradebook import gradebook
+from odev.instructor.gradescope import make_autograder, write_gradescope
 from odev.instructor.marks import Mark, Rules, TakenExam, mark_all
 from odev.instructor.submission import Submission, read_path
 
 COURSE = Course(Path(__file__).parents[2])
 PACKAGE = {"benim-paketim/src/safechat/__init__.py": b"1"}
 NOTHING = Day({step.name: Counts(step.calls) for scene in SCENES for step in scene.steps})
+CLASSROOM = dict.fromkeys(("CLASSROOM", "ASSIGNMENT", "SUBMISSION_TAG", "COMMIT_URL", "RELEASE_URL"), "set")
 TAKEN = TakenExam(90, 100, ("Günün logu: 311 sorudan 0 tanesinin kaydı var",))
 
 
@@ -172,3 +176,31 @@ def test_the_table_of_the_class_has_a_column_for_it(exam: TakenExam | None, show
 def test_the_student_reads_which_lines_were_lost() -> None:
     assert "Sınav: 90 / 100 puan" in page(mark(TAKEN))
     assert TAKEN.reasons[0] in page(mark(TAKEN))
+
+
+def test_gradescope_gets_it_as_one_test_more(tmp_path: Path) -> None:
+    write_gradescope(tmp_path / "with.json", mark(TAKEN))
+    write_gradescope(tmp_path / "without.json", mark(None))
+    with_exam, without = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("with", "without"))
+    assert with_exam["tests"] == [
+        *without["tests"],
+        {
+            "score": 90, "max_score": 100, "status": "failed", "name": "Sınav", "output": TAKEN.reasons[0],
+        },
+    ]  # fmt: skip
+
+
+def test_the_autograder_of_gradescope_takes_it_on_request(tmp_path: Path) -> None:
+    course = mini.mini_course(tmp_path / "course")
+    make_autograder(course, tmp_path / "a.zip", exam=True)
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert b"--gradescope --exam --out" in archive.read("run_autograder")
+
+
+def test_classroom_50_gets_it_as_one_test_more_and_in_the_sum(tmp_path: Path) -> None:
+    write_classroom50(tmp_path / "r.json", mark(TAKEN), environment=CLASSROOM)
+    result = json.loads((tmp_path / "r.json").read_text())
+    assert (result["score"], result["max-score"]) == (94, 104)
+    assert result["tests"][-1] == {
+        "test-name": "Sınav", "passed": False, "score": 90, "max-score": 100,
+    }  # fmt: skip

@@ -46,3 +46,14 @@ def test_the_message_says_what_came_and_what_was_expected() -> None:
         expect("f(1)", 2, 3)
     with pytest.raises(AssertionError, match=re.escape("f(1) → 'a' (Any); beklenen: 'a'")):
         expect("f(1)", Any("a"), "a")
+
+
+def test_of_long_values_the_message_shows_where_they_begin_to_differ() -> None:
+    came, expected = [*range(500)], [*range(500)]
+    came[300] = -1
+    with pytest.raises(AssertionError) as failed:
+        expect("f()", came, expected)
+    shown, _, wanted = str(failed.value).partition("; beklenen: ")
+    assert "299, -1, 301" in shown
+    assert "299, 300, 301" in wanted
+    assert len(str(failed.value)) < 300

@@ -12,6 +12,7 @@ import pytest
 
 import mini_course as mini
 from odev.instructor.handed_in import find_submissions
+from odev.instructor.plain_text import safe_file_name
 from odev.instructor.submission import Submission, read_submission
 
 NEW = 1_800_000_000
@@ -230,3 +231,11 @@ def test_rows_are_in_turkish_order(tmp_path: Path) -> None:
     for name in ("zeki", "şule", "sena", "ırmak", "ipek", "çağla", "cem"):
         put(tmp_path / name / "01.ipynb", GREET)
     assert list(read(tmp_path)) == ["cem", "çağla", "ırmak", "ipek", "sena", "şule", "zeki"]
+
+
+def test_no_two_students_share_the_name_of_a_file(tmp_path: Path) -> None:
+    for name in ("a*b", "a?b", "A-B", "x" * 120 + "1", "x" * 120 + "2", "veli", "veli."):
+        mini.submission(tmp_path / "in" / name, mini.GOOD_GREET)
+    names = find_submissions([tmp_path / "in"])
+    assert len(names) == 7
+    assert len({safe_file_name(name).casefold() for name in names}) == 7

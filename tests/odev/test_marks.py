@@ -13,7 +13,7 @@ from odev.grading.result import State, TaskResult
 from odev.instructor.changes import changes, last_scores
 from odev.instructor.exports import write_json
 from odev.instructor.grade import Graded
-from odev.instructor.marks import Mark, Rules, late_rate, mark_all
+from odev.instructor.marks import Mark, Rules, TakenExam, deadline_of, late_rate, mark_all
 from odev.instructor.roster import Student, read_roster, with_roster
 from odev.instructor.submission import Submission
 from odev.instructor.uploads import Upload
@@ -34,6 +34,38 @@ def mark(rules: Rules, one: Graded | None = None, student: Student | None = None
     one = one or graded()
     (only,) = mark_all([one], rules, {one.name: student} if student else {})
     return only
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-20", DEADLINE),
+        ("2026-11-20T18:00", datetime(2026, 11, 20, 18)),
+        ("2026-11-20 00:00:00", datetime(2026, 11, 20)),
+    ],
+)
+def test_a_deadline_without_a_time_is_the_end_of_the_day(text: str, moment: datetime) -> None:
+    assert deadline_of(text) == moment
+
+
+@pytest.mark.parametrize("text", ["dün", "", "20.11.2026", "2026-13-01"])
+def test_another_deadline_is_refused(text: str) -> None:
+    with pytest.raises(CourseError, match="örnek: --deadline 2026-11-20T23:59:59"):
+        deadline_of(text)
+
+
+def test_a_submission_without_any_cell_has_its_own_reason_and_not_one_for_each_task() -> None:
+    results = tuple(replace(one, state=State.MISSING, message="hücresi yok") for one in RESULTS)
+    nothing = Graded(Submission("ayşe", {}, ("a.rar açılamıyor",)), "key", results)
+    assert mark(Rules(), nothing).reasons == ("a.rar açılamıyor",)
+    part = replace(nothing, results=(RESULTS[0], *results[1:]))
+    assert mark(Rules(), part).reasons == ("1.2: hücresi yok", "2.1: hücresi yok")
+
+
+@pytest.mark.parametrize("state", [State.BUSY, State.UNJUDGED])
+def test_a_zero_without_a_verdict_is_a_warning(state: State) -> None:
+    one = replace(graded(), results=(replace(RESULTS[1], state=state), RESULTS[2]))
+    assert one.warnings == ("puanlanamadı: 1.2; aynı komutu yeniden çalıştır",)
 
 
 def test_a_task_gives_all_its_points_or_none() -> None:
@@ -82,6 +114,18 @@ def test_a_rate_is_read_as_people_write_it(text: str) -> None:
 def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(CourseError, match="10%/gün"):
         late_rate(text)
+
+
+def test_a_changed_exam_is_told_where_both_have_a_verdict(tmp_path: Path) -> None:
+    def marks(*exams: TakenExam | None) -> list[Mark]:
+        return [
+            replace(mark(Rules(), graded(name)), exam=exam) for name, exam in zip("abc", exams, strict=True)
+        ]
+
+    taken = TakenExam(40, 100)
+    write_json(tmp_path / "grades.json", marks(taken, replace(taken, judged=False), None))
+    now = marks(replace(taken, score=90), taken, taken)
+    assert changes(last_scores(tmp_path / "grades.json"), now) == ["a: sınav 40 → 90 puan"]
 
 
 def test_what_changed_since_the_last_grading_is_told_by_name(tmp_path: Path) -> None:
@@ -168,3 +212,8 @@ def test_two_submissions_of_one_student_are_both_kept_and_named() -> None:
     assert [one.name for one in listed] == ["Ali Öz", "ozali"]
     assert all("2 teslim" in one.warnings[0] for one in listed)
     assert set(students) == {"Ali Öz", "ozali"}
+
+
+def test_a_comma_in_quotes_does_not_divide_the_columns(tmp_path: Path) -> None:
+    (tmp_path / "names.csv").write_text('"Yılmaz, Ayşe";12\n"Öz, Ali";13\n', "utf-8")
+    assert [student.name for student in read_roster(tmp_path / "names.csv")] == ["Yılmaz, Ayşe", "Öz, Ali"]

@@ -15,7 +15,7 @@ from odev.grading.grader import Grader
 from odev.grading.mistakes import explained
 from odev.grading.result import State, TaskResult
 from odev.grading.steps import collect
-from odev.grading.wording import in_turkish
+from odev.grading.wording import LONGEST, in_turkish, shortened
 
 MODULE = '''"""Errors."""
 
@@ -125,6 +125,15 @@ def judge(grader: Grader, id: str, body: str, first: str = "") -> TaskResult:
         ("1.1", "return SELAM, status", "", "`SELAM` bu hücrede tanımlı değil"),
         ("1.1", "return {'a': 1}[code or 'yok'], status", "", "Sözlükte 'yok' anahtarı yok"),
         ("1.1", "return [][0], status", "", "liste boş da gelebilir"),
+        ("1.1", "import sys\nsys.exit(1)", "", "bütün programı bitirir"),
+        ("1.1", "yield code, status", "", "Sonucu `return` ile döndür"),
+        ("1.1", "quit()", "", "bütün programı bitirir"),
+        (
+            "1.2",
+            "import asyncio\nreturn asyncio.run(plain(code))",
+            "",
+            "`asyncio.run(…)` yerine `await …` yaz",
+        ),
     ],
 )
 def test_the_hint_names_the_mistake(grader: Grader, id: str, body: str, first: str, words: str) -> None:
@@ -189,6 +198,11 @@ def test_an_error_in_place_of_another_is_named_with_the_one_that_is_awaited(grad
     assert result.message == "words(3) → Other fırlatıldı; beklenen: NotOurs"
 
 
+def test_an_error_that_nobody_awaits_is_named_in_turkish_and_not_by_its_own_text(grader: Grader) -> None:
+    result = judge(grader, "1.1", "if code is None: raise NotOurs('0 characters came')\nreturn code, status")
+    assert result.message == "words(…) → NotOurs fırlatıldı; bu hata beklenmiyordu"
+
+
 def test_another_failure_has_its_tests_hint(grader: Grader) -> None:
     result = judge(grader, "1.1", "return code, status")
     assert (result.state, result.hint) == (State.FAILED, "ilk testin ipucu")
@@ -227,3 +241,25 @@ def test_another_failure_has_its_tests_hint(grader: Grader) -> None:
 )  # fmt: skip
 def test_a_failed_assertion_is_in_turkish(message: str, line: str) -> None:
     assert in_turkish(message) == line
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "; beklenen: '429'",
+        "; beklenen: '429' ← return None",
+        "; EmptyReply fırlatılmalıydı",
+        " ← return values[0]",
+    ],
+)
+def test_a_long_value_does_not_cut_off_what_was_expected(end: str) -> None:
+    line = shortened(f"text_of(429) → {'a' * 1000}{end}")
+    assert line.startswith("text_of(429) → aaa")
+    assert line.endswith(f"a…{end}")
+    assert len(line) == LONGEST
+
+
+def test_a_long_expected_value_leaves_room_for_what_came() -> None:
+    line = shortened(f"f() → {'a' * 1000}; beklenen: {'b' * 1000}")
+    assert "aaa…; beklenen: bbb" in line
+    assert len(line) == LONGEST

@@ -39,6 +39,12 @@ def test_each_bar_has_its_mark_and_its_seconds() -> None:
     ]
 
 
+def test_the_seconds_at_the_axis_have_a_comma_like_those_beside_the_bars() -> None:
+    plots.programs([measurement(Outcome.BAD, 7.9, "")])
+    labels = [label.get_text() for label in plt.gca().get_xticklabels()]
+    assert labels[:3] == ["0", "2,5", "5"]
+
+
 def test_the_ground_is_white_whatever_the_notebook_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(mpl.rcParams, "figure.facecolor", "none")
     plots.axes()

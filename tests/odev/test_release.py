@@ -229,3 +229,11 @@ def test_of_two_helpers_by_one_name_each_task_has_its_own(course: Course, tmp_pa
     assert check("1.2", course=students, session=Session((other,))).passed
     assert check(1, course=students, session=Session((GREET_WITH_HELPER, other))).passed
     assert (words(students).count("def _all("), words(students).count("def _all_of_count(")) == (1, 1)
+
+
+def test_the_readme_for_students_can_be_followed_in_every_shell(course: Course, tmp_path: Path) -> None:
+    """PowerShell 5.1 has no `&&`, and its environment is activated in another way."""
+    readme = (unpacked(course, tmp_path).root / "README.md").read_text("utf-8")
+    assert "&&" not in readme
+    assert ". .venv/bin/activate\n" in readme
+    assert ".venv\\Scripts\\activate\n" in readme

@@ -237,9 +237,9 @@ def test_an_asynchronous_function_and_a_class_are_definitions() -> None:
         ("def greet(a, a): ...", "duplicate argument"),
         ("def greet():\nreturn 1", "2. satır"),
         ("x = '\0'", "okuyamıyor"),
-        ("def selam(): ...", "`greet` tanımı yok"),
-        ("", "`greet` tanımı yok"),
-        ("if True:\n    def greet(): ...", "`greet` tanımı yok"),
+        ("def selam(): ...", "`greet` tanımı yok; olanlar: `selam`$"),
+        ("", "`greet` tanımı yok$"),
+        ("if True:\n    def greet(): ...", "`greet` tanımı başka bir bloğun içinde: satırın başından"),
     ],
 )
 def test_a_cell_that_cannot_take_the_place_is_refused_in_turkish(cell: str, words: str) -> None:

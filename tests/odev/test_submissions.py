@@ -232,7 +232,8 @@ def test_what_was_in_progress_when_the_grader_ended_is_named_at_the_next_start(
     assert said == []
     grade_it()
     grade_it()
-    assert said == ["Geçen sefer yarıda kalan, şimdi yeniden puanlanan: ayşe (2.1)"]
+    (line,) = said
+    assert line.startswith("Geçen sefer yarıda kalan: ayşe (2.1).")
 
 
 INTERRUPTIBLE = """

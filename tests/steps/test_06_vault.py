@@ -1,11 +1,11 @@
-"""Lesson 06 is graded by these: the login at Vault, what the cache serves, the layer that changes the key."""
+"""Lesson 06 is graded by these: the login at Vault, the layer that changes the key."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -16,7 +16,6 @@ from expect import expect
 from safechat import errors
 from safechat.call.clients import key_in_use
 from safechat.errors import AuthenticationFailed, ChatError, KeyUnavailable
-from safechat.keys.cache import CacheState
 from safechat.keys.source import Key
 from safechat.messages import ChatReply, ChatRequest
 from safechat.redact import redact
@@ -214,156 +213,9 @@ def test_nothing_on_the_error_holds_the_secret_id(server: Server) -> None:
     assert SECRET_ID not in str(error), f"hatanın metni → {error}"
 
 
-# 6.2 keys.cache.decide
+# 6.2 keys.layer.Keyed
 
 FIRST, SECOND, THIRD = (Key(SecretStr(f"sk-steps-{number}-0000000000"), number) for number in (1, 2, 3))
-IN_HAND = CacheState(key=SECOND, read_at=1000.0, fresh_until=1300.0, stale_until=4900.0)
-READ_AGAIN = replace(IN_HAND, refresh_from=1105.0)  # it was read at 1100, because the API had refused it
-# Vault denied the read at 2000, which took the key away.
-FAILED = replace(IN_HAND, key=None, failure=KeyUnavailable("denied"), failed_until=2001.0)
-
-
-def decided(state: CacheState, now: float, not_version: int | None = None, *, expected: str) -> None:
-    from safechat.keys.cache import decide
-
-    refused = "" if not_version is None else f", API {not_version} numaralı sürümü reddetti"
-    expect(f"now={now:g}{refused}: decide(…)", decide(state, now, not_version), expected)
-
-
-@pytest.mark.task(
-    "6.2",
-    points=6,
-    hint="Elde hiç anahtar yokken, okuma da denenmemişken karar 'none'dır: kaynak okunur, çağrı bekler. "
-    "Önce state.key None mı diye bak.",
-    more="Bu hâlde not_version'ın önemi yok: elde olmayan anahtar reddedilmiş olamaz.",
-)
-@pytest.mark.parametrize("not_version", [None, 2])
-def test_without_a_key_the_source_is_read(not_version: int | None) -> None:
-    decided(CacheState(), 1000.0, not_version, expected="none")
-    decided(replace(IN_HAND, key=None), 1000.0, not_version, expected="none")
-
-
-@pytest.mark.task(
-    "6.2",
-    points=6,
-    hint="Anahtarın süresi dolmadıysa (now < fresh_until) karar 'fresh'tir: kaynak okunmaz.",
-    more="Ret yoksa (not_version None) refresh_from'a bakma, now ile fresh_until'i karşılaştır.",
-)
-@pytest.mark.parametrize("now", [1000.0, 1299.9])
-def test_before_its_time_is_over_a_key_is_fresh(now: float) -> None:
-    decided(IN_HAND, now, expected="fresh")
-
-
-@pytest.mark.task(
-    "6.2",
-    points=6,
-    hint="Süresi dolmuş anahtar hemen çöpe gitmez: stale_until'e kadar karar 'stale'dir, kaynak okunurken "
-    "eldeki yedekte bekler. Tam fresh_until anında süre dolmuştur.",
-    more="fresh_until ile < kullan, <= değil. stale_until'i yalnızca 'elde anahtar var mı' sorusunda sor.",
-)
-@pytest.mark.parametrize("now", [1300.0, 4899.9])
-def test_after_its_time_a_key_is_stale(now: float) -> None:
-    decided(IN_HAND, now, expected="stale")
-
-
-@pytest.mark.task(
-    "6.2",
-    points=6,
-    hint="stale_until gelince anahtar artık yok sayılır: karar 'none', reddedilmiş olsa da. Bir saat boyunca "
-    "kimsenin doğrulamadığı bir anahtarı sunma.",
-    more="'Elde anahtar var' iki koşuldur: key None değil ve now < stale_until. Bunu en başta bir kez sor.",
-)
-@pytest.mark.parametrize("not_version", [None, 2])
-def test_a_key_that_is_too_old_is_none(not_version: int | None) -> None:
-    decided(IN_HAND, 4900.0, not_version, expected="none")
-    decided(IN_HAND, 90_000.0, not_version, expected="none")
-
-
-@pytest.mark.task(
-    "6.2",
-    points=6,
-    hint="API eldeki anahtarı reddettiyse (not_version eldekinin sürümü) karar 'refused'dır, anahtarın "
-    "süresi dolmamış olsa da: API'nin cevabı bizim saatimizden fazlasını söyler.",
-    more="Önce reddedilen sürüme bak, fresh_until'e ondan sonra. Sürüm state.key.version'dadır.",
-)
-@pytest.mark.parametrize("now", [1100.0, 1300.0, 4899.9])
-def test_a_key_that_the_api_refused_is_refused(now: float) -> None:
-    decided(IN_HAND, now, 2, expected="refused")
-
-
-@pytest.mark.task(
-    "6.2",
-    points=6,
-    hint="Reddedilen sürüm eldeki değilse eldeki yenidir: başka bir çağrı onu bu arada okumuş. Yalnızca "
-    "sürümler eşitse 'refused' de; not_version verilmiş olması yetmez.",
-    more="not_version'ı state.key.version ile == kullanarak karşılaştır; büyük ya da küçük olması "
-    "bir şey demez.",
-)
-@pytest.mark.parametrize("not_version", [1, 3])
-def test_another_version_that_was_refused_changes_nothing(not_version: int) -> None:
-    decided(IN_HAND, 1100.0, not_version, expected="fresh")
-    decided(IN_HAND, 1300.0, not_version, expected="stale")
-
-
-@pytest.mark.task(
-    "6.2",
-    points=6,
-    hint="Ret yüzünden az önce okunduysa (now < refresh_from) bir daha okuma: karar 'fresh', anahtarın "
-    "süresine bakmadan. Yoksa gerçekten geçersiz bir anahtar, her 401'de Vault'a bir istek olur.",
-    more="Reddedilen sürüm eldekiyse iki cevap var: now < refresh_from ise 'fresh', değilse 'refused'.",
-)
-@pytest.mark.parametrize(("now", "expected"), [(1100.0, "fresh"), (1104.9, "fresh"), (1105.0, "refused")])
-def test_after_a_refusal_the_source_is_not_read_at_once_again(now: float, expected: str) -> None:
-    decided(READ_AGAIN, now, 2, expected=expected)
-    # The time to live does not matter here.
-    decided(replace(READ_AGAIN, fresh_until=1050.0), now, 2, expected=expected)
-
-
-@pytest.mark.task(
-    "6.2",
-    points=6,
-    hint="refresh_from yalnızca reddedilen anahtar içindir. Ret yoksa anahtarın süresi belirler: dolduysa "
-    "'stale'.",
-    more="refresh_from'u yalnızca sürümlerin eşit olduğu dalda kullan.",
-)
-def test_without_a_refusal_the_time_to_live_decides() -> None:
-    state = replace(READ_AGAIN, fresh_until=1050.0)
-    decided(state, 1100.0, expected="stale")
-    decided(state, 1100.0, 1, expected="stale")
-
-
-@pytest.mark.task(
-    "6.2",
-    points=6,
-    hint="Elde anahtar yok ve son okuma az önce başarısız oldu (failure dolu, now < failed_until): karar "
-    "'failed'. Her çağrı Vault'a koşmasın. failed_until gelince yine 'none'.",
-    more="Bu soru, elde anahtar olmayan dalda sorulur; stale_until'i geçmiş anahtar da o daldadır.",
-)
-@pytest.mark.parametrize("not_version", [None, 2])
-def test_a_read_that_failed_a_moment_ago_is_not_tried_again(not_version: int | None) -> None:
-    decided(FAILED, 2000.0, not_version, expected="failed")
-    decided(FAILED, 2001.0, not_version, expected="none")
-    too_old = replace(IN_HAND, failure=FAILED.failure, failed_until=5000.0)
-    decided(too_old, 4950.0, not_version, expected="failed")
-
-
-@pytest.mark.task(
-    "6.2",
-    points=6,
-    hint="'failed' yalnızca sunulacak anahtar yokken bir karardır. Elde süresi geçmemiş bir anahtar varken "
-    "failure'a bakma; failure hiç yoksa failed_until de bir şey demez.",
-    more="Önce elde anahtar var mı diye bak; failure'ı ancak yoksa sor, None olmadığına da bak.",
-)
-def test_a_failure_counts_only_without_a_key() -> None:
-    state = replace(IN_HAND, failure=FAILED.failure, failed_until=5000.0)
-    decided(state, 1100.0, expected="fresh")
-    decided(state, 1300.0, expected="stale")
-    decided(state, 1100.0, 2, expected="refused")
-    decided(CacheState(failed_until=5000.0), 1100.0, expected="none")
-
-
-# 6.3 keys.layer.Keyed
-
 REQUEST = ChatRequest(messages=({"role": "user", "content": "Merhaba"},), model="gpt-5-mini")
 SAME_AS_SECOND = Key(SECOND.value, 3)
 FIRST_MADE_ANEW = Key(SecretStr("sk-steps-anew-0000000000"), 1)
@@ -432,7 +284,7 @@ def failed(api: API, keys: Keys) -> ChatError:
 
 
 @pytest.mark.task(
-    "6.3",
+    "6.2",
     points=8,
     hint="Önce her şeyin yolunda gittiği hâl: anahtarı get_key(self._keys, request) ile al, isteği "
     "answer_with ile gönder, gelen cevabı döndür.",
@@ -448,7 +300,7 @@ def test_a_request_has_the_key_of_the_source() -> None:
 
 
 @pytest.mark.task(
-    "6.3",
+    "6.2",
     points=8,
     hint="Anahtarı her istekte kaynağa sor, saklama: yenilenen anahtar, kimse 401 almadan da kullanılmalı. "
     "Sık sormanın bedeli yok, önbellek kaynağın içinde.",
@@ -470,7 +322,7 @@ def test_each_request_asks_for_the_key() -> None:
 
 
 @pytest.mark.task(
-    "6.3",
+    "6.2",
     points=8,
     hint="API anahtarı reddetti (AuthenticationFailed) ve kaynakta yenisi vardı: istek yeni anahtarla bir "
     "kez daha gönderilmeliydi. Yeni anahtarı isterken hangi sürümün reddedildiğini söyle.",
@@ -485,7 +337,7 @@ def test_a_refused_key_is_replaced() -> None:
 
 
 @pytest.mark.task(
-    "6.3",
+    "6.2",
     points=8,
     hint="Kaynakta başka anahtar yok: aynı anahtarla bir daha denemek boşuna, API'nin kendi hatasını (ilk "
     "401'i) fırlat. Başka bir hata uydurma, None da döndürme.",
@@ -499,7 +351,7 @@ def test_without_another_key_the_401_is_the_answer() -> None:
 
 
 @pytest.mark.task(
-    "6.3",
+    "6.2",
     points=8,
     hint="Sürümleri değil, değerleri (key.value) karşılaştır. Aynı değer yeni bir sürüm numarasıyla yazılmış "
     "olabilir; metadata'sıyla birlikte silinip "
@@ -516,7 +368,7 @@ def test_values_are_compared_and_not_versions() -> None:
 
 
 @pytest.mark.task(
-    "6.3",
+    "6.2",
     points=8,
     hint="Yeni anahtar da reddedildiyse orada dur: bir kez daha, o kadar. Döngü kurarsan geçersiz anahtarla "
     "API'yi de Vault'u da döversin.",
@@ -531,7 +383,7 @@ def test_a_new_key_that_is_refused_too_is_the_end() -> None:
 
 
 @pytest.mark.task(
-    "6.3",
+    "6.2",
     points=8,
     hint="Yalnızca AuthenticationFailed (401) yeni anahtar ister. Limit, yetki ya da sunucu hatasında "
     "anahtarın suçu yok: hata olduğu gibi geçsin, kaynağa sorma.",
@@ -546,7 +398,7 @@ def test_other_errors_need_no_other_key(error: type[ChatError]) -> None:
 
 
 @pytest.mark.task(
-    "6.3",
+    "6.2",
     points=8,
     hint="İki istek gitti ama attempts ikisini saymıyor. İkinci isteği answer_again ile gönder: reddedilen "
     "ilk isteği çağrının kaydına o yazar.",
@@ -558,7 +410,7 @@ def test_both_requests_are_counted() -> None:
 
 
 @pytest.mark.task(
-    "6.3",
+    "6.2",
     points=8,
     hint="Kaynak hata fırlatırsa (401'den sonraki ikinci soruda da) onunla istek gönderilmez; "
     "sonuç hep KeyUnavailable'dır, kaynak başka bir hata "

@@ -91,7 +91,7 @@ def test_a_source_costs_what_it_takes_in_the_prompt() -> None:
     points=6,
     hint="Bütçe azalmıyor ya da yanlış azalıyor: her seçilen kaynak kalan bütçeden yer. Bütçeye tam "
     "denk gelen de sığar (<=).",
-    more="Seçtikten sonra left -= cost; sığmayanın maliyetini düşme.",
+    more="Kalanı yalnızca bir kaynağı seçtiğinde azalt; sığmayanın maliyetini düşme.",
 )
 def test_what_is_packed_leaves_less_room() -> None:
     both = cost_of(1, MIDDLE) + cost_of(2, MIDDLE)
@@ -104,7 +104,7 @@ def test_what_is_packed_leaves_less_room() -> None:
     "7.1",
     points=6,
     hint="Packed.tokens, seçilen kaynakların toplam maliyetidir: bütçe eksi kalan.",
-    more="Packed(tuple(chosen), tuple(left_out), budget - left)",
+    more="Kalanı değil harcananı ver: baştaki bütçe ile kalan arasındaki farkı.",
 )
 def test_the_tokens_are_those_of_what_is_packed() -> None:
     packed = packs([SMALL, LARGE], 300, chosen="a", left_out="c")
@@ -297,7 +297,7 @@ def raised(kitchen: Kitchen) -> ChatError:
     hint="İşler yolundayken: pack(budget) ile paketle, ask(packed) ile sor, ikisini birlikte döndür. "
     "İkisi de "
     "async, await gerekir.",
-    more="packed = await pack(budget); return packed, await ask(packed)",
+    more="Önce pack'i bekle, verdiğini ask'a götür. Sonuçta packed önde, cevap arkadadır.",
 )
 def test_what_is_packed_is_asked() -> None:
     kitchen = Kitchen("14 gün [1]")
@@ -311,7 +311,7 @@ def test_what_is_packed_is_asked() -> None:
     points=8,
     hint="Hiç kaynak yoksa soru sorulmaz: model kaynaksız cevap uydurur, üstelik parası ödenir. "
     "Sonuç (packed, None).",
-    more="if not packed.sources: return packed, None; ask'tan önce.",
+    more="Paketledikten sonra, sormadan önce packed.sources boş mu diye bak.",
 )
 def test_without_sources_nothing_is_asked() -> None:
     kitchen = Kitchen("uydurma", sizes=[0])
@@ -324,7 +324,7 @@ def test_without_sources_nothing_is_asked() -> None:
     points=8,
     hint="ContextTooLong gelince bir kez daha, kullanılan token'ların yarısıyla paketleyip sor; "
     "ikinci cevabı, onun packed'iyle birlikte döndür.",
-    more="try: ... except ContextTooLong: packed = await pack(...); return packed, await ask(packed)",
+    more="İlk soruyu try içinde sor. Hatayı yakaladıysan yeniden paketle ve yeni paketi bir kez daha sor.",
 )
 def test_a_prompt_that_is_too_long_is_asked_once_more_with_less() -> None:
     kitchen = Kitchen(ContextTooLong("uzun"), "14 gün [1]")
@@ -338,7 +338,7 @@ def test_a_prompt_that_is_too_long_is_asked_once_more_with_less() -> None:
     hint="Yarısı, bütçenin değil kullanılanın yarısı: packed.tokens // 2. Bütçe bol olabilir; onun "
     "yarısına yine "
     "aynı kaynaklar sığar, aynı hata yine gelir.",
-    more="await pack(packed.tokens // 2)",
+    more="pack'i ikinci kez çağırırken budget'a bakma; ilk paketin kaç token tuttuğu kendi alanında yazılı.",
 )
 def test_half_is_half_of_what_was_used() -> None:
     kitchen = Kitchen(ContextTooLong("uzun"), "cevap")
@@ -377,8 +377,8 @@ def test_another_error_passes_at_once() -> None:
     hint="Yarı bütçeye hiçbir kaynak sığmazsa sorma; ilk ContextTooLong hatasını fırlat. None "
     "döndürürsen kullanıcı "
     "'kaynak yok' sanır, oysa kaynak vardı.",
-    more="except bloğunun hatası blok bitince silinir: onu başka bir değişkende tut, yarısıyla paketledikten "
-    "sonra kaynak kalmadıysa fırlat.",
+    more="İkinci paketin sources'ı da boş olabilir, sormadan önce bak. except bloğunun hatası blok bitince "
+    "silinir; sonra da gerekecekse başka bir değişkende tut.",
 )
 def test_where_half_holds_nothing_the_error_is_raised() -> None:
     kitchen = Kitchen(ContextTooLong("uzun"), "asla", sizes=[1, 0])

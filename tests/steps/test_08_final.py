@@ -179,7 +179,7 @@ def test_the_same_model_is_tried_again_before_another() -> None:
     points=8,
     hint="API her denemeyi ayrı bir istek sayar, sen de say: limited, retried'ın içinde durmalı. Dışında "
     "durursa denemeler sırasız gider, bekleyen çağrı da yerini boşuna tutar.",
-    more="retried(limited(…)): her deneme limitten yeniden geçer.",
+    more="retried, içine aldığı handler'ı her denemede baştan çağırır; limit de o handler'ın içinde olmalı.",
 )
 def test_every_attempt_waits_for_the_limit() -> None:
     recorder = Recorder()
@@ -193,7 +193,7 @@ def test_every_attempt_waits_for_the_limit() -> None:
     points=8,
     hint="Anahtar, sıra beklendikten sonra okunur: keyed, limited'ın içinde durmalı. Önce okunursa bekleyen "
     "istek eskimiş bir anahtarla gider.",
-    more="call'u önce keyed sarar, çıkanı limited.",
+    more="client.call'un hemen dışında hangisinin durduğuna bak; tablo dıştan içe sıralı.",
 )
 def test_the_key_is_read_after_the_wait() -> None:
     recorder = Recorder()

@@ -91,9 +91,12 @@ class ClassroomAPI:
             raise ValueError(json.load(error)["error"]["message"]) from None
 
 
-def _not_a_cut_body(record: logging.LogRecord) -> bool:
-    """A log filter without uvicorn's errors about a body that a fault has cut."""
-    return "without completing response" not in record.getMessage()
+def _is_a_problem(record: logging.LogRecord) -> bool:
+    """A log filter: warnings, without uvicorn's errors about a body that a fault has cut.
+
+    uvicorn sets the level too, but for all servers at once, and anew while one of them starts.
+    """
+    return record.levelno >= logging.WARNING and "without completing response" not in record.getMessage()
 
 
 class APIServer:
@@ -105,7 +108,7 @@ class APIServer:
         )
         self._server.app = cast(FastAPI, FaultLayer(self._server.app, {key}))
         self._key = key
-        logging.getLogger("uvicorn.error").addFilter(_not_a_cut_body)
+        logging.getLogger("uvicorn.error").addFilter(_is_a_problem)
 
     def start(self) -> ClassroomAPI:
         return ClassroomAPI(self._server.start().url, self._key)

@@ -54,20 +54,21 @@ def programs(measurements: Sequence[Measurement]) -> None:
     with plt.rc_context(_STYLE):
         drawn = axes(0.27 * rows + 0.12 * len(faults) + 1.0)
         position = 0.0
-        ticks = []
+        places = []
         before = ""
         for measurement in measurements:
             position += 1.0 if measurement.fault == before else 1.4
             before = measurement.fault
-            ticks.append(position)
+            places.append(position)
             seconds, color = measurement.run.seconds, COLORS[measurement.outcome]
             drawn.barh(position, seconds, color=color, height=0.8)
             last_line = textwrap.shorten(measurement.run.last_line, 62, placeholder=" …")
             label = f"{SIGNS[measurement.outcome]} {seconds_text(seconds)} · {last_line}"
             drawn.text(seconds + longest * 0.015, position, label, va="center", fontsize=9)
-        drawn.set_yticks(ticks, [f"{m.fault} · {m.program}" for m in measurements])
+        drawn.set_yticks(places, [f"{m.fault} · {m.program}" for m in measurements])
         drawn.set(xlim=(0, longest * 2.6), xlabel="kullanıcının beklediği süre (sn) ve gördüğü son satır")
-        drawn.set_xticks([tick for tick in drawn.get_xticks() if tick <= longest])
+        ticks = [tick for tick in drawn.get_xticks() if tick <= longest]
+        drawn.set_xticks(ticks, [f"{tick:g}".replace(".", ",") for tick in ticks])
         drawn.invert_yaxis()
         meanings = "    ".join(f"{SIGNS[outcome]} {meaning}" for outcome, meaning in _MEANINGS.items())
         drawn.set_title(meanings, fontsize=10, loc="left")

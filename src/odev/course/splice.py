@@ -132,7 +132,7 @@ def _fit(module_source: str, name: str, new_source: str, module: str) -> _Fit:
         for bound in bound_names(statement):
             brought.setdefault(bound, []).append(statement)
     if name not in brought:
-        raise SpliceError(f"hücrede `{name}` tanımı yok")
+        raise SpliceError(_no_definition(new_source, name))
     tree = ast.parse(module_source)
     own = _bound(tree)
     bindings = {own_name: _bindings(tree, own_name) for own_name in {name, *own}}
@@ -164,6 +164,15 @@ def _fit(module_source: str, name: str, new_source: str, module: str) -> _Fit:
             here.append(text)
     added = {renamed.get(bound, bound) for bound in brought.keys() - shared}
     return _Fit(here, end, [new.line(renamed) for new in imports], added, shared)
+
+
+def _no_definition(source: str, name: str) -> str:
+    """That there is none, and what there is in its place (Turkish)."""
+    definitions = [node for node in ast.walk(parse_cell(source)) if isinstance(node, Definition)]
+    if any(node.name == name for node in definitions):
+        return f"`{name}` tanımı başka bir bloğun içinde: satırın başından, boşluk bırakmadan başlamalı"
+    others = ", ".join(f"`{node.name}`" for node in definitions[:3])
+    return f"hücrede `{name}` tanımı yok" + (f"; olanlar: {others}" if others else "")
 
 
 def _without(module_source: str, names: Collection[str]) -> str:

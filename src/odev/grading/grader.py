@@ -101,11 +101,6 @@ class Grader:
         notes = (*unusual_things(cell.source, original), *own_trials(cell.source))
         return replace(result, notes=notes), run
 
-    def judge_all(self, cells: Sequence[tuple[Task, TaskCell | None]]) -> list[TaskResult]:
-        """Judge several cells at a time; the results are in the order of `cells`."""
-        with judging_pool(default_jobs()) as pool:
-            return list(pool.map(lambda pair: self.judge(*pair), cells))
-
     def _run_beside_others(self, task: Task, cell: TaskCell) -> Run | None:
         """None for a run that may have failed only because of what else ran on this computer: it had no time,
         or another cell removed its files."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from odev.course.cells import TaskId
 from odev.grading.limited_process import Ended, Outcome
-from odev.grading.wording import in_turkish
+from odev.grading.wording import in_turkish, shortened
 
 LARGEST_REPORT = 5_000_000  # bytes
 
@@ -119,12 +119,14 @@ def read_report(report: Path, started: Path, outcome: Outcome, canaries: Collect
         elif wrong and not nodeid:
             broken = _cause(wrong[0])
         elif nodeid and wrong:
-            lines = tuple(map(_short, properties.get("crash_lines", "").split("\n")))
+            lines = tuple(map(shortened, properties.get("crash_lines", "").split("\n")))
             call = properties.get("raises_call", "")
             messages.setdefault(nodeid, _one_line(wrong[0], lines[-1], call, properties.get("awaited", "")))
             if "crash_lines" in properties:
                 error = _first_line(wrong[0])
-                crashes.setdefault(nodeid, Crash(_short(properties["crash_call"]), lines[-1], error, lines))
+                crashes.setdefault(
+                    nodeid, Crash(shortened(properties["crash_call"]), lines[-1], error, lines)
+                )
         elif nodeid:
             passed.add(nodeid)
     if not failed_canaries:  # pytest was stopped before its end
@@ -145,23 +147,19 @@ def read_report(report: Path, started: Path, outcome: Outcome, canaries: Collect
 def _cause(element: ElementTree.Element) -> str:
     """The last line that pytest marks as an error in the traceback of a collection."""
     lines = [line[1:].strip() for line in (element.text or "").splitlines() if line.startswith("E ")]
-    return _short(lines[-1] if lines else element.get("message") or "")
+    return shortened(lines[-1] if lines else element.get("message") or "")
 
 
 def _one_line(element: ElementTree.Element, raised_at: str, call: str, awaited: str) -> str:
     """The message for a reader: an assertion's text alone; any other error with its class, and with the
     line of the package that raised it."""
     message = in_turkish(element.get("message") or "", call, awaited)
-    return _short(f"{message} ← {raised_at}" if raised_at else message)
+    return shortened(f"{message} ← {raised_at}" if raised_at else message)
 
 
 def _first_line(element: ElementTree.Element) -> str:
     lines = (element.get("message") or "").strip().splitlines() or [""]
-    return _short(lines[0])
-
-
-def _short(line: str) -> str:
-    return line if len(line) <= 300 else line[:299] + "…"
+    return shortened(lines[0])
 
 
 def read_bytes(path: Path, most: int) -> bytes:

@@ -203,9 +203,13 @@ MISTAKES = (
         code=_only_prints,
     ),
     Mistake(
+        "`yield` yazan bir fonksiyon, sonuç yerine bir generator verir. Sonucu `return` ile döndür.",
+        sign=r"<(?:async_)?generator object",
+    ),
+    Mistake(
         "Fonksiyon hatayı fırlatıyor; burada istenen, onu `return` ile döndürmesi. `raise` yerine `return` "
         "yaz.",
-        sign=r"^safechat\.",
+        sign=r"^safechat\.|fırlatıldı; bu hata beklenmiyordu$",
         code=_only_raises,
     ),
     Mistake(
@@ -213,6 +217,16 @@ MISTAKES = (
         "`raise` yaz.",
         sign=r"fırlatılmalıydı|DID NOT RAISE|raise edilmedi",
         code=_returns_an_error,
+    ),
+    Mistake(
+        "`asyncio.run` yeni bir event loop başlatır; burada ise biri zaten çalışıyor. `asyncio.run(…)` "
+        "yerine `await …` yaz.",
+        sign=r"^RuntimeError: .*(?:running event loop|loop is already running)",
+    ),
+    Mistake(
+        "`exit()`, `quit()` ve `sys.exit()` fonksiyonu değil bütün programı bitirir, çağıran cevap alamaz. "
+        "Sonucu `return` ile ver.",
+        sign=r"^SystemExit",
     ),
     Mistake(
         "Değişkene bazı yollarda hiç değer verilmiyor (`{0}`). `except … as e` yazdıysan `e`, blok bitince "

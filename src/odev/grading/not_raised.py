@@ -1,4 +1,5 @@
-"""The call in a test's `with pytest.raises(…):` that raised nothing or another error, as one would write it.
+"""The call in a test that raised nothing, another error, or an error where none was awaited, as one would
+write it.
 
     with pytest.raises(EmptyReply):
         read_reply(answer, REQUEST)      →  read_reply({'choices': []}, REQUEST)
@@ -22,22 +23,29 @@ _LONGEST = 60  # characters of a value that takes the place of its name
 
 def unmet(error: BaseException, test_file: str, package: str) -> dict[str, str]:
     """The `raises_call`, and the name of the `awaited` class where another error of the package's own came.
-    Empty for any other error, and where the block is not one simple call."""
+    The call is empty where the block is not one simple call. Without a `pytest.raises` around it, it is the
+    package's function that let its own error through. Nothing for any other error."""
     is_silent = isinstance(error, pytest.fail.Exception) and str(error.msg).startswith("DID NOT RAISE")
     if not is_silent and not is_of(package, error):
         return {}
     tree = ast.parse("".join(linecache.getlines(test_file)))
     blocks = [node for node in ast.walk(tree) if isinstance(node, ast.With)]
-    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+    frames = list(traceback.walk_tb(error.__traceback__))
+    for frame, line in reversed(frames):
         if frame.f_code.co_filename != test_file:
             continue
         for block in blocks:
             last, awaited = block.body[-1], _awaited(block)
-            is_at = block.lineno <= line <= (block.end_lineno or 0)
-            if is_at and awaited and isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
+            if not (block.lineno <= line <= (block.end_lineno or 0) and awaited):
+                continue
+            call = ""
+            if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
                 call = ast.unparse(_Values(frame).visit(last.value))
-                return {"raises_call": call, "awaited": "" if is_silent else awaited}
-    return {}
+            return {"raises_call": call, "awaited": "" if is_silent else awaited}
+    own = [frame for frame, _ in frames if str(frame.f_globals.get("__name__")).startswith(f"{package}.")]
+    if is_silent or not own:
+        return {}
+    return {"raises_call": f"{own[0].f_code.co_qualname}(…)", "awaited": ""}
 
 
 def _awaited(block: ast.With) -> str:

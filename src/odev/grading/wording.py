@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import re
 
+LONGEST = 300  # characters of a line in a report
+_END = re.compile(r"(?:; beklenen: | ← ).*$|; \S+ (?:fırlatılmalıydı|olmamalıydı)$", re.DOTALL)
+_NOT_AWAITED = "bu hata beklenmiyordu"
 _NOT_RAISED = re.compile(r"Failed: DID NOT RAISE (?:<class '(?:\w+\.)*)?(\w+)")
 _WHERE = re.compile(r"^ \+ +where (.+?) = (.+)$", re.MULTILINE)
 _OBJECT = re.compile(r"<(?:function|bound method) (?:[\w.]+<locals>\.)?([\w.]+)[^<>]* at 0x[0-9a-f]+>")
@@ -25,16 +28,16 @@ _COMPARED = (
 
 
 def in_turkish(message: str, call: str = "", awaited: str = "") -> str:
-    """One line from pytest's message, which may have several. `call` is one that raised nothing, or another
-    error than the class `awaited`."""
-    if awaited:
+    """One line from pytest's message, which may have several. `call` is one that raised nothing, or an error
+    of the package's own: in place of one of the class `awaited`, or where none was awaited."""
+    not_raised = _NOT_RAISED.match(message.strip())
+    where = f"{call} → " if call else ""
+    if (call or awaited) and not not_raised:  # the error's own text is in English
         came = message.strip().partition("\n")[0].partition(":")[0].rpartition(".")[2]
-        return f"{call} → {came} fırlatıldı; beklenen: {awaited}"
+        return f"{where}{came} fırlatıldı; {f'beklenen: {awaited}' if awaited else _NOT_AWAITED}"
     message = _OBJECT.sub(r"\1", message.strip().removeprefix("AssertionError: "))
     message = _CAUGHT.sub(r"\1", message)
-    not_raised = _NOT_RAISED.match(message)
     if not_raised:
-        where = f"{call} → " if call else ""
         return f"{where}hata fırlatılmadı; {not_raised[1]} fırlatılmalıydı"
     first = message.partition("\n")[0].strip()
     found = _IN.fullmatch(first)
@@ -60,3 +63,20 @@ def _origin(value: str, message: str) -> str:
     for part, expression in others:
         origin = origin.replace(part, expression)
     return origin
+
+
+def shortened(line: str, longest: int = LONGEST) -> str:
+    """At most so many characters: of a long call and of a long value the end is left out, and never what was
+    expected or the place that stands behind it."""
+    if len(line) <= longest:
+        return line
+    end = _END.search(line)
+    head, tail = (line[: end.start()], _cut(end[0], longest // 2)) if end else (line, "")
+    call, arrow, came = head.partition(" → ")
+    if arrow:
+        head = f"{_cut(call, longest // 4)}{arrow}{came}"
+    return _cut(head, longest - len(tail)) + tail
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"

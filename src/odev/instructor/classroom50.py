@@ -11,10 +11,11 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from odev.course.course import CourseError
 from odev.instructor.exports import dump
-from odev.instructor.marks import Mark
+from odev.instructor.marks import EXAM, Mark
 
 _NEEDED = ("CLASSROOM", "ASSIGNMENT", "SUBMISSION_TAG", "COMMIT_URL", "RELEASE_URL")
 _TIME_IN_TAG = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d)Z")
@@ -31,10 +32,15 @@ def write_classroom50(
     path: Path, mark: Mark, *, environment: Mapping[str, str] = os.environ, now: datetime | None = None
 ) -> None:
     """Write one submission. The runner's environment names it, its owner and when it was handed in. Points
-    are integers there: a part of a point is left out."""
+    are integers there: a part of a point is left out. The exam is one test more, where it was taken."""
     check_environment(environment)
     graded_at = _written(now or datetime.now(UTC))
-    scores = [int(score) for score in mark.scores]
+    tests = [
+        _test(f"{result.task} {result.name}", result.passed, score, result.points)
+        for result, score in zip(mark.graded.results, mark.scores, strict=True)
+    ]
+    if mark.exam is not None:
+        tests.append(_test(EXAM, mark.exam.passed, mark.exam.score, mark.exam.points))
     content = {
         "schema": "classroom50/result/v1",
         "classroom": environment["CLASSROOM"],
@@ -47,19 +53,15 @@ def write_classroom50(
         "review": environment.get("REVIEW_URL") or environment["COMMIT_URL"],
         "datetime": _handed_in(environment["SUBMISSION_TAG"]) or graded_at,
         "graded_at": graded_at,
-        "score": sum(scores),
-        "max-score": mark.points,
-        "tests": [
-            {
-                "test-name": f"{result.task} {result.name}",
-                "passed": result.passed,
-                "score": score,
-                "max-score": result.points,
-            }
-            for result, score in zip(mark.graded.results, scores, strict=True)
-        ],
+        "score": sum(test["score"] for test in tests),
+        "max-score": sum(test["max-score"] for test in tests),
+        "tests": tests,
     }
     dump(path, content)
+
+
+def _test(name: str, passed: bool, score: float, points: int) -> dict[str, Any]:
+    return {"test-name": name, "passed": passed, "score": int(score), "max-score": points}
 
 
 def _handed_in(tag: str) -> str:

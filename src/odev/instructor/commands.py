@@ -5,7 +5,6 @@ Not here: what they do (grade.py, release.py, gradescope.py), all other commands
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +43,10 @@ def grade(
     partial: Annotated[bool, typer.Option("--partial", help="Geçen testler kadar puan ver")] = False,
     late: Annotated[str | None, typer.Option(help="Geç kalan her gün için düşülen: 10%/gün")] = None,
     deadline: Annotated[
-        datetime | None, typer.Option(help="Son teslim, bu bilgisayarın saatiyle: 2026-11-20T23:59:59")
+        str | None,
+        typer.Option(
+            help="Son teslim, bu bilgisayarın saatiyle: 2026-11-20 (günün sonu) ya da 2026-11-20T18:00"
+        ),
     ] = None,
     feedback: Annotated[
         bool, typer.Option("--feedback", help="Her öğrenciye Türkçe bir sayfa; Moodle için zip'i de")
@@ -65,7 +67,8 @@ def grade(
     gradescope: Annotated[bool, typer.Option("--gradescope", help="Her teslim için results.json")] = False,
     classroom50: Annotated[bool, typer.Option("--classroom50", help="Her teslim için result.json")] = False,
     exam: Annotated[
-        bool, typer.Option("--exam", help="Teslimdeki paketi sınava da sok; puanı ayrı bir sütunda")
+        bool,
+        typer.Option("--exam", help="Teslimdeki paketi sınava da sok; puanı ödevinkinden ayrı"),
     ] = False,
 ) -> None:
     """Teslimleri puanla: tablo, CSV, JSON.
@@ -82,7 +85,7 @@ def grade(
         from odev.instructor.grade import grade as grade_all
         from odev.instructor.gradebook import gradebook
         from odev.instructor.handed_in import find_submissions
-        from odev.instructor.marks import Rules, TakenExam, late_rate, mark_all
+        from odev.instructor.marks import Rules, TakenExam, deadline_of, late_rate, mark_all
         from odev.instructor.output import Outputs
         from odev.instructor.roster import Student, read_roster, with_roster
         from odev.instructor.submission import read_submission
@@ -90,7 +93,11 @@ def grade(
         check_lessons(course, lesson or ())
         check_jobs(jobs)
         check_timeout(timeout)
-        rules = Rules(partial, late_rate(late) if late is not None else 0.0, deadline)
+        rules = Rules(
+            partial,
+            late_rate(late) if late is not None else 0.0,
+            deadline_of(deadline) if deadline is not None else None,
+        )
         outputs = Outputs(
             out, excel_tr, feedback, same, moodle, canvas, canvas_assignment, gradescope, classroom50
         )
@@ -158,11 +165,12 @@ def gradescope(
     out: Annotated[Path, typer.Option(help="Yazılacak zip")] = Path("dist/gradescope.zip"),
     lesson: _Lessons = None,
     partial: Annotated[bool, typer.Option("--partial", help="Geçen testler kadar puan ver")] = False,
+    exam: Annotated[bool, typer.Option("--exam", help="Teslimdeki paketi sınava da sok")] = False,
 ) -> None:
     """Gradescope'a 'Configure Autograder' ile yüklenecek zip'i yap: setup.sh, run_autograder ve kurs."""
     with in_course() as course:
         from odev.instructor.gradescope import make_autograder
 
         check_lessons(course, lesson or ())
-        make_autograder(course, out, lesson or (), partial=partial)
+        make_autograder(course, out, lesson or (), partial=partial, exam=exam)
         Console().print(f"{out} hazır. Gradescope'ta: Configure Autograder → Zip file upload", markup=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -35,8 +36,8 @@ def read_text(path: Path) -> str:
 
 
 def delimiter_of(text: str) -> str:
-    """The one of `,`, `;` and tab that the first line has most of."""
-    first = text.partition("\n")[0]
+    """The one of `,`, `;` and tab that the first line has most of, outside of quotes."""
+    first = re.sub(r'"[^"]*"', "", text.partition("\n")[0])
     return max(",;\t", key=first.count)
 
 

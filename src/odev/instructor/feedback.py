@@ -86,7 +86,7 @@ def _what_happened(result: TaskResult) -> Iterator[str]:
         if result.crash.call:
             yield f"Çağrı: <code>{html.escape(result.crash.call)}</code>"
         yield f"Satır: <code>{html.escape(result.crash.line)}</code>"
-    elif result.hint:
+    if result.hint:
         yield f"İpucu: {html.escape(result.hint)}"
     if result.tests and not result.passed:
         yield f"{result.tests} testten {result.passed_tests} tanesi geçti."

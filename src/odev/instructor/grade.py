@@ -47,8 +47,10 @@ class Graded(Scored):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What an instructor should look at (Turkish)."""
-        notes = (f"{result.task}: {note}" for result in self.results for note in result.notes)
-        return (*self.submission.warnings, *notes)
+        notes = [f"{result.task}: {note}" for result in self.results for note in result.notes]
+        unjudged = [result.task for result in self.results if result.state in _NO_VERDICT]
+        again = [f"puanlanamadı: {', '.join(unjudged)}; aynı komutu yeniden çalıştır"] if unjudged else []
+        return (*self.submission.warnings, *again, *notes)
 
 
 def grade(
@@ -106,7 +108,10 @@ class _UnderWay:
         except (OSError, ValueError, TypeError):
             return
         if left:
-            yield f"Geçen sefer yarıda kalan, şimdi yeniden puanlanan: {', '.join(left)}"
+            yield (
+                f"Geçen sefer yarıda kalan: {', '.join(left)}. Puanlama bir daha kendiliğinden kesilirse bu "
+                "teslimleri ayır."
+            )
 
     @contextmanager
     def judging(self, name: str, task: Task) -> Iterator[None]:

@@ -15,7 +15,7 @@ from odev.course.package_files import package_files
 from odev.grading.result import TaskResult
 from odev.grading.stubs import check_course
 from odev.instructor.exports import dump
-from odev.instructor.marks import Mark
+from odev.instructor.marks import EXAM, Mark, TakenExam
 from odev.instructor.release import write_zip
 
 # The default image is Ubuntu 22.04, whose own Python is too old.
@@ -53,7 +53,7 @@ fi
 
 def write_gradescope(path: Path, mark: Mark) -> None:
     """Write one submission's results.json."""
-    tests = [
+    tests: list[dict[str, object]] = [
         {
             "score": score,
             "max_score": result.points,
@@ -64,7 +64,20 @@ def write_gradescope(path: Path, mark: Mark) -> None:
         }
         for result, score in zip(mark.graded.results, mark.scores, strict=True)
     ]
+    if mark.exam is not None:
+        tests.append(_exam(mark.exam))
     dump(path, {"output": "\n".join(mark.graded.warnings), "tests": tests})
+
+
+def _exam(exam: TakenExam) -> dict[str, object]:
+    """Gradescope adds up what its tests give, so here the exam counts as one of them."""
+    return {
+        "score": exam.score,
+        "max_score": exam.points,
+        "status": "passed" if exam.passed else "failed",
+        "name": EXAM,
+        "output": "\n".join(exam.reasons) or "geçti",
+    }
 
 
 def _output(result: TaskResult) -> str:
@@ -74,14 +87,20 @@ def _output(result: TaskResult) -> str:
 
 
 def make_autograder(
-    course: Course, target: Path, lessons: Sequence[int] = (), *, partial: bool = False
+    course: Course,
+    target: Path,
+    lessons: Sequence[int] = (),
+    *,
+    partial: bool = False,
+    exam: bool = False,
 ) -> None:
     """Write the zip that Gradescope takes as an autograder: the course with its solutions, which Gradescope
     shows to no student, and the two scripts. CourseError for a course that `verify` would refuse."""
     if course.is_students:
         raise CourseError("bu bir öğrenci kopyası: çözümler burada yok, kursun kendisinde çalıştır")
     check_course(course, lessons)
-    options = "".join(f"--lesson {lesson} " for lesson in lessons) + ("--partial " if partial else "")
+    options = "".join(f"--lesson {lesson} " for lesson in lessons)
+    options += "--partial " * partial + "--exam " * exam
     with temporary_folder() as root:
         scripts = {"setup.sh": _SETUP, "run_autograder": _RUN.format(options=options)}
         for name, text in scripts.items():

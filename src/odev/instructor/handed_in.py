@@ -13,9 +13,11 @@ from odev.course.cells import TaskId
 from odev.course.course import CourseError
 from odev.course.turkish import sort_key
 from odev.instructor.files import HandedInFile, TooManyFiles, files_in, files_in_zip
-from odev.instructor.plain_text import plain
+from odev.instructor.plain_text import harmless_name, plain
 from odev.instructor.reader import Reader, why_not
 from odev.instructor.uploads import Upload, is_archive, is_notebook, is_of_a_lesson, is_zip, owner, upload
+
+_LONGEST_NAME = 60  # characters, where a number is to stand behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,19 +182,23 @@ def _joined(found: Sequence[HandedIn]) -> Iterator[HandedIn]:
 
 
 def _by_name(found: Iterable[HandedIn]) -> dict[str, HandedIn]:
-    """By names of which no two differ in capitals only: they become names of files."""
+    """By names of which no two become the same name of a file, whatever a file system makes of capitals."""
     in_order = sorted(found, key=lambda one: (sort_key(one.name), one.label))
-    folded = [one.name.casefold() for one in in_order]
+    files = [_as_file(one.name) for one in in_order]
     by_name: dict[str, HandedIn] = {}
     taken: set[str] = set()
     for one in in_order:
         name = one.name
-        if folded.count(name.casefold()) > 1:
-            name = f"{name} ({one.upload.id})" if one.upload else one.label
-        number, base = 1, name
-        while name.casefold() in taken:
+        if files.count(_as_file(name)) > 1:
+            name = f"{name[:_LONGEST_NAME]} ({one.upload.id})" if one.upload else one.label
+        number, base = 1, name[:_LONGEST_NAME]
+        while _as_file(name) in taken:
             number += 1
             name = f"{base} ({number})"
-        taken.add(name.casefold())
+        taken.add(_as_file(name))
         by_name[name] = replace(one, name=name)
     return {name: by_name[name] for name in sorted(by_name, key=sort_key)}
+
+
+def _as_file(name: str) -> str:
+    return harmless_name(name).casefold()

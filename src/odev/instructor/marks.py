@@ -21,6 +21,7 @@ from odev.instructor.roster import Student
 _PARTLY = {State.FAILED, State.CRASHED}  # the tests ran to their end
 _RATE = re.compile(r"%?\s*(\d+(?:[.,]\d+)?)\s*%?\s*(?:/\s*(?:gün|gun|day))?", re.IGNORECASE)
 _DAY = 86_400
+EXAM = "Sınav"  # its name among the tasks, in platforms' files
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,10 @@ class TakenExam:
     points: int
     reasons: tuple[str, ...] = ()
     judged: bool = True
+
+    @property
+    def passed(self) -> bool:
+        return self.score == self.points
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +73,15 @@ class Mark:
         return round(sum(self.scores) - self.lost, 2)
 
     @property
+    def unread(self) -> tuple[str, ...]:
+        """Why there is no cell of any task (Turkish); empty where there is one."""
+        is_unread = all(result.state is State.MISSING for result in self.graded.results)
+        return self.graded.submission.warnings if is_unread else ()
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why it is not all the points (Turkish)."""
-        reasons = [
+        reasons = [*self.unread] or [
             f"{result.task}: {result.message or result.state}"
             for result in self.graded.results
             if not result.passed
@@ -89,6 +100,17 @@ def late_rate(text: str) -> float:
     if not 0 <= rate <= 1:
         raise CourseError(f"--late {text!r} olmaz; örnek: --late 10%/gün")
     return rate
+
+
+def deadline_of(text: str) -> datetime:
+    """The moment in `2026-11-20T18:00`, on this computer's clock; a date alone is the end of that day.
+    CourseError for anything else."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        is_date = len(text.strip()) <= len("2026-11-20")
+        return moment.replace(hour=23, minute=59, second=59) if is_date else moment
+    except ValueError:
+        raise CourseError(f"--deadline {text!r} olmaz; örnek: --deadline 2026-11-20T23:59:59") from None
 
 
 def mark_all(

@@ -23,11 +23,22 @@ FOLDER = "safechat-odev"  # the folder in the zip
 _README = """# ÖDEV: production'a hazır bir LLM istemcisi
 
 ```sh
-pip install -c constraints.txt -e ".[course]" && python -m odev lab
+python3 -m venv .venv
+. .venv/bin/activate
+pip install -c constraints.txt -e ".[course]"
+python -m odev lab
 ```
 
-JupyterLab açılır; `00_baslangic.ipynb` ile başla. API anahtarı gerekmez; kurulumdan sonra internet de
-gerekmez. pip `externally-managed-environment` derse önce: `python3 -m venv .venv && . .venv/bin/activate`.
+Windows'ta (PowerShell) ilk iki satır yerine:
+
+```powershell
+py -m venv .venv
+Set-ExecutionPolicy -Scope Process RemoteSigned  # yalnız "running scripts is disabled" derse
+.venv\\Scripts\\activate
+```
+
+Python 3.11 ya da yenisi gerekir. JupyterLab açılır; `00_baslangic.ipynb` ile başla. API anahtarı gerekmez;
+kurulumdan sonra internet de gerekmez.
 
 - `python -m odev status`: nerede kaldın, kaç puanın var.
 - `python -m odev check 1`: kaydettiğin dersi terminalde kontrol et.

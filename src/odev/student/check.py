@@ -3,14 +3,15 @@
 In a notebook the version that was run last counts, saved or not; a task whose cell
 was not run in this kernel is read from the saved file. Not here: judging a cell
 (grading/grader.py), the usual mistakes (grading/mistakes.py), how results look
-(report.py), many students (instructor/grade.py).
+(report.py), the line that is shown meanwhile (waiting.py), many students (instructor/grade.py).
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from odev.course.course import Course, Task, find_course
 from odev.course.splice import definition_in
 from odev.course.students_copy import land
 from odev.grading.course_copies import copies
-from odev.grading.grader import Grader, is_stub
+from odev.grading.grader import Grader, default_jobs, is_stub, judging_pool
 from odev.grading.result import State, TaskResult
 from odev.grading.steps import collect
 from odev.student.report import Progress, Report
@@ -112,12 +113,20 @@ def check(
     return Report(_title(course, lesson), tuple(results), tuple(work.notes), hints)
 
 
-def status(*, course: Course | None = None, session: Session | None = None) -> Progress:
-    """Every lesson's points, and the first task that has not passed. Nothing lands."""
+def status(
+    *,
+    course: Course | None = None,
+    session: Session | None = None,
+    progress: Callable[[int], None] = lambda total: None,
+) -> Progress:
+    """Every lesson's points, and the first task that has not passed. Nothing lands.
+
+    `progress` is called after each task with the number of all tasks, in this thread.
+    """
     course = course or find_course()
     tasks = course.tasks
     work = _work_on(course, session if session is not None else this_session(), tasks)
-    results = dict(zip(tasks, _judge_tasks(course, tasks, work), strict=True))
+    results = dict(zip(tasks, _judge_tasks(course, tasks, work, progress), strict=True))
     lessons = [
         Report(
             _title(course, int(path.name[:2])),
@@ -214,13 +223,21 @@ def _read_once(files: dict[Path, Work], path: Path) -> Work:
     return files[path]
 
 
-def _judge_tasks(course: Course, tasks: Iterable[Task], work: Work) -> list[TaskResult]:
+def _judge_tasks(
+    course: Course,
+    tasks: Iterable[Task],
+    work: Work,
+    progress: Callable[[int], None] = lambda total: None,
+) -> list[TaskResult]:
     tasks = tuple(tasks)
     lessons = {task.lesson for task in tasks}
     with copies(course) as package_copies:
         grader = Grader(course, package_copies, tasks, lambda: collect(course, *lessons), quick=True)
-        results = grader.judge_all([(task, work.cells.get(task.id)) for task in tasks])
-    return [_with_advice(task, result) for task, result in zip(tasks, results, strict=True)]
+        with judging_pool(default_jobs()) as pool:
+            judged = {pool.submit(grader.judge, task, work.cells.get(task.id)): task for task in tasks}
+            for _ in as_completed(judged):
+                progress(len(tasks))
+    return [_with_advice(task, future.result()) for future, task in judged.items()]
 
 
 def _with_advice(task: Task, result: TaskResult) -> TaskResult:

@@ -24,7 +24,8 @@ _LEFT = '<th style="text-align:left">'
 
 @dataclass(frozen=True, slots=True)
 class Report(Scored):
-    """Tasks with their points, messages and hints. Notebooks and rich show it as a table.
+    """Tasks with their points, messages and hints. Notebooks and rich show it as a table; without a task, its
+    notes alone.
 
     `hints` is the number of hints that it shows for a task: 1, or 2 on request.
     """
@@ -41,26 +42,30 @@ class Report(Scored):
     def __rich__(self) -> RenderableType:
         table = Table(title=self.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
         table.add_column("")
-        table.add_column("görev", no_wrap=True)
+        table.add_column("görev", overflow="fold")
         table.add_column("puan", no_wrap=True, justify="right")
-        table.add_column("sonuç")
+        table.add_column("sonuç", overflow="fold")
         for result in self.results:
             message = Text(_result_text(result))
             for label, text in self._advice(result):
                 message.append(f"\n{label}: {text}", style="cyan")
             task, points = f"{result.task} {result.name}", f"{result.score}/{result.points}"
             table.add_row(sign(result.state).text(), task, points, message)
-        return Group(table, Text(self._total(), style="bold"), *map(Text, self.notes))
+        notes = map(Text, self.notes)
+        return Group(table, Text(self._total(), style="bold"), *notes) if self.results else Group(*notes)
 
     def __repr__(self) -> str:
-        lines = [self.title]
+        lines = [self.title] if self.results else []
         for result in self.results:
             task, points = f"{result.task} {result.name}", f"{result.score}/{result.points}"
             lines.append(f"{sign(result.state).mark} {task}  {points}  {_result_text(result)}")
             lines += [f"    {label}: {text}" for label, text in self._advice(result)]
-        return "\n".join([*lines, self._total(), *self.notes])
+        return "\n".join([*lines, *([self._total()] if self.results else []), *self.notes])
 
     def _repr_html_(self) -> str:
+        notes = "".join(f"<div>{_html(note)}</div>" for note in self.notes)
+        if not self.results:
+            return f'<div class="odev-report">{notes}</div>'
         rows = []
         for result in self.results:
             state = sign(result.state)
@@ -73,7 +78,6 @@ class Report(Scored):
                 f"<td>{result.score}/{result.points}</td>"
                 f'<td style="text-align:left">{_html(_result_text(result))}{advice}</td></tr>'
             )
-        notes = "".join(f"<div>{_html(note)}</div>" for note in self.notes)
         return (
             f'<div class="odev-report"><b>{escape(self.title)}</b><table><thead><tr><th></th>'
             f"{_LEFT}görev</th><th>puan</th>{_LEFT}sonuç</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
@@ -93,8 +97,6 @@ class Report(Scored):
         return [*advice, *(("Not", note) for note in result.notes)]
 
     def _total(self) -> str:
-        if not self.results:
-            return ""
         praise = " Eline sağlık!" if self.passed else ""
         prefix = "Toplam " if len(self.results) > 1 else ""  # one task's points are not the lesson's total
         return f"{prefix}{self.score}/{self.points} puan.{praise}"

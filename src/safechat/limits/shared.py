@@ -13,6 +13,7 @@ import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import Context
+from functools import partial
 
 from safechat.limits.bucket import Bucket
 from safechat.limits.gate import Gate
@@ -177,7 +178,8 @@ class SharedQuota:
                 if not lease.born:
                     if not answer.reserved:
                         raise too_late(self._model, answer.wait, left)
-                    self._take_amounts(lease, tokens, answer)
+                    self._note_amounts(lease, tokens, answer)
+                    self._goes_at = clock.now() + answer.wait
                 if answer.leased:
                     self._leases[lease.id] = lease
                     return lease
@@ -249,24 +251,40 @@ class SharedQuota:
         await self._send()
 
     async def _reserve(self, lease: Lease, tokens: int, left: float) -> Answer | None:
-        """One step: the amounts, if `lease` has none yet, and a slot, if it is time for it."""
+        """One step: the amounts, if `lease` has none yet, and a slot, if it is time for it. A call that is
+        cancelled meanwhile gives back what the step has taken."""
         wants_slot = lease.has_place and self._goes_at <= clock.now()
         lease.was_sent = lease.was_sent or wants_slot
-        return await self._step(
-            self._group.ask,
-            int(not lease.born),
-            tokens,
-            min(left, _LONGEST_WAIT),
-            lease.id if wants_slot else "",
-            lease.seconds,
-            lease.since,
+        step = asyncio.ensure_future(
+            self._step(
+                self._group.ask,
+                int(not lease.born),
+                tokens,
+                min(left, _LONGEST_WAIT),
+                lease.id if wants_slot else "",
+                lease.seconds,
+                lease.since,
+            )
         )
+        try:
+            return await asyncio.shield(step)
+        except asyncio.CancelledError:
+            step.add_done_callback(partial(self._give_back, lease, tokens))
+            raise
 
-    def _take_amounts(self, lease: Lease, tokens: int, answer: Answer) -> None:
+    def _give_back(self, lease: Lease, tokens: int, step: asyncio.Future[Answer | None]) -> None:
+        """The step has ended, and its call has gone."""
+        answer = None if step.cancelled() or step.exception() is not None else step.result()
+        if answer is not None and answer.reserved and not lease.born:
+            self._note_amounts(lease, tokens, answer)
+            lease.undo()
+        else:
+            lease.release()
+
+    def _note_amounts(self, lease: Lease, tokens: int, answer: Answer) -> None:
         lease.born = answer.born
         lease.requests = 1.0 if answer.requests.per_minute else 0.0
         lease.tokens = tokens if answer.tokens.per_minute else 0.0
-        self._goes_at = clock.now() + answer.wait
 
     async def _wait_for_amounts(self, request: ChatRequest) -> None:
         """Wait until they are there, or it is time to listen."""

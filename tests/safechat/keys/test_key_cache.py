@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
@@ -37,6 +38,11 @@ DOWN = [VaultUnreachable("no connection"), VaultSealed("sealed")]
         (IN_HAND, 3900.0, 1, "none"),
         (FAILED, 9.0, None, "failed"),
         (FAILED, 10.0, None, "none"),
+        (replace(IN_HAND, refresh_from=500.0), 400.0, None, "stale"),
+        (replace(IN_HAND, refresh_from=500.0), 400.0, 1, "fresh"),
+        (replace(IN_HAND, failure=FAILED.failure, failed_until=5000.0), 100.0, None, "fresh"),
+        (replace(IN_HAND, failure=FAILED.failure, failed_until=5000.0), 4000.0, None, "failed"),
+        (CacheState(failed_until=10.0), 9.0, None, "none"),
     ],
 )
 def test_what_is_served_depends_on_the_state_and_the_time_alone(

@@ -35,6 +35,7 @@ from safechat import (
     Usage,
 )
 from safechat.limits import server
+from safechat.limits.group import Group
 from safechat.testing import ScriptedClient
 from shared_limits import Stored, members, until
 from virtual_time import now
@@ -190,6 +191,30 @@ async def test_a_call_that_is_cancelled_while_it_waits_gives_all_back(
         await asyncio.wait([waiting])
     assert stored.level("requests") <= 1
     assert not stored.leases
+
+
+async def test_a_call_that_is_cancelled_before_redis_has_answered_gives_all_back(
+    shared: RedisLimits, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answers = asyncio.Event(), asyncio.Event()
+    ask = Group.ask
+
+    async def slow(*arguments: Any) -> Any:
+        answer = await ask(*arguments)
+        asked.set()
+        await answers.wait()
+        return answer
+
+    async with members(shared, Server(), requests_per_minute=6) as (layer,):
+        monkeypatch.setattr(Group, "ask", slow)
+        call = asyncio.ensure_future(layer(request()))
+        await asked.wait()
+        assert stored.level("requests") > 0.5
+        assert stored.leases
+        call.cancel()
+        await asyncio.wait([call])
+        answers.set()
+        await until(lambda: stored.level("requests") < 0.5 and not stored.leases)
 
 
 async def test_a_call_that_would_come_too_late_is_refused_at_once_and_takes_nothing(
@@ -451,6 +476,7 @@ def test_the_child_of_a_fork_is_a_member_of_its_own(shared: RedisLimits, stored:
 import os
 from safechat import ChatClientWrapper, RateLimits, RedisLimits
 from safechat.limits import server
+from safechat.limits.group import Group
 from safechat.testing import ScriptedClient
 limits = RateLimits(requests_per_minute=600000, shared=RedisLimits({shared.url!r}, name={shared.name!r}))
 chat = ChatClientWrapper(ScriptedClient("tamam"), model="m", limits=limits)

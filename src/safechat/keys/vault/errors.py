@@ -21,6 +21,9 @@ Meanings = Mapping[type[Exception], tuple[type[KeyUnavailable], str]]
 # OpenSSL's words for an answer that is no TLS, old and new.
 _NO_TLS = re.compile("wrong.version.number|record.layer.failure|packet.length.too.long|http.request", re.I)
 
+# What stands in front of a cause: `HTTPConnectionPool(…): Max retries exceeded … (Caused by SomeError("`.
+_WRAPPING = re.compile(r"^.*\(Caused by \w+\([\"']?")
+
 # The statuses by which a server says that it serves nobody now, and that hvac has no exception for.
 # Source: https://developer.hashicorp.com/vault/api-docs/system/health
 _UNSERVED = {
@@ -86,15 +89,15 @@ def _no_answer(exception: Exception, text: str, timeout: tuple[float, float]) ->
     if words := next((words for known, words in _WORDS.items() if isinstance(exception, known)), None):
         return f"{words} ({_shortened(text)})"
     if isinstance(exception, requests.exceptions.SSLError) and _NO_TLS.search(text):
-        return f"it does not speak TLS: is the port one for plain http? ({_last_part(text)})"
+        return f"it does not speak TLS: is the port one for plain http? ({_cause(text)})"
     if isinstance(exception, requests.exceptions.SSLError):
-        return f"its certificate is not trusted; is `ca` (VAULT_CACERT) right? ({_last_part(text)})"
+        return f"its certificate is not trusted; is `ca` (VAULT_CACERT) right? ({_cause(text)})"
     if isinstance(exception, requests.exceptions.ConnectTimeout):
         return f"no connection within {timeout[0]:g} s"
     if isinstance(exception, requests.exceptions.ReadTimeout):
         return f"no answer within {timeout[1]:g} s"
     if isinstance(exception, requests.exceptions.ConnectionError):
-        return f"no connection ({_last_part(text)})"
+        return f"no connection ({_cause(text)})"
     return f"{type(exception).__name__}: {_shortened(text)}"
 
 
@@ -108,9 +111,10 @@ def _shortened(text: str) -> str:
     return " ".join(text.split())[:200]
 
 
-def _last_part(text: str) -> str:
-    """The end of the text, for requests puts the cause there and wraps it several times."""
-    return " ".join(text.split())[-160:].lstrip("…").rstrip(")'\"")
+def _cause(text: str) -> str:
+    """What requests says at the end of its text, where it wraps the cause several times."""
+    cause = _WRAPPING.sub("", " ".join(text.split())).rstrip(")'\"")
+    return cause if len(cause) <= 160 else "…" + cause[-160:].partition(" ")[2]
 
 
 def not_vault(answer: object) -> str:

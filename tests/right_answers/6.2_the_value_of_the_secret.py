@@ -1,4 +1,4 @@
-#| odev 6.3 keys.layer.Keyed
+#| odev 6.2 keys.layer.Keyed
 class Keyed:
     def __init__(self, next: Handler, keys: KeySource) -> None:
         self.next, self.keys = next, keys

@@ -1,4 +1,4 @@
-#| odev 6.3 keys.layer.Keyed
+#| odev 6.2 keys.layer.Keyed
 # hint: hangi sürümün reddedildiğini
 class Keyed:
     """The layer. `keys` gives the key of each request."""
@@ -19,7 +19,7 @@ class Keyed:
             return await answer_with(key, self._next, request)
         except AuthenticationFailed as error:
             refused = error
-        fresh = await get_key(self._keys, request)
+        fresh = await get_key(self._keys, request, key)
         # Values are compared, not versions: those of a secret that was created again begin at 1.
         if fresh.value == key.value:
             raise refused

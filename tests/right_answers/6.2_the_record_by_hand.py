@@ -1,4 +1,4 @@
-#| odev 6.3 keys.layer.Keyed
+#| odev 6.2 keys.layer.Keyed
 from safechat.call.clients import using_key as with_key
 from safechat.log.call_record import call_record as kayıt
 

@@ -1,11 +1,12 @@
-#| odev 6.3 keys.layer.Keyed
-# hint: değerleri
+#| odev 6.2 keys.layer.Keyed
+# hint: her istekte
 class Keyed:
     """The layer. `keys` gives the key of each request."""
 
     def __init__(self, next: Handler, keys: KeySource) -> None:
         self._next = next
         self._keys = keys
+        self._key = None
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The next handler's reply, to a request with the key of `keys`.
@@ -14,13 +15,15 @@ class Keyed:
         is made again with that. Raises KeyUnavailable where there is no key; the API's AuthenticationFailed
         where the other key has the same value, or is refused too; any other error as it comes.
         """
-        key = await get_key(self._keys, request)
+        if self._key is None:
+            self._key = await get_key(self._keys, request)
+        key = self._key
         try:
             return await answer_with(key, self._next, request)
         except AuthenticationFailed as error:
             refused = error
         fresh = await get_key(self._keys, request, key.version)
         # Values are compared, not versions: those of a secret that was created again begin at 1.
-        if fresh.version == key.version:
+        if fresh.value == key.value:
             raise refused
         return await answer_again(key, fresh, refused, self._next, request)

@@ -1,4 +1,4 @@
-#| odev 6.3 keys.layer.Keyed
+#| odev 6.2 keys.layer.Keyed
 # hint: ilk 401'i
 class Keyed:
     """The layer. `keys` gives the key of each request."""
@@ -22,5 +22,5 @@ class Keyed:
         fresh = await get_key(self._keys, request, key.version)
         # Values are compared, not versions: those of a secret that was created again begin at 1.
         if fresh.value == key.value:
-            raise KeyUnavailable('başka anahtar yok')
+            raise AuthenticationFailed('anahtar geçersiz')
         return await answer_again(key, fresh, refused, self._next, request)

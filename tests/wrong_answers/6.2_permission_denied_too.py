@@ -1,4 +1,4 @@
-#| odev 6.3 keys.layer.Keyed
+#| odev 6.2 keys.layer.Keyed
 # hint: Yalnızca AuthenticationFailed
 from safechat.errors import PermissionDenied
 

@@ -1,4 +1,4 @@
-#| odev 6.3 keys.layer.Keyed
+#| odev 6.2 keys.layer.Keyed
 # hint: get_key
 class Keyed:
     """The layer. `keys` gives the key of each request."""

@@ -1,5 +1,5 @@
-#| odev 6.3 keys.layer.Keyed
-# hint: ilk 401'i
+#| odev 6.2 keys.layer.Keyed
+# hint: hangi sürümün reddedildiğini
 class Keyed:
     """The layer. `keys` gives the key of each request."""
 
@@ -19,8 +19,8 @@ class Keyed:
             return await answer_with(key, self._next, request)
         except AuthenticationFailed as error:
             refused = error
-        fresh = await get_key(self._keys, request, key.version)
+        fresh = await get_key(self._keys, request)
         # Values are compared, not versions: those of a secret that was created again begin at 1.
         if fresh.value == key.value:
-            raise AuthenticationFailed('anahtar geçersiz')
+            raise refused
         return await answer_again(key, fresh, refused, self._next, request)
