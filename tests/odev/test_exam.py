@@ -24,6 +24,7 @@ from odev.exam.exam import judge, unsafe_scripts
 from odev.exam.facts import Counts, Day
 from odev.exam.installed import (
     Environment,
+    beside_the_course,
     files_of,
     install,
     make_environment,
@@ -236,11 +237,13 @@ def test_the_environment_has_the_students_package_and_nothing_of_the_course(
     (package / "__init__.py").write_text("MINE = True\n", encoding="utf-8")
     install(tmp_path / "mine", "safechat", environment)
     script = """
-import importlib.util, json, openai, safechat
+import importlib.util, json, sys
+sys.path += json.loads(sys.argv[1])
+import openai, safechat
 print(json.dumps([safechat.MINE, importlib.util.find_spec("odev") is None, safechat.__file__]))
 """
     done = subprocess.run(
-        [str(environment.python), "-I", "-X", "utf8", "-c", script],
+        [str(environment.python), "-I", "-X", "utf8", "-c", script, json.dumps(beside_the_course())],
         capture_output=True,
         text=True,
         encoding="utf-8",
