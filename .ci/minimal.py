@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib import import_module
 from importlib.util import find_spec
 
 from openai import OpenAI
@@ -111,6 +112,16 @@ def check_command(extras: set[str]) -> None:
         ]
 
 
+def check_adapters() -> None:
+    for extra in ("langchain", "llamaindex"):
+        try:
+            import_module(f"safechat.adapters.{extra}")
+            lines = []
+        except ModuleNotFoundError as error:
+            lines = str(error).splitlines()
+        assert [f"safechat[{extra}]" in line for line in lines] == [True], lines
+
+
 if __name__ == "__main__":
     extras = set(sys.argv[1:])
     installed = {extra for extra, module in MODULES.items() if find_spec(module) is not None}
@@ -120,3 +131,4 @@ if __name__ == "__main__":
     check_cache(extras)
     check_redis(extras)
     check_command(extras)
+    check_adapters()

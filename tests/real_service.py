@@ -17,12 +17,13 @@ class RealService:
     connections: int = 0
 
     def proxies(self) -> dict[str, str]:
-        names = ("http_proxy", "https_proxy", "all_proxy")
+        names = ("http_proxy", "https_proxy")
         return dict.fromkeys((*names, *map(str.upper, names)), f"http://{self.address}")
 
     def environment(self) -> dict[str, str]:
         return {
             **self.proxies(),
+            "ALL_PROXY": f"socks5://{self.address}",
             "OPENAI_API_KEY": "sk-proj-of-the-real-service-0000",
             "OPENAI_BASE_URL": f"http://{self.address}/v1",
             "OPENAI_ORG_ID": "org-real",
@@ -42,6 +43,7 @@ class RealService:
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{self.address}",
             "OTEL_SERVICE_NAME": "real",
             "OTEL_TRACES_SAMPLER": "always_off",
+            "OTEL_PROPAGATORS": "not-installed-here",
             "LLMOCK_ERROR_RATE_429": "1.0",
             "FORCE_COLOR": "1",
             "NO_COLOR": "1",

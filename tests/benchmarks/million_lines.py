@@ -18,13 +18,14 @@ from rich.console import Console
 from rich.table import Table
 
 READ = """
-import resource, sys
+import sys
+from memory import highest
 from safechat.cli.main import main
 sys.argv = ["safechat", "logs", sys.argv[1], "--json"]
 try:
     main()
 finally:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, file=sys.stderr)
+    print(highest(), file=sys.stderr)
 """
 
 
@@ -60,8 +61,9 @@ def main() -> None:
             write(path, lines)
             started = time.perf_counter()
             done = subprocess.run(
-                [sys.executable, "-c", READ, str(path)], capture_output=True, text=True, encoding="utf-8"
-            )
+                [sys.executable, "-c", READ, str(path)],
+                cwd=Path(__file__).parent, capture_output=True, text=True, encoding="utf-8",
+            )  # fmt: skip
             seconds = time.perf_counter() - started
             assert json.loads(done.stdout)["lines"] == lines, done.stderr
             size = path.stat().st_size / 1e6

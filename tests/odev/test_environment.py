@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from odev.classroom.room import without_services
+from odev.classroom.services import without_services
 from odev.course.environment import own_environment
 from real_service import real_service
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,13 +18,20 @@ from typer.testing import CliRunner
 from odev.__main__ import app
 from odev.course.cells import TaskId
 from odev.course.course import Course, CourseError
-from odev.exam import Exam, run
+from odev.exam import Exam, lane, run
 from odev.exam.day import SCENES
 from odev.exam.exam import judge, unsafe_scripts
 from odev.exam.facts import Counts, Day
-from odev.exam.installed import Environment, files_of, install, make_environment, package_in
+from odev.exam.installed import (
+    Environment,
+    beside_the_course,
+    files_of,
+    install,
+    make_environment,
+    package_in,
+)
 from odev.exam.lane import live
-from odev.grading.limited_process import Limits
+from odev.grading.limited_process import Limits, clean_environment
 
 ROOT = Path(__file__).parents[2]
 COURSE = Course(ROOT)
@@ -165,6 +173,23 @@ def test_a_package_that_cannot_be_imported_costs_the_lines_and_not_the_exam(
     assert passed(day) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there the code page is what it is")
+def test_openai_may_be_in_a_folder_whose_name_the_code_page_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LC_ALL=C stands for the code page of a Windows, in which Python before 3.13 reads .pth files."""
+    monkeypatch.setattr(lane, "clean_environment", lambda *of: clean_environment(*of) | {"LC_ALL": "C"})
+    installed = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    linked = [tmp_path / "ödev ş" / str(number) / "site-packages" for number in range(len(installed))]
+    for link, folder in zip(linked, installed, strict=True):
+        link.parent.mkdir(parents=True)
+        link.symlink_to(folder)
+    others = [path for path in sys.path if path not in installed]
+    monkeypatch.setattr(sys, "path", [*map(str, linked), *others])
+    environment = make_environment(tmp_path / "environment")
+    assert day_of(environment, lambda package: None, "16.00").problems == {}
+
+
 def test_an_endless_loop_ends_with_its_scene(environment: Environment) -> None:
     install(ROOT, "safechat", environment)
     loop = """
@@ -212,11 +237,13 @@ def test_the_environment_has_the_students_package_and_nothing_of_the_course(
     (package / "__init__.py").write_text("MINE = True\n", encoding="utf-8")
     install(tmp_path / "mine", "safechat", environment)
     script = """
-import importlib.util, json, openai, safechat
+import importlib.util, json, sys
+sys.path += json.loads(sys.argv[1])
+import openai, safechat
 print(json.dumps([safechat.MINE, importlib.util.find_spec("odev") is None, safechat.__file__]))
 """
     done = subprocess.run(
-        [str(environment.python), "-I", "-X", "utf8", "-c", script],
+        [str(environment.python), "-I", "-X", "utf8", "-c", script, json.dumps(beside_the_course())],
         capture_output=True,
         text=True,
         encoding="utf-8",

@@ -181,7 +181,9 @@ def test_the_student_reads_which_lines_were_lost() -> None:
 def test_gradescope_gets_it_as_one_test_more(tmp_path: Path) -> None:
     write_gradescope(tmp_path / "with.json", mark(TAKEN))
     write_gradescope(tmp_path / "without.json", mark(None))
-    with_exam, without = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("with", "without"))
+    with_exam, without = (
+        json.loads((tmp_path / f"{name}.json").read_text("utf-8")) for name in ("with", "without")
+    )
     assert with_exam["tests"] == [
         *without["tests"],
         {
@@ -199,7 +201,7 @@ def test_the_autograder_of_gradescope_takes_it_on_request(tmp_path: Path) -> Non
 
 def test_classroom_50_gets_it_as_one_test_more_and_in_the_sum(tmp_path: Path) -> None:
     write_classroom50(tmp_path / "r.json", mark(TAKEN), environment=CLASSROOM)
-    result = json.loads((tmp_path / "r.json").read_text())
+    result = json.loads((tmp_path / "r.json").read_text("utf-8"))
     assert (result["score"], result["max-score"]) == (94, 104)
     assert result["tests"][-1] == {
         "test-name": "Sınav", "passed": False, "score": 90, "max-score": 100,

@@ -143,14 +143,14 @@ with copies(Course(Path(sys.argv[1])), in_forks=True) as made, made.with_modules
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_the_server_ends_with_the_grader(course: Course, how: signal.Signals) -> None:
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
+def test_the_server_ends_with_the_grader(course: Course, how: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(fork_server.__file__).parents[2])}
     command = [sys.executable, "-c", GRADER, str(course.root)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as grader:
         assert grader.stdout is not None
         server = psutil.Process(int(grader.stdout.readline()))
-        grader.send_signal(how)
+        grader.send_signal(signal.Signals[how])
     end = time.monotonic() + 60
     while server.is_running() and not process_group.is_zombie(server):
         assert time.monotonic() < end, "it is still there"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from odev.classroom.api import APIServer
-from odev.classroom.room import without_services
+from odev.classroom.services import without_services
 from odev.demo import ASK
 
 SAFE = ASK[1]

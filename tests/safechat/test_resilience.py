@@ -54,9 +54,9 @@ def chat(request: pytest.FixtureRequest, server: LLMockServer) -> Iterator[ChatC
 
 
 def time_limit(behavior: Behavior) -> float:
-    """A second where the API is slow on purpose; else more than an answer takes on a busy machine."""
+    """Seconds: less than an API takes that is slow on purpose, and more than an answer on a busy machine."""
     is_slow = isinstance(behavior, Delay) or (isinstance(behavior, StreamFault) and behavior.kind == "stall")
-    return 1.0 if is_slow else 20.0
+    return 2.0 if is_slow else 20.0
 
 
 def verdict(server: LLMockServer) -> Verdict:
@@ -68,7 +68,7 @@ def verdict(server: LLMockServer) -> Verdict:
     [
         *[Fail(status, times=2) for status in (408, 409, 500, 502, 503, 504, 529)],
         Fail(429, retry_after=0.3, times=2),
-        Delay(1.5),
+        Delay(3),
     ],
     ids=str,
 )

@@ -12,13 +12,15 @@ import urllib.request
 from dataclasses import asdict
 from typing import Any, cast
 
-from fastapi import FastAPI
-from llmock.chaos import ChaosSettings
-from llmock.simulation import MockResponseSettings
-from llmock.testing import LLMockServer
-
 from odev.classroom.faults import Fault, FaultLayer
 from odev.classroom.loopback import open_url
+from odev.classroom.services import hidden_services
+
+with hidden_services():
+    from fastapi import FastAPI
+    from llmock.chaos import ChaosSettings
+    from llmock.simulation import MockResponseSettings
+    from llmock.testing import LLMockServer
 
 
 class ClassroomAPI:

@@ -19,17 +19,17 @@ import atexit
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self, cast
 
 from odev.classroom.api import APIServer, ClassroomAPI
 from odev.classroom.faults import KINDS, Fault
 from odev.classroom.loopback import without_proxy
+from odev.classroom.services import leave_services
 from odev.classroom.vault import VaultInfo, VaultServer
 
 VARIABLE = "ODEV_CLASSROOM"
-_OF_A_SERVICE = ("OPENAI_", "AZURE_", "VAULT_", "BAO_", "SAFECHAT_", "OTEL_")
 
 
 class Classroom:
@@ -141,12 +141,6 @@ def start() -> Classroom:
         atexit.register(_current.stop)
     _current.reset()
     if not _current.attached:
-        for name in os.environ.keys() - without_services(os.environ).keys():
-            del os.environ[name]
+        leave_services()
     os.environ.update(_current.environment())
     return _current
-
-
-def without_services(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without the addresses, keys and settings of a real API, Vault or collector of spans."""
-    return {name: value for name, value in environment.items() if not name.startswith(_OF_A_SERVICE)}

@@ -3,7 +3,7 @@
 What people set for their other programs would change a result here, or lead a request away from this machine:
 keys, addresses and settings of a real service, proxies, telemetry, colours, and Python's own switches. So the
 variables that are kept are listed, and all others are left out. Not here: JupyterLab and the kernels, which
-keep their user's environment (classroom/room.py).
+keep their user's environment (classroom/services.py).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The package that takes the exam, in an environment of its own: offline, without pip and without an index.
 
 The environment is a venv. Its site-packages hold the package's files, as `pip install --no-deps` would put
-them there, and a line for the course's own site-packages, where openai and the others are. Python does not
-read the .pth files there, so the course's src is not on its path. Not here: what runs in it (program.py).
+them there; openai and the others it finds in the course's own site-packages, whose .pth files it does not
+read, so the course's src is not on its path. Not here: what runs in it (program.py).
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ class Environment:
 
 
 def make_environment(folder: Path) -> Environment:
-    """A venv in `folder` that sees what is installed beside the course, and nothing of its src."""
+    """A new venv in `folder`."""
     venv.main(["--without-pip", str(folder)])  # with links or copies, as is usual on this platform
-    environment = Environment(folder)
-    installed = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
-    lines = "".join(f"{path}\n" for path in installed)
-    (environment.site_packages / "installed.pth").write_text(
-        lines, encoding="utf-8", errors="surrogateescape"
-    )
-    return environment
+    return Environment(folder)
+
+
+def beside_the_course() -> list[str]:
+    """The folders in which is installed what the package needs. The program gets them by name: a .pth file
+    Python before 3.13 reads in the code page of Windows, which may lack a letter of the folder."""
+    return [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
 
 
 def install(source: Path, package: str, environment: Environment) -> None:

@@ -28,6 +28,7 @@ from odev.course.files import temporary_folder
 from odev.exam import day, program
 from odev.exam.day import SCENES, Scene, Step, as_json
 from odev.exam.facts import Counts, Day, Report, count, count_logged, leaks, read_report
+from odev.exam.installed import beside_the_course
 from odev.grading import process_group
 from odev.grading.limited_process import Ended, Limits, Outcome, clean_environment, new_process, run_limited
 from odev.grading.steps import threads_of_this_user
@@ -207,6 +208,7 @@ def _play(
 def _job(scene: Scene, scripts: Mapping[str, str], port: int, limits: Limits) -> dict[str, Any]:
     return {
         "port": port,
+        "installed": beside_the_course(),
         "scripts": dict(scripts),
         "options": {"cooldown": day.COOLDOWN, **scene.options},
         "process_group": process_group.__file__,

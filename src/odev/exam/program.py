@@ -202,6 +202,7 @@ def limit(job: Mapping[str, Any]) -> None:
 
 def main(job_file: Path) -> None:
     job = json.loads(job_file.read_text(encoding="utf-8"))
+    sys.path += job["installed"]
     limit(job)
     asker: Asker = Script(job["scripts"]) if job["scripts"] else Package(job["options"])
     with socket.create_connection(("127.0.0.1", job["port"])) as line:

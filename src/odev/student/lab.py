@@ -20,7 +20,8 @@ from pathlib import Path
 from types import FrameType
 
 from odev.classroom.processes import ask_to_end, is_root
-from odev.classroom.room import Classroom, without_services
+from odev.classroom.room import Classroom
+from odev.classroom.services import without_services
 from odev.course.course import Course
 from odev.course.files import temporary_folder
 

@@ -11,34 +11,40 @@ from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from llama_index.core.base.llms.generic_utils import (
-    astream_chat_response_to_completion_response,
-    chat_response_to_completion_response,
-    stream_chat_response_to_completion_response,
-)
-from llama_index.core.base.llms.types import (
-    AudioBlock,
-    ChatMessage,
-    ChatResponse,
-    ChatResponseAsyncGen,
-    ChatResponseGen,
-    CompletionResponse,
-    CompletionResponseAsyncGen,
-    CompletionResponseGen,
-    DocumentBlock,
-    ImageBlock,
-    LLMMetadata,
-    MessageRole,
-    TextBlock,
-    ThinkingBlock,
-    ToolCallBlock,
-)
-from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
-from llama_index.core.llms.function_calling import FunctionCallingLLM
-from llama_index.core.llms.llm import ToolSelection
-from llama_index.core.llms.utils import parse_partial_json
-from llama_index.core.tools.types import BaseTool
 from pydantic import Field, SkipValidation
+
+try:
+    from llama_index.core.base.llms.generic_utils import (
+        astream_chat_response_to_completion_response,
+        chat_response_to_completion_response,
+        stream_chat_response_to_completion_response,
+    )
+    from llama_index.core.base.llms.types import (
+        AudioBlock,
+        ChatMessage,
+        ChatResponse,
+        ChatResponseAsyncGen,
+        ChatResponseGen,
+        CompletionResponse,
+        CompletionResponseAsyncGen,
+        CompletionResponseGen,
+        DocumentBlock,
+        ImageBlock,
+        LLMMetadata,
+        MessageRole,
+        TextBlock,
+        ThinkingBlock,
+        ToolCallBlock,
+    )
+    from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+    from llama_index.core.llms.function_calling import FunctionCallingLLM
+    from llama_index.core.llms.llm import ToolSelection
+    from llama_index.core.llms.utils import parse_partial_json
+    from llama_index.core.tools.types import BaseTool
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "Safechat needs its extra: pip install 'safechat[llamaindex]'", name=error.name
+    ) from error
 
 from safechat.client.wrapper import ChatClientWrapper
 from safechat.messages import ChatReply

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -315,7 +314,7 @@ async def test_a_process_that_is_killed_gives_its_slot_back(shared: RedisLimits,
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as holder:  # noqa: ASYNC220
         assert holder.stdout is not None
         assert holder.stdout.readline().strip() == b"under way"
-        os.kill(holder.pid, signal.SIGKILL)
+        holder.kill()
     assert len(stored.leases) == 1
     async with members(shared, server := Server(), concurrency=1) as (layer,):
         await layer(request(deadline=now() + 60))
