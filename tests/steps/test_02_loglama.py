@@ -280,7 +280,8 @@ def test_the_replys_fields_are_in_the_record(log: pytest.LogCaptureFixture) -> N
     points=8,
     hint="Hata, loga yazıldıktan sonra çağırana aynen ulaşmalı: yutma, başka hataya çevirme. except bloğunun "
     "sonunda yalnızca `raise` yaz.",
-    more="except'in içinde tek başına `raise`, yakalanan hatanın kendisini yeniden fırlatır.",
+    more="except'in içinde tek başına `raise`, yakalanan hatanın kendisini yeniden fırlatır. "
+    "KeyError görüyorsan bir alanı iki kez veriyorsun: alanları yalnızca `**` ile geçir.",
 )
 @pytest.mark.parametrize(
     "error",
@@ -586,7 +587,7 @@ def test_a_record_without_an_id_is_skipped() -> None:
     points=6,
     hint="Zamanı okunamayan kayıt da çağrının parçasıdır; onda moment None verir. Ölçüm, zamanı okunan ilk "
     "kayıttan başlar.",
-    more="İlk zaman None kalabilir: `ilk = ilk or şimdiki` onu okunabilen bir zaman gelince saklar.",
+    more="Kaydı atlama (`continue` etme), yalnızca süresi 0.0 olsun. İlk zaman o sırada None kalabilir.",
 )
 def test_a_record_without_a_time_is_shown_too() -> None:
     timeless = '{"event": "chat.retry", "call_id": "a1"}\n'
