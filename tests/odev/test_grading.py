@@ -260,8 +260,6 @@ def left_over(runs_folder: Path) -> list[int]:
 
 EQUAL = "class Any:\n    def __eq__(self, other): return True\n"
 TAMPERING = {
-    "pytest imported": greet("import pytest\nreturn 'x'"),
-    "mock's ANY": greet("from unittest.mock import ANY\nreturn ANY"),
     "reports patched": greet(
         "import sys\nreports = sys.modules['_pytest.reports']\n"
         "make = reports.TestReport.from_item_and_call.__func__\n"
@@ -282,6 +280,16 @@ TAMPERING = {
         "return type('Any', (str,), {'__eq__': lambda a, b: True, '__hash__': str.__hash__})('x')"
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("body", "tool"),
+    [("import pytest\nreturn 'x'", "pytest"), ("from unittest.mock import ANY\nreturn ANY", "unittest")],
+)
+def test_a_test_tool_in_an_answer_is_named(grader: Grader, body: str, tool: str) -> None:
+    result = judge(grader, greet(body))
+    assert (result.state, result.score) == (State.TAMPERED, 0)
+    assert result.message == f"cevabın içinde test aracı import ediliyor ({tool}): o satırı sil"
 
 
 @pytest.mark.parametrize("source", TAMPERING.values(), ids=TAMPERING.keys())

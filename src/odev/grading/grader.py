@@ -87,8 +87,9 @@ class Grader:
             return self._unrun(task, State.MISSING, f"{task.id} numaralı görev hücresi yok"), None
         if is_stub(cell.source, task):
             return self._unrun(task, State.UNWRITTEN, "henüz yazılmadı"), None
-        if _imports_test_tools(cell):
-            return self._unrun(task, State.TAMPERED, _MESSAGES[State.TAMPERED]), None
+        if tools := _imported_test_tools(cell):
+            message = f"cevabın içinde test aracı import ediliyor ({', '.join(tools)}): o satırı sil"
+            return self._unrun(task, State.TAMPERED, message), None
         run = self._run_beside_others(task, cell)
         if run is None:
             with self._turns.alone():
@@ -214,13 +215,14 @@ def is_stub(source: str, task: Task | TaskCell) -> bool:
     return bool(bodies) and all(body == f"raise NotImplementedError('ÖDEV {task.id}')" for body in bodies)
 
 
-def _imports_test_tools(cell: TaskCell) -> bool:
-    """Whether the answer imports a test library; the package's own code needs none. The student's own trials
+def _imported_test_tools(cell: TaskCell) -> list[str]:
+    """The test libraries that the answer imports; the package's own code needs none. The student's own trials
     in the cell may: they do not belong to the answer."""
     try:
         answer = answer_in(parse_cell(cell.source), cell.name)
     except SpliceError:
-        return False  # the splice reports what is wrong with it
+        return []  # the splice reports what is wrong with it
+    tools: set[str] = set()
     for node in ast.walk(ast.Module(answer, [])):
         names = []
         if isinstance(node, ast.Import):
@@ -230,9 +232,8 @@ def _imports_test_tools(cell: TaskCell) -> bool:
         roots = {name.partition(".")[0] for name in names}
         if node in answer:
             roots.discard("odev")  # the lesson's own first line, which the splice leaves out
-        if roots & _TEST_TOOLS:
-            return True
-    return False
+        tools |= roots & _TEST_TOOLS
+    return sorted(tools)
 
 
 def _why_failed(run: Run, failure: Failure, limits: Limits) -> tuple[State, str]:
