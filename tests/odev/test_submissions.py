@@ -283,6 +283,14 @@ def test_a_notebook_that_is_too_large_is_refused_before_it_is_read(inbox: Path) 
         assert most < 5_000_000
 
 
+def test_a_notebook_with_thousands_of_cells_is_not_read(inbox: Path) -> None:
+    folder = mini.submission(inbox / "ayşe", *GOOD)
+    mini.write(folder / "02_dev.ipynb", mini.notebook(*[GOOD[0]] * 6_000))
+    read = read_path(folder)
+    assert read.warnings == ("02_dev.ipynb içinde 6000 hücre var, okunmadı",)
+    assert len(read.cells) == 3
+
+
 @pytest.mark.parametrize("value", ["[],", '"x",', "1.5,", '{"a":1},'])
 def test_a_small_zip_does_not_take_much_memory(inbox: Path, value: str) -> None:
     """93 KB of it took 2.4 GB."""

@@ -20,6 +20,7 @@ from odev.course.answer import SpliceError, parse_cell
 
 LARGEST_NOTEBOOK = 50_000_000  # bytes, outputs included; a larger one is not read
 _LONGEST_CELL = 1_000_000  # characters
+_MOST_CELLS = 5_000
 _MOST_VALUES = 2_000_000  # of JSON: small ones take a hundred times their bytes of memory
 
 # A formatter may put a space into `#|`, and a student a comment behind the tag.
@@ -141,6 +142,8 @@ def read_notebook(name: str, content: bytes) -> Notebook:
             raise TypeError(f"cells are a list, not {type(cells).__name__}")
     except (ValueError, LookupError, TypeError, RecursionError):
         return Notebook(name, problem=f"{name} okunamadı: geçerli bir notebook (JSON) değil")
+    if len(cells) > _MOST_CELLS:
+        return Notebook(name, problem=f"{name} içinde {len(cells)} hücre var, okunmadı")
     sources: list[str] = []
     headings: list[str] = []
     problem = ""
