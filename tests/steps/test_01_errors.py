@@ -563,7 +563,7 @@ def test_the_limit_is_the_requests_own(timeout: float) -> None:
 )
 def test_an_error_of_the_sdk_is_raised_translated() -> None:
     failure, _ = outcome(fails(sdk_error()))
-    assert isinstance(failure, Translated), f"SDK'nın hatası çevrilmeden çıktı: {failure!r}"
+    assert isinstance(failure, Translated), f"translate'in verdiği hata yerine şu çıktı: {failure!r}"
     assert failure.of is openai.APIConnectionError, f"translate'e SDK'nın hatası gitmedi: {failure!r}"
 
 
@@ -602,7 +602,7 @@ def test_errors_outside_the_sdks_tree_are_translated(exception: Exception) -> No
 )
 def test_the_end_of_the_time_is_translated_too() -> None:
     late, _ = outcome(answers(60), timeout=5.0)
-    assert isinstance(late, Translated), f"sürenin dolması çevrilmeden çıktı: {late!r}"
+    assert isinstance(late, Translated), f"translate'in verdiği hata yerine şu çıktı: {late!r}"
     assert late.of is TimeoutError, f"translate'e TimeoutError gitmedi: {late!r}"
 
 
@@ -620,7 +620,7 @@ def test_what_reading_raises_is_translated(exception: Exception) -> None:
         raise exception
 
     failure, _ = outcome(answers(0), read=broken)
-    assert isinstance(failure, Translated), f"read'in hatası çevrilmeden çıktı: {failure!r}"
+    assert isinstance(failure, Translated), f"translate'in verdiği hata yerine şu çıktı: {failure!r}"
     assert failure.of is type(exception), f"translate'e read'in hatası gitmedi: {failure!r}"
 
 
