@@ -115,6 +115,16 @@ def test_a_process_is_asleep_when_no_thread_of_it_wants_the_processor(source: st
             process.kill()
 
 
+@linux_only
+def test_a_process_that_ends_while_it_is_looked_at_is_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*arguments: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "listdir", gone)
+    monkeypatch.setattr(os, "scandir", gone)
+    assert process_group.are_asleep([psutil.Process()])
+
+
 class Seen(watchdog.Watchdog):
     """A watchdog that writes a file for each process that the grader has seen."""
 

@@ -97,9 +97,13 @@ def are_asleep(processes: Iterable[psutil.Process]) -> bool:
 
 def _thread_states(pid: int) -> Iterator[str]:
     """One letter for each thread, the field behind the name in brackets (proc_pid_stat(5))."""
-    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+    threads: list[Path] = []
+    with contextlib.suppress(OSError):  # it has ended
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    for thread in threads:
         with contextlib.suppress(OSError, IndexError):
-            yield stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+            stat = (thread / "stat").read_text(encoding="utf-8", errors="replace")
+            yield stat.rpartition(")")[2].split()[0]
 
 
 def limit_itself(address_space: int, file: int, processes: int, seconds: int) -> None:
