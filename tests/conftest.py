@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,6 +67,8 @@ def _leave_the_users_environment() -> None:
 
 
 _leave_the_users_environment()
+# A shell has what runs in the background ignore Ctrl-C, and that is passed on to a test's processes.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _started(way: str, *, tls: bool = False) -> Server:
