@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Self
 from safechat.breaker import BreakerPolicy
 from safechat.budget.book import AnyBook
 from safechat.budget.budget import Budget
-from safechat.budget.layer import Budgeted
+from safechat.budget.layer import Budgeted, Charged
+from safechat.budget.prices import Prices
 from safechat.budget.shared import SharedBook
 from safechat.cache import Cache, Cached
 from safechat.call.layer import OpenAICall
@@ -56,6 +57,10 @@ class Policies:
         if self.budget is None or self.limits.shared is None or self.budget.usd_per_day is None:
             return None if self.budget is None else self.budget.book
         return SharedBook(self.limits.shared, self.budget.book)
+
+    def prices(self) -> Prices:
+        """Those that the budget was given, and the price list."""
+        return Prices() if self.budget is None else Prices(self.budget.prices)
 
     def for_another_client(self) -> Policies:
         """Limits set by hand are those of the client's own quota, shared or not, and its keys are its own.
@@ -120,6 +125,8 @@ class Layers:
     estimator: TokenEstimator = field(default_factory=TokenEstimator)
     for_responses: Handler | None = None
     without_fallbacks: Handler | None = None
+    prices: Prices = field(default_factory=Prices)
+    fallbacks: tuple[tuple[str, str | None], ...] = ()  # their models, and the addresses where those are
     attached: dict[object, Stop] = field(default_factory=dict)
 
     @classmethod
@@ -152,7 +159,17 @@ class Layers:
         shared: list[Quotas | SharedBook] = [*all_quotas]
         if isinstance(book, SharedBook):
             shared.append(book)
-        return cls(whole, tuple(calls), tuple(shared), policies.keys, estimator, responses, alone)
+        return cls(
+            whole,
+            tuple(calls),
+            tuple(shared),
+            policies.keys,
+            estimator,
+            responses,
+            alone,
+            policies.prices(),
+            tuple((model, where[place]) for place, model, _ in targets),
+        )
 
     async def answer(self, request: ChatRequest, deadline: float, *, began: float | None = None) -> ChatReply:
         """The call; `deadline` is in seconds from `began`, on the loop's clock, or from now."""
@@ -201,7 +218,8 @@ def _of_client(
 
     def keyed(next: Handler) -> Handler:
         with_key = next if keys is None else Keyed(next, keys=keys)
-        return with_key if budget is None else Budgeted(with_key, budget, call.base_url, book)
+        kept = with_key if budget is None else Budgeted(with_key, budget, call.base_url, book)
+        return Charged(kept, call.base_url)
 
     return ClientLayers(
         call if telemetry is None else telemetry.measured(call, call.base_url),

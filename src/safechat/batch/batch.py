@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from safechat.batch.estimate import Estimate, estimated, price_of
+from safechat.batch.estimate import Estimate, estimated
 from safechat.batch.journal import Journal, Output, Stream
 from safechat.batch.rows import Row, key_of, read_rows
 from safechat.batch.workers import BatchStatus, Progress, Workers
+from safechat.budget.prices import Prices
 from safechat.checks import check_count, check_seconds
 from safechat.client.dispatch import Call
 from safechat.client.wrapper import ChatClientWrapper
@@ -25,6 +26,7 @@ from safechat.layers import Layers
 from safechat.messages import RESPONSES_ENDPOINT
 from safechat.runtime.loop import Outcome
 from safechat.runtime.process import result_of
+from safechat.usage import Usage
 
 Source = str | Path | BinaryIO
 """The path of a file, or a file that is open for bytes."""
@@ -190,12 +192,13 @@ class Batch:
             self._check_prices(models)
 
     def _check_prices(self, models: set[str]) -> None:
-        base_url = self._dispatcher.run(_base_url)
-        for model in sorted(models):
-            if price_of(model, base_url, 1, 1) is None:
+        prices, base_url, fallbacks = self._dispatcher.run(_prices)
+        for model, address in [*((model, base_url) for model in sorted(models)), *fallbacks]:
+            if prices.usd(model, model, address, Usage(1, 1)) is None:
                 raise ValueError(
-                    f"no price of {model} at {base_url} is known, so no sum of dollars can be kept "
-                    "(prices come with the extra: pip install 'safechat[cost]')"
+                    f"no price of {model} at {address} is known, so no sum of dollars can be kept "
+                    "(prices come with the extra: pip install 'safechat[cost]'; in a program, with "
+                    "Budget(prices=…), too)"
                 )
 
     def _input_file(self, opened: ExitStack) -> BinaryIO:
@@ -222,6 +225,10 @@ def _is_same_file(one: str | Path, other: str | Path) -> bool:
 
 async def _base_url(layers: Layers) -> str | None:
     return layers.calls[0].base_url
+
+
+async def _prices(layers: Layers) -> tuple[Prices, str | None, Sequence[tuple[str, str | None]]]:
+    return layers.prices, layers.calls[0].base_url, layers.fallbacks
 
 
 def check_shard(shard: tuple[int, int]) -> tuple[int, int]:
