@@ -263,9 +263,14 @@ def run(
 
     `model` is for rows that name none. `deadline` limits one row, in seconds, with the wait for its turn; by
     default only its attempts are limited. `shard` (3, 8) asks every eighth row from the third on, `limit`
-    asks that many rows at the most. With `max_usd` no call is made that could bring the cost of all runs
-    above that, by the price list and our count of tokens; an answer is thought to be as long as
-    `max_completion_tokens` says, else as the longest so far, at least 1,000 tokens.
+    asks that many rows at the most.
+
+    With `max_usd` no request is sent that could bring the cost of all runs on this output above that, by the
+    price list (the prices of the wrapper's budget before it) and our count of tokens; an answer is thought to
+    be as long as `max_completion_tokens` says, else as the longest so far, at least 1,000 tokens. Every
+    request counts: those of retries and fallbacks, too, and those whose answer was of no use (cut, empty).
+    One that was sent and not answered counts as the most that it could cost. Only what was under way when a
+    run was killed is not known to the next one. Each shard has its own output, and so a limit of its own.
 
     Raises ValueError, before anything is sent, for a row that is wrong, comes twice or has changed since it
     was answered (a row that failed may change); else what `Batch.run` raises.

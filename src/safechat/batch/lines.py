@@ -5,8 +5,8 @@
      "safechat": {"request": "9f3c…", "attempts": 1, "latency_ms": 812, "cost_usd": 0.00012}}
 
 `error` is null exactly where there is an answer; else `response` is. `request` is the fingerprint of what was
-asked (rows.py). No key that is in use gets into a line. Source: https://platform.openai.com/docs/guides/batch.
-Not here: the file (journal.py).
+asked (rows.py), `cost_usd` what the row has cost in all runs, failed requests included. No key that is in
+use gets into a line. Source: https://platform.openai.com/docs/guides/batch. Not here: the file (journal.py).
 """
 
 from __future__ import annotations

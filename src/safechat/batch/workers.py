@@ -16,7 +16,7 @@ import anyio
 
 from safechat.batch.journal import Output
 from safechat.batch.lines import answer_line, error_line
-from safechat.batch.rows import Row
+from safechat.batch.rows import Row, key_of
 from safechat.batch.spending import RowAccount, Spending, is_of_the_batch
 from safechat.budget.account import charged_to
 from safechat.client.dispatch import Call
@@ -41,8 +41,9 @@ _SYNC_EVERY = 1.0  # seconds
 @dataclass(slots=True)
 class BatchStatus:
     """How far a batch is. `rows` are those of the input (of this shard); `before` of them were answered by
-    earlier runs, `to_ask` are those of this one. `usd` is what all runs cost, as far as a price is known; of
-    failed calls only those of this run and the last one count. `kinds` counts the failures by their kind."""
+    earlier runs, `to_ask` are those of this one. `usd` is what the requests of all runs cost, also those that
+    failed, as far as a price is known; under a limit a request that was sent and not answered counts as the
+    most that it could cost. `tokens` are those of this run. `kinds` counts the failures by their kind."""
 
     rows: int = 0
     before: int = 0
@@ -121,9 +122,12 @@ class Workers:
         with log_context(custom_id=row.id), charged_to(account):
             outcome = await self._outcome(self._call_of(row), layers, account)
         usd = account.usd
+        if isinstance(outcome, ChatReply) and outcome.cached:
+            usd = usd or 0.0
+        if before := self._journal.failed_usd.get(key_of(row.id)):  # in earlier runs
+            usd = before + (usd or 0.0)
         match outcome:
             case ChatReply():
-                usd = usd or 0.0 if outcome.cached else usd
                 self._journal.append(answer_line(row, fingerprint, outcome, usd))
                 status.answered += 1
             case ChatError():

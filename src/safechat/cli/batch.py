@@ -42,7 +42,9 @@ def batch(
         str | None, typer.Option(metavar="K/N", help="Every Nth row from the Kth on, for one of N machines.")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Ask that many rows at the most.")] = None,
-    max_usd: Annotated[float | None, typer.Option(help="Stop before the batch costs more.")] = None,
+    max_usd: Annotated[
+        float | None, typer.Option(help="Stop before the batch costs more, in all its runs.")
+    ] = None,
     deadline: Annotated[
         float | None, typer.Option(help="Seconds for one row, waiting included. Without it, no limit.")
     ] = None,

@@ -499,6 +499,18 @@ def test_a_row_that_the_limit_stops_between_two_requests_keeps_what_it_has_cost(
 
 
 @pytest.mark.usefixtures("priced")
+def test_what_failed_rows_have_cost_counts_in_all_later_runs(files: Files) -> None:
+    costing(files, 2)
+    runs = [billed(files, billing(others="cut")[0], max_usd=31, workers=1) for _ in range(5)]
+    assert [(status.usd, status.over_budget) for status in runs] == [
+        (10, False), (20, False), (25, True), (25, True), (25, True)
+    ]  # fmt: skip
+    last = billed(files, billing()[0], max_usd=100)
+    assert (last.answered, last.usd) == (2, 35)
+    assert sorted(line["safechat"]["cost_usd"] for line in files.lines()) == [15, 20]
+
+
+@pytest.mark.usefixtures("priced")
 def test_a_row_waits_for_the_others_when_its_next_request_has_no_room(files: Files) -> None:
     costing(files, 4)
     status = billed(files, billing("empty", "empty", "empty", "empty")[0], max_usd=8 * 4 + 20, workers=4)
