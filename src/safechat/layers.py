@@ -23,6 +23,7 @@ from safechat.deadline import Deadline
 from safechat.fallback import Fallback, Target, TimeLimits
 from safechat.keys.layer import Keyed
 from safechat.keys.source import KeySource
+from safechat.limits.group import shared_at
 from safechat.limits.layer import Limited
 from safechat.limits.quota import Quotas, RateLimits
 from safechat.limits.tokens import TokenEstimator
@@ -62,10 +63,13 @@ class Policies:
         """Those that the budget was given, and the price list."""
         return Prices() if self.budget is None else Prices(self.budget.prices)
 
-    def for_another_client(self) -> Policies:
-        """Limits set by hand are those of the client's own quota, shared or not, and its keys are its own.
-        Another endpoint names its limits in its headers, and its client has a key."""
-        limits = replace(self.limits, requests_per_minute=None, tokens_per_minute=None, shared=None)
+    def for_another_client(self, base_url: str | None, earlier: Sequence[str | None]) -> Policies:
+        """Those of a client among the fallbacks; `earlier` are the addresses of such clients before it.
+
+        Limits set by hand are those of the wrapper's own client, and so are its keys. Another endpoint names
+        its limits in its headers, and its client has a key. Where limits are shared, these are, too."""
+        shared = None if self.limits.shared is None else shared_at(self.limits.shared, base_url, earlier)
+        limits = replace(self.limits, requests_per_minute=None, tokens_per_minute=None, shared=shared)
         return replace(self, limits=limits, keys=None)
 
 
@@ -143,8 +147,10 @@ class Layers:
         all_quotas: list[Quotas] = []
         layers: list[ClientLayers] = []
         for other in clients.values():
-            own = policies if other is client else policies.for_another_client()
-            call = OpenAICall(other, keyed=own.keys is not None, threads=own.limits.concurrency, aiohttp=True)
+            keyed = other is client and policies.keys is not None
+            call = OpenAICall(other, keyed=keyed, threads=policies.limits.concurrency, aiohttp=True)
+            earlier = [another.base_url for another in calls[1:]]
+            own = policies if other is client else policies.for_another_client(call.base_url, earlier)
             calls.append(call)
             all_quotas.append(quotas := Quotas(own.limits))
             layers.append(_of_client(call, own, quotas, book, estimator, telemetry))

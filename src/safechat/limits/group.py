@@ -11,11 +11,13 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import Context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import NamedTuple, Protocol, Self
+from urllib.parse import urlsplit
 
 from safechat.limits.bucket import BURST_SECONDS
 from safechat.limits.server import RedisServer, Script, Word, reason_of
@@ -42,6 +44,9 @@ class RedisLimits:
     prompts nor answers nor API keys go into Redis. While it does not answer, each process goes on with its
     fair share, and no call fails.
 
+    A client among the fallbacks has a quota of its own, which is shared under `name@host`, the host that its
+    base_url names. A second client at the same host has `name@host#2`, and so on.
+
     Raises ValueError for another URL or name, ModuleNotFoundError without the extra `safechat[redis]`.
     """
 
@@ -63,6 +68,19 @@ class RedisLimits:
             parse_url(self.url)
         except ValueError as error:
             raise ValueError(f"this is no URL of a Redis: {error}") from None
+
+
+def shared_at(limits: RedisLimits, base_url: str | None, earlier: Sequence[str | None]) -> RedisLimits:
+    """The limits of another client, at `base_url`; None where it is not the SDK's. `earlier` are the addresses
+    of other clients before it."""
+    host = _host_of(base_url)
+    number = 1 + sum(_host_of(other) == host for other in earlier)
+    return replace(limits, name=f"{limits.name}@{host}{f'#{number}' if number > 1 else ''}")
+
+
+def _host_of(base_url: str | None) -> str:
+    """Host and port. What else is in a URL may be a secret."""
+    return urlsplit(base_url or "").netloc.rpartition("@")[2] or "other"
 
 
 async def answer_time(limits: RedisLimits) -> float:
@@ -169,7 +187,7 @@ class Group:
         if self._returning is not None:
             self._returning.cancel()
         was_alone, self.alone = self.alone, True  # from now on nothing is sent
-        if not was_alone:
+        if self._shares and not was_alone:
             with suppress(Exception):  # else others see after a while that it has gone
                 await self._server.run(_LEAVE, [f"{self._prefix}members"], self.member)
         await self._server.aclose()

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from types import SimpleNamespace
@@ -32,10 +33,13 @@ from safechat import (
     RateLimited,
     RateLimits,
     RedisLimits,
+    RetryPolicy,
+    ServerError,
     Usage,
 )
 from safechat.limits import server
-from safechat.limits.group import Group
+from safechat.limits.group import Group, shared_at
+from safechat.limits.slots import Slots
 from safechat.testing import ScriptedClient
 from shared_limits import Stored, members, until
 from virtual_time import now
@@ -476,7 +480,8 @@ def test_the_child_of_a_fork_is_a_member_of_its_own(shared: RedisLimits, stored:
 import os
 from safechat import ChatClientWrapper, RateLimits, RedisLimits
 from safechat.limits import server
-from safechat.limits.group import Group
+from safechat.limits.group import Group, shared_at
+from safechat.limits.slots import Slots
 from safechat.testing import ScriptedClient
 limits = RateLimits(requests_per_minute=600000, shared=RedisLimits({shared.url!r}, name={shared.name!r}))
 chat = ChatClientWrapper(ScriptedClient("tamam"), model="m", limits=limits)
@@ -504,13 +509,80 @@ def test_a_call_inside_the_loop_over_the_only_stream_does_not_wait_for_it(
     assert not stored.leases
 
 
-def test_the_limits_of_a_fallback_client_are_not_shared(shared: RedisLimits, stored: Stored) -> None:
-    first = ScriptedClient(RateLimited("429", status=429, retry_after=100.0))
-    other = SimpleNamespace(chat=ScriptedClient("tamam").chat)
-    limits = RateLimits(shared=shared)
-    with ChatClientWrapper(first, model="a", fallbacks=[(other, "b")], limits=limits) as chat:
+def refusing() -> ScriptedClient:
+    return ScriptedClient(RateLimited("429", status=429, retry_after=100.0))
+
+
+def other_client() -> SimpleNamespace:
+    return SimpleNamespace(chat=ScriptedClient("tamam").chat)
+
+
+def models_of(shared: RedisLimits) -> list[str]:
+    """Those whose quota is in Redis."""
+    with Stored(shared) as stored:
+        return [key.rpartition(":")[2] for key in stored.keys if ":quota:" in key]
+
+
+def test_the_limits_of_a_fallback_client_are_shared_and_are_its_own(shared: RedisLimits) -> None:
+    limits = RateLimits(requests_per_minute=600_000, shared=shared)
+    with ChatClientWrapper(refusing(), model="a", fallbacks=[(other_client(), "b")], limits=limits) as chat:
         assert chat.generate("Merhaba").text == "tamam"
-    assert [key.rpartition(":")[2] for key in stored.keys if ":quota:" in key] == ["a"]
+    assert models_of(shared) == ["a"]
+    others = replace(shared, name=f"{shared.name}@other")
+    assert models_of(others) == ["b"]
+    with Stored(others) as stored:
+        assert stored.limit("requests", "b") == 0  # what is set by hand is not for its quota
+
+
+def test_a_429_of_a_fallback_client_makes_the_other_wrappers_wait_for_it(shared: RedisLimits) -> None:
+    def fallback(*outcomes: ChatReply | Exception | str) -> SimpleNamespace:
+        return SimpleNamespace(chat=ScriptedClient(*outcomes).chat)
+
+    limits = RateLimits(shared=shared)
+    busy = fallback(RateLimited("429", status=429, retry_after=100.0))
+    with (
+        ChatClientWrapper(refusing(), model="a", fallbacks=[(busy, "b")], limits=limits, deadline=20) as one,
+        ChatClientWrapper(
+            ScriptedClient(ServerError("503", status=503)),
+            model="c",
+            fallbacks=[(fallback("tamam"), "b")],
+            limits=limits,
+            retry=RetryPolicy(attempts=1),
+            deadline=20,
+        ) as other,
+    ):
+        with pytest.raises(RateLimited):
+            one.generate("Merhaba")
+        with pytest.raises(RateLimited, match="b: the API has all calls wait"):
+            other.generate("Merhaba")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "name"),
+    [
+        (["https://api.mistral.ai/v1"], "prod@api.mistral.ai"),
+        (["https://user:secret@llm.example.com:8443/token/v1"], "prod@llm.example.com:8443"),
+        (["https://a.example.com/v1", "https://b.example.com/v1"], "prod@b.example.com"),
+        (["https://a.example.com/v1", "https://a.example.com/v2"], "prod@a.example.com#2"),
+        ([None], "prod@other"),
+        ([None, None], "prod@other#2"),
+    ],
+)
+def test_another_client_is_named_by_its_host(addresses: list[str | None], name: str) -> None:
+    *earlier, address = addresses
+    assert shared_at(RedisLimits("redis://127.0.0.1", name="prod"), address, earlier).name == name
+
+
+async def test_who_has_asked_nothing_has_nothing_to_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    scripts: list[object] = []
+
+    async def run(_: object, script: object, *__: object) -> None:
+        scripts.append(script)
+
+    monkeypatch.setattr(server.RedisServer, "run", run)
+    group = Group(RedisLimits("redis://127.0.0.1", name="prod"), Slots(1))
+    await group.aclose()
+    assert not scripts
 
 
 @pytest.mark.parametrize("url", ["", "http://127.0.0.1", "127.0.0.1:6379", "redis://host:port", 6379, None])
