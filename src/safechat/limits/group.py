@@ -19,6 +19,7 @@ from importlib.resources import files
 from typing import NamedTuple, Protocol, Self
 from urllib.parse import urlsplit
 
+from safechat.checks import check_count
 from safechat.limits.bucket import BURST_SECONDS
 from safechat.limits.server import RedisServer, Script, Word, reason_of
 from safechat.limits.slots import Slots
@@ -41,8 +42,13 @@ class RedisLimits:
     are used and the pause after a 429; for all models together, the calls at once.
 
     `url` is `redis://…`, `rediss://…` (TLS) or `unix://…`, with a password where there is one. Neither
-    prompts nor answers nor API keys go into Redis. While it does not answer, each process goes on with its
-    fair share, and no call fails.
+    prompts nor answers nor API keys go into Redis.
+
+    While it does not answer, no call fails: each process goes on with an equal share of the limits, by the
+    number of those that shared them when it answered last (who makes no call for ten seconds is not counted),
+    and by `processes` where that is more. So say how many there are: without it a process that starts while
+    Redis is down takes the whole limit for itself, until Redis is back. Of a process with several wrappers
+    each one counts.
 
     A client among the fallbacks has a quota of its own, which is shared under `name@host`, the host that its
     base_url names. A second client at the same host has `name@host#2`, and so on.
@@ -52,12 +58,14 @@ class RedisLimits:
 
     url: str = field(repr=False)
     name: str = field(kw_only=True)
+    processes: int = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.url, str) or not self.url.startswith(_SCHEMES):
             raise ValueError(f"the URL of a Redis begins with {', '.join(_SCHEMES)}")
         if not isinstance(self.name, str) or not self.name.strip() or set(self.name) & set("{}"):
             raise ValueError(f"name must be a text without braces, not {self.name!r}")
+        check_count("processes", self.processes)
         try:
             from redis.asyncio.connection import parse_url
         except ModuleNotFoundError:
@@ -71,8 +79,8 @@ class RedisLimits:
 
 
 def shared_at(limits: RedisLimits, base_url: str | None, earlier: Sequence[str | None]) -> RedisLimits:
-    """The limits of another client, at `base_url`; None where it is not the SDK's. `earlier` are the addresses
-    of other clients before it."""
+    """The limits of another client, at `base_url`; None where it is not the SDK's. `earlier` are those of
+    other clients before it."""
     host = _host_of(base_url)
     number = 1 + sum(_host_of(other) == host for other in earlier)
     return replace(limits, name=f"{limits.name}@{host}{f'#{number}' if number > 1 else ''}")
@@ -155,6 +163,7 @@ class Group:
         self._returning: asyncio.Task[None] | None = None
         self._lost_at = 0.0
         self.member = secrets.token_hex(8)
+        self._processes = limits.processes
         self.members = 1  # that were alive at the last answer
         self.alone = False
         self._fraction = 1.0
@@ -197,14 +206,15 @@ class Group:
             return
         self.alone = True
         self._lost_at = clock.now()
+        shares = max(self.members, self._processes)
         event(
             logging.WARNING,
             "limits.alone",
             group=self._name,
-            processes=self.members,
+            processes=shares,
             error=reason_of(error),
         )
-        await self._divide(1 / max(1, self.members))
+        await self._divide(1 / shares)
         # In a context of its own: it outlives the call that has found Redis lost.
         self._returning = asyncio.get_running_loop().create_task(self._return(), context=Context())
 

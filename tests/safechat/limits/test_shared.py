@@ -37,9 +37,11 @@ from safechat import (
     ServerError,
     Usage,
 )
+from safechat.client.wrapper import shared_limits
 from safechat.limits import server
 from safechat.limits.group import Group, shared_at
 from safechat.limits.slots import Slots
+from safechat.settings import read_settings
 from safechat.testing import ScriptedClient
 from shared_limits import Stored, members, until
 from virtual_time import now
@@ -479,9 +481,11 @@ def test_the_child_of_a_fork_is_a_member_of_its_own(shared: RedisLimits, stored:
     run_python(f"""
 import os
 from safechat import ChatClientWrapper, RateLimits, RedisLimits
+from safechat.client.wrapper import shared_limits
 from safechat.limits import server
 from safechat.limits.group import Group, shared_at
 from safechat.limits.slots import Slots
+from safechat.settings import read_settings
 from safechat.testing import ScriptedClient
 limits = RateLimits(requests_per_minute=600000, shared=RedisLimits({shared.url!r}, name={shared.name!r}))
 chat = ChatClientWrapper(ScriptedClient("tamam"), model="m", limits=limits)
@@ -595,6 +599,20 @@ def test_a_url_that_is_none_of_a_redis_is_an_error(url: Any) -> None:
 def test_a_name_must_be_a_text_without_braces(name: Any) -> None:
     with pytest.raises(ValueError, match="name must be"):
         RedisLimits("redis://127.0.0.1", name=name)
+
+
+@pytest.mark.parametrize(("processes", "problem"), [(0, ValueError), (-1, ValueError), (2.5, TypeError)])
+def test_processes_is_a_count(processes: Any, problem: type[Exception]) -> None:
+    with pytest.raises(problem, match="processes must be"):
+        RedisLimits("redis://127.0.0.1", name="prod", processes=processes)
+
+
+def test_the_environment_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAFECHAT_REDIS_URL", "redis://127.0.0.1")
+    monkeypatch.setenv("SAFECHAT_REDIS_PROCESSES", "10")
+    limits = shared_limits(read_settings(None))
+    assert limits is not None
+    assert limits.processes == 10
 
 
 def test_shared_must_be_redis_limits() -> None:

@@ -201,6 +201,37 @@ async def test_a_redis_that_was_never_there_harms_no_call(caplog: pytest.LogCapt
     assert len(records(caplog, "limits.alone")) == 1
 
 
+async def test_a_process_that_starts_while_redis_is_down_paces_at_the_share_that_it_was_given(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shared = RedisLimits(f"redis://127.0.0.1:{free_port()}", name="prod", processes=4)
+    async with members(shared, api := Server(), requests_per_minute=1200) as (layer,):
+        await asyncio.gather(*(layer(request()) for _ in range(6)))
+    assert api.arrivals[-1] - api.arrivals[0] > 5 / 5 - 0.25
+    (record,) = records(caplog, "limits.alone")
+    assert record.__dict__["processes"] == 4
+
+
+async def test_a_process_that_starts_while_redis_is_down_has_its_share_of_the_slots() -> None:
+    shared = RedisLimits(f"redis://127.0.0.1:{free_port()}", name="prod", processes=4)
+    async with members(shared, api := Server(seconds=0.02), concurrency=8) as (layer,):
+        await asyncio.gather(*(layer(request()) for _ in range(10)))
+    assert api.most == 2
+
+
+async def test_the_processes_that_were_seen_count_where_they_are_more(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    shared = RedisLimits(own_redis.url, name="prod", processes=2)
+    api = Server()
+    async with members(shared, api, api, api, **FAST) as layers:
+        for layer in (*layers, *layers):
+            await layer(request())
+        own_redis.kill()
+        await layers[0](request())
+    assert records(caplog, "limits.alone")[0].__dict__["processes"] == 3
+
+
 async def test_what_is_no_redis_harms_no_call(caplog: pytest.LogCaptureFixture) -> None:
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
