@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -418,19 +418,19 @@ def billing(*answers: object, others: str = "full") -> tuple[openai.AsyncOpenAI,
     """
     asked: list[str] = []
 
-    def answer(sent: httpx.Request) -> httpx.Response:
+    def answer(sent: httpx2.Request) -> httpx2.Response:
         asked.append(json.loads(sent.content)["model"])
         kind = answers[len(asked) - 1] if len(asked) <= len(answers) else others
         if kind == "lost":
-            raise httpx.ReadError("broken off")
+            raise httpx2.ReadError("broken off")
         if isinstance(kind, int):
-            return httpx.Response(kind, json={"error": {"message": "as the test wants it"}})
-        body = completion("" if kind == "empty" else "Selam!")
-        if kind == "cut":
-            body["choices"][0]["finish_reason"] = "length"
-        return httpx.Response(200, json=body)
+            return httpx2.Response(kind, json={"error": {"message": "as the test wants it"}})
+        ending = "length" if kind == "cut" else "stop"
+        return httpx2.Response(
+            200, json=completion("" if kind == "empty" else "Selam!", finish_reason=ending)
+        )
 
-    http_client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    http_client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
     return openai.AsyncOpenAI(api_key=KEY, base_url="http://127.0.0.1:1/v1", http_client=http_client), asked
 
 
