@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import subprocess
 import sys
@@ -300,7 +301,9 @@ async def test_only_the_head_of_a_line_asks(shared: RedisLimits, stored: Stored)
     assert 1 <= steps < 10
 
 
-async def test_a_lease_is_longer_than_its_call(shared: RedisLimits, stored: Stored) -> None:
+async def test_a_lease_ends_soon_after_its_process_whatever_its_call_may_take(
+    shared: RedisLimits, stored: Stored
+) -> None:
     lasts: list[float] = []
 
     async def api(request: Any) -> ChatReply:
@@ -308,11 +311,36 @@ async def test_a_lease_is_longer_than_its_call(shared: RedisLimits, stored: Stor
         return ChatReply("tamam", "m")
 
     async with members(shared, api) as (layer,):
-        await layer(request(deadline=now() + 100))
-        await layer(request())
-    assert 100 < lasts[0] < 110
-    assert lasts[1] > 600  # without a deadline
+        for deadline in (5.0, 100.0, math.inf):
+            await layer(request(deadline=now() + deadline))
+    assert [round(seconds / 5) * 5 for seconds in lasts] == [10, 30, 30]
     assert not stored.leases
+
+
+async def test_the_lease_of_a_long_call_is_renewed(
+    shared: RedisLimits, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("safechat.limits.shared._RENEW_EVERY", 0.05)
+    async with members(shared, Server(seconds=60)) as (layer,):
+        call = asyncio.ensure_future(layer(request()))
+        await until(lambda: bool(stored.leases))
+        (first,) = stored.leases.values()
+        await until(lambda: all(ends > first for ends in stored.leases.values()))
+        call.cancel()
+        await asyncio.wait([call])
+        await until(lambda: not stored.leases)
+
+
+async def test_nothing_is_renewed_when_no_call_is_under_way(
+    shared: RedisLimits, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("safechat.limits.shared._RENEW_EVERY", 0.01)
+    async with members(shared, Server()) as (layer,):
+        await layer(request())
+        await until(lambda: not stored.leases)
+        before = stored.steps()
+        await asyncio.sleep(0.1)
+        assert stored.steps() == before
 
 
 async def test_a_process_that_is_killed_gives_its_slot_back(shared: RedisLimits, stored: Stored) -> None:
@@ -345,7 +373,7 @@ async def test_the_clock_of_the_process_does_not_matter(
         call = asyncio.ensure_future(layer(request(deadline=now() + 60)))
         await until(lambda: bool(stored.leases))
         (ends,) = stored.leases.values()
-        assert 50 < ends - stored.now < 70
+        assert 20 < ends - stored.now < 40
         await call
 
 
