@@ -89,8 +89,9 @@ class Batch:
     def run(self, progress: Progress | None = None) -> BatchStatus:
         """Ask the rows that have no answer. The error of a row is its line, and no exception.
 
-        Raises AuthenticationFailed, KeyUnavailable or QuotaExhausted, and BudgetExceeded for a day's budget
-        that is spent, when the calls under way have ended, and OSError for a line that cannot be written.
+        Raises AuthenticationFailed, KeyUnavailable, QuotaExhausted or PriceUnknown, ModelUnavailable for a
+        model that the API does not serve row after row, and BudgetExceeded for a day's budget that is spent,
+        when the calls under way have ended, and OSError for a line that cannot be written.
         What is written stays; another Batch goes on there. RuntimeError for a second run of this one.
         """
         self._dispatcher.check_elsewhere()

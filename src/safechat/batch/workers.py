@@ -26,6 +26,8 @@ from safechat.errors import (
     ChatError,
     CircuitOpen,
     KeyUnavailable,
+    ModelUnavailable,
+    PriceUnknown,
     QuotaExhausted,
 )
 from safechat.layers import Layers
@@ -34,7 +36,7 @@ from safechat.messages import ChatReply
 from safechat.runtime import clock
 
 # What no other row would escape. A batch ends with it, and with a day's budget that is spent.
-_ENDS_ALL = (AuthenticationFailed, QuotaExhausted, KeyUnavailable)
+_ENDS_ALL = (AuthenticationFailed, QuotaExhausted, KeyUnavailable, PriceUnknown)
 _SYNC_EVERY = 1.0  # seconds
 
 
@@ -87,6 +89,7 @@ class Workers:
         self._count = count
         self._max_usd = max_usd
         self._progress = progress
+        self._unavailable: dict[str, ModelUnavailable] = {}  # models that the API did not serve just now
         self.refused: ChatError | None = None
 
     async def work(self, layers: Layers) -> None:
@@ -140,9 +143,11 @@ class Workers:
         """The reply or the error of the row. Where the batch ends before there is one, None; a row that has
         cost something by then has its last error, so that its line keeps the sum.
 
-        While the circuit is open the row waits: an API that is down must not use all rows up. It waits, too,
-        while rows under way have reserved what is left of the dollars.
+        While the circuit is open the row waits: an API that is down must not use all rows up. A model that
+        the API does not serve ends the batch. The row waits, too, while rows under way have reserved what is
+        left of the dollars.
         """
+        model = call.request.model
         error: ChatError | None = None
         while await self._goes(call, layers, account):
             try:
@@ -150,10 +155,15 @@ class Workers:
                     return await call.answer(layers)
             except CircuitOpen as open_circuit:
                 error = open_circuit
+                if model in self._unavailable:
+                    self._end_with(self._unavailable[model])
                 with anyio.move_on_after(clock.seconds(error.retry_after or 1.0)):
                     await self._stopping.wait()
             except ChatError as failure:
                 error = failure
+                self._unavailable.pop(model, None)
+                if isinstance(error, ModelUnavailable):
+                    self._unavailable[model] = error
                 if isinstance(error, _ENDS_ALL):
                     self._end_with(error)
                 elif _is_spent(error):

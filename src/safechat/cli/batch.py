@@ -98,7 +98,11 @@ def batch(
             with open(target, "rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
     if status.over_budget:
-        _say(console, f"stopped at --max-usd: {status.left:,} rows are left")
+        _say(
+            console,
+            f"stopped at --max-usd: ${status.usd:,.4f} are spent, and the next row could cost more than is "
+            f"left of ${max_usd:,.2f} ({status.left:,} rows are left)",
+        )
         raise typer.Exit(1)
     if status.failed:
         kinds = ", ".join(f"{kind} ×{count:,}" for kind, count in status.kinds.most_common())
@@ -146,7 +150,8 @@ class Meter:
         rate = done / max(now - self.started, 1e-9)
         parts = [f"{status.before + done:,} of {status.before + status.to_ask:,}"]
         if status.failed:
-            parts.append(f"{status.failed:,} failed")
+            kind, _ = status.kinds.most_common(1)[0]
+            parts.append(f"{status.failed:,} failed ({kind}{', …' if len(status.kinds) > 1 else ''})")
         parts += [f"{rate:,.1f}/s", f"{status.tokens:,} tokens"]
         if status.usd:
             parts.append(f"${status.usd:,.4f}")

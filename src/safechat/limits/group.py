@@ -39,8 +39,8 @@ _SCHEMES = ("redis://", "rediss://", "unix://")
 class RedisLimits:
     """Limits that processes and machines share: all those whose `RateLimits` name the same Redis (version 6
     or later, or Valkey) and the same `name`. What is shared, for each model, is the requests and tokens that
-    are used and the pause after a 429; for all models together, the calls at once. Those of a process that was
-    killed count for half a minute.
+    are used and the pause after a 429; for all models together, the calls at once. Those of a process that
+    was killed count for half a minute.
 
     `url` is `redis://…`, `rediss://…` (TLS) or `unix://…`, with a password where there is one. Neither
     prompts nor answers nor API keys go into Redis.

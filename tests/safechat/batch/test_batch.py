@@ -28,6 +28,8 @@ from safechat import (
     ChatError,
     DiskCache,
     KeyUnavailable,
+    ModelUnavailable,
+    PriceUnknown,
     QuotaExhausted,
     RateLimits,
     RequestRejected,
@@ -243,6 +245,33 @@ def test_what_no_row_would_escape_ends_the_batch_and_is_no_row(files: Files, err
         files.run(client, workers=4)
     assert len(client.prompts) < 20
     assert sorted(files.ids(), key=int) == [f"{number}" for number in range(10)]
+
+
+def test_a_model_that_the_api_does_not_serve_ends_the_batch(files: Files) -> None:
+    files.ask(*(f"{number}" for number in range(100)))
+    client = AsyncFake(fails=lambda _: ModelUnavailable("404: no such model", status=404))
+    with pytest.raises(ModelUnavailable, match="no such model"):
+        files.run(client, workers=4)
+    assert len(client.prompts) < 10
+
+
+def test_rows_that_name_a_model_which_does_not_exist_fail_and_the_others_go_on(files: Files) -> None:
+    rows = [{"prompt": f"{number}", **({"model": "x"} if number < 3 else {})} for number in range(20)]
+    files.ask(*rows)
+    client = AsyncFake(fails=lambda prompt: ModelUnavailable("404") if int(prompt) < 3 else None)
+    status = files.run(client, workers=1)
+    assert (status.answered, status.kinds) == (17, {"model_unavailable": 3})
+
+
+def test_a_model_without_a_price_ends_a_batch_that_is_kept_to_a_budget(files: Files) -> None:
+    files.ask(*(f"{number}" for number in range(100)))
+    client = AsyncFake()
+    with (
+        ChatClientWrapper(client, model="m", budget=Budget(usd_per_day=1)) as chat,
+        pytest.raises(PriceUnknown, match=r"prices=\{'m'"),
+    ):
+        run(chat, files.input, files.output)
+    assert (client.prompts, files.ids()) == ([], [])
 
 
 def test_while_an_api_is_down_rows_wait_and_are_not_used_up(files: Files) -> None:
