@@ -32,8 +32,8 @@ class Budget:
     `[cost]`; `prices` go before them: for a model, US dollars for a million tokens of the prompt, and of the
     answer. A model without a price is refused (PriceUnknown), and a call that does not fit is, too
     (BudgetExceeded), before anything is sent. What was sent and not answered counts as if it had cost all.
-    Where the wrapper's limits are shared (RedisLimits), the day's budget is that of all who share them, and is
-    remembered there. Else it is that of this process: one that starts again has spent nothing yet.
+    Where the wrapper's limits are shared (RedisLimits), the day's budget is that of all who share them, and
+    is remembered there. Else it is that of this process: one that starts again has spent nothing yet.
     """
 
     usd_per_day: float | None = None
