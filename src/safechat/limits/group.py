@@ -42,8 +42,9 @@ class RedisLimits:
     are used and the pause after a 429; for all models together, the calls at once. Those of a process that
     was killed count for half a minute.
 
-    `url` is `redis://…`, `rediss://…` (TLS) or `unix://…`, with a password where there is one. Neither
-    prompts nor answers nor API keys go into Redis.
+    `url` is `redis://…`, `rediss://…` (TLS) or `unix://…`, with a password where there is one. It is to be
+    near: without an answer in a quarter of a second, a new connection included, it counts as down
+    (`safechat doctor` measures that). Neither prompts nor answers nor API keys go into Redis.
 
     While it does not answer, no call fails: each process goes on with an equal share of the limits, by the
     number of those that shared them when it answered last (who makes no call for ten seconds is not counted),
@@ -93,13 +94,13 @@ def _host_of(base_url: str | None) -> str:
 
 
 async def answer_time(limits: RedisLimits) -> float:
-    """Seconds that Redis takes for an answer. Raises what redis-py does, and TimeoutError after a while."""
+    """Seconds that Redis takes for the first answer on a new connection. Raises what redis-py does, and
+    TimeoutError after a while."""
     from redis.asyncio import Redis
 
+    began = clock.now()
     async with asyncio.timeout(_LONGEST_LOOK), Redis.from_url(limits.url) as redis:
         await redis.script_load(_STEP.text)
-        began = clock.now()
-        await redis.ping()
         return clock.now() - began
 
 
