@@ -157,7 +157,7 @@ class SharedBook:
         """Try again and again, while calls go by what is known."""
         while self._alone:
             await asyncio.sleep(_TRY_EVERY)
-            self._server.begin_anew()
+            await self._server.begin_anew()
             with suppress(Exception):
                 await self._ask(0.0, None)
                 self._alone = False

@@ -225,7 +225,7 @@ class Group:
             # All on the full second: those that are back already and those that are still alone would use
             # more than there is together.
             await asyncio.sleep(_TRY_EVERY - time.time() % _TRY_EVERY)
-            self._server.begin_anew()
+            await self._server.begin_anew()
             self.alone = not await self._joined()
         await self._divide(1.0)
         event(logging.INFO, "limits.shared", group=self._name, seconds=round(clock.now() - self._lost_at, 1))
