@@ -100,7 +100,8 @@ class Budget:
             midnight = datetime.combine(today + timedelta(1), time_of_day(), UTC)
             limit, spent = dollars(self.usd_per_day or 0), dollars(book.spent(today))
             raise BudgetExceeded(
-                f"{could}: of the day's {limit} {spent} are spent, calls under way included; the budget "
+                f"{could}: of the day's {limit} {spent} are spent, with what is reserved for calls under way "
+                "(max_completion_tokens limits what an answer can cost); the budget "
                 f"resets at {midnight:%Y-%m-%d %H:%M} UTC",
                 model=request.model,
                 attempts=0,
