@@ -13,8 +13,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from safechat.cli.filters import LogLine
 from safechat.cli.figures import Percentiles
+from safechat.cli.filters import LogLine
 from safechat.cli.logs import LogSummary
 from safechat.cli.models import ConfiguredModel
 from safechat.cli.terminal import visible
