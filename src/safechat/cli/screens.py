@@ -172,9 +172,9 @@ def _plain(text: object, style: str = "") -> Text:
 def _percentiles(numbers: Percentiles, *percents: float) -> str:
     """The times in milliseconds, with the unit once where all have the same."""
     texts = [_milliseconds(numbers.percentile(percent)) for percent in percents]
-    unit = texts[-1][-3:]
-    if all(text.endswith(unit) for text in texts):
-        texts = [*(text.removesuffix(unit) for text in texts[:-1]), texts[-1]]
+    units = {text.partition(" ")[1:] for text in texts}
+    if len(units) == 1:
+        texts[:-1] = [text.partition(" ")[0] for text in texts[:-1]]
     return " / ".join(texts)
 
 
