@@ -2,7 +2,7 @@
 
     send, read, translate = parts(classify, checked_reply)
 
-Not here: the package's own (safechat/call/).
+Not here: the package's own, which are in safechat's room call.
 """
 
 from __future__ import annotations
