@@ -215,7 +215,7 @@ async def test_a_lease_that_ended_meanwhile_is_given_back_to_a_redis_that_hung(
 async def test_the_group_comes_together_again_at_the_server_that_has_taken_over(
     start_redis: Callable[..., RedisServer], caplog: pytest.LogCaptureFixture
 ) -> None:
-    ports = [urlsplit(start_redis().url).port for _ in range(2)]
+    ports = [urlsplit(start_redis().url).port or 0 for _ in range(2)]
     async with forwarded(lambda: ports[0]) as port:
         shared = RedisLimits(f"redis://127.0.0.1:{port}", name="prod")
         async with members(shared, Server(), **FAST) as (layer,):
