@@ -27,6 +27,7 @@ from safechat.batch.workers import Progress
 from safechat.cli.terminal import visible
 from safechat.client.wrapper import ChatClientWrapper
 from safechat.errors import ChatError
+from safechat.runtime.process import sigterm_interrupts
 
 _EVERY = 10.0  # seconds between two lines of progress, where there is no terminal
 
@@ -111,11 +112,11 @@ def batch(
 
 
 def _run(prepared: Batch, console: Console, *, goes_on: bool) -> BatchStatus:
-    """Run the batch. Exit status 130 after Ctrl-C, 1 where something else stopped it."""
+    """Run the batch. Exit status 130 after Ctrl-C or SIGTERM, 1 where something else stopped it."""
     status = prepared.status
     onwards = "; the same command goes on from there" if goes_on else ""
     try:
-        with shown(status, console) as progress:
+        with sigterm_interrupts(), shown(status, console) as progress:
             return prepared.run(progress)
     except KeyboardInterrupt:
         reason, code = "interrupted", 130

@@ -112,13 +112,16 @@ def test_two_runs_on_one_output_are_refused(api: EchoApi, tmp_path: Path) -> Non
     assert second.stderr == f"safechat: another process writes {output} now\n"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process there")
-def test_ctrl_c_ends_it_and_it_says_how_to_go_on(api: EchoApi, tmp_path: Path) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="signals cannot be sent to one process there")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_or_sigterm_ends_it_and_it_says_how_to_go_on(
+    api: EchoApi, tmp_path: Path, sent: signal.Signals
+) -> None:
     api.delay = 0.05
     source, output = write(tmp_path / "in.jsonl", *map(str, range(2000))), tmp_path / "out.jsonl"
     process = started(api, source, output, stderr=subprocess.PIPE)
     wait_for_answers(output, 30)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, err = process.communicate(timeout=60)
     answered = len(ids(output))
     assert process.returncode == 130
