@@ -130,6 +130,7 @@ class Layers:
     for_responses: Handler | None = None
     without_fallbacks: Handler | None = None
     prices: Prices = field(default_factory=Prices)
+    has_budget: bool = False
     fallbacks: tuple[tuple[str, str | None], ...] = ()  # their models, and the addresses where those are
     attached: dict[object, Stop] = field(default_factory=dict)
 
@@ -174,6 +175,7 @@ class Layers:
             responses,
             alone,
             policies.prices(),
+            policies.budget is not None,
             tuple((model, where[place]) for place, model, _ in targets),
         )
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -18,7 +19,6 @@ from safechat.batch.estimate import Estimate, estimated
 from safechat.batch.journal import Journal, Output, Stream
 from safechat.batch.rows import Row, key_of, read_rows
 from safechat.batch.workers import BatchStatus, Progress, Workers
-from safechat.budget.prices import Prices
 from safechat.checks import check_count, check_seconds
 from safechat.client.dispatch import Call
 from safechat.client.wrapper import ChatClientWrapper
@@ -89,9 +89,9 @@ class Batch:
     def run(self, progress: Progress | None = None) -> BatchStatus:
         """Ask the rows that have no answer. The error of a row is its line, and no exception.
 
-        Raises AuthenticationFailed, KeyUnavailable, QuotaExhausted or PriceUnknown, ModelUnavailable for a
-        model that the API does not serve row after row, and BudgetExceeded for a day's budget that is spent,
-        when the calls under way have ended, and OSError for a line that cannot be written.
+        Raises AuthenticationFailed, KeyUnavailable or QuotaExhausted, ModelUnavailable for a model that the
+        API does not serve row after row, and BudgetExceeded for a day's budget that is spent, when the calls
+        under way have ended, and OSError for a line that cannot be written.
         What is written stays; another Batch goes on there. RuntimeError for a second run of this one.
         """
         self._dispatcher.check_elsewhere()
@@ -189,13 +189,15 @@ class Batch:
                 f"{self._journal.first_other(seen)!r} the first. Give another output"
             )
         status.to_ask = int(min(status.rows - status.before, self._limit))
-        if self._max_usd is not None:
-            self._check_prices(models)
+        self._dispatcher.run(partial(self._check_prices, models))
 
-    def _check_prices(self, models: set[str]) -> None:
-        prices, base_url, fallbacks = self._dispatcher.run(_prices)
-        for model, address in [*((model, base_url) for model in sorted(models)), *fallbacks]:
-            if prices.usd(model, model, address, Usage(1, 1)) is None:
+    async def _check_prices(self, models: set[str], layers: Layers) -> None:
+        """Where dollars are limited, by the batch or by the wrapper's budget, all models need a price."""
+        if self._max_usd is None and not layers.has_budget:
+            return
+        base_url = await _base_url(layers)
+        for model, address in [*((model, base_url) for model in sorted(models)), *layers.fallbacks]:
+            if layers.prices.usd(model, model, address, Usage(1, 1)) is None:
                 raise ValueError(
                     f"no price of {model} at {address} is known, so no sum of dollars can be kept "
                     "(prices come with the extra: pip install 'safechat[cost]'; in a program, with "
@@ -226,10 +228,6 @@ def _is_same_file(one: str | Path, other: str | Path) -> bool:
 
 async def _base_url(layers: Layers) -> str | None:
     return layers.calls[0].base_url
-
-
-async def _prices(layers: Layers) -> tuple[Prices, str | None, Sequence[tuple[str, str | None]]]:
-    return layers.prices, layers.calls[0].base_url, layers.fallbacks
 
 
 def check_shard(shard: tuple[int, int]) -> tuple[int, int]:

@@ -27,7 +27,6 @@ from safechat.errors import (
     CircuitOpen,
     KeyUnavailable,
     ModelUnavailable,
-    PriceUnknown,
     QuotaExhausted,
 )
 from safechat.layers import Layers
@@ -36,7 +35,7 @@ from safechat.messages import ChatReply
 from safechat.runtime import clock
 
 # What no other row would escape. A batch ends with it, and with a day's budget that is spent.
-_ENDS_ALL = (AuthenticationFailed, QuotaExhausted, KeyUnavailable, PriceUnknown)
+_ENDS_ALL = (AuthenticationFailed, QuotaExhausted, KeyUnavailable)
 _SYNC_EVERY = 1.0  # seconds
 
 

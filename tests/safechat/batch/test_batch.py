@@ -29,7 +29,6 @@ from safechat import (
     DiskCache,
     KeyUnavailable,
     ModelUnavailable,
-    PriceUnknown,
     QuotaExhausted,
     RateLimits,
     RequestRejected,
@@ -263,15 +262,18 @@ def test_rows_that_name_a_model_which_does_not_exist_fail_and_the_others_go_on(f
     assert (status.answered, status.kinds) == (17, {"model_unavailable": 3})
 
 
-def test_a_model_without_a_price_ends_a_batch_that_is_kept_to_a_budget(files: Files) -> None:
-    files.ask(*(f"{number}" for number in range(100)))
-    client = AsyncFake()
+@pytest.mark.parametrize(("prices", "fallbacks"), [({}, []), ({"m": (1.0, 1.0)}, ["n"])])
+def test_a_model_without_a_price_is_refused_where_the_wrapper_has_a_budget(
+    files: Files, prices: dict[str, tuple[float, float]], fallbacks: list[str]
+) -> None:
+    files.ask("a")
+    client, budget = AsyncFake(), Budget(usd_per_day=1, prices=prices)
     with (
-        ChatClientWrapper(client, model="m", budget=Budget(usd_per_day=1)) as chat,
-        pytest.raises(PriceUnknown, match=r"prices=\{'m'"),
+        ChatClientWrapper(client, model="m", budget=budget, fallbacks=fallbacks) as chat,
+        pytest.raises(ValueError, match=f"no price of {'n' if fallbacks else 'm'} at"),
     ):
         run(chat, files.input, files.output)
-    assert (client.prompts, files.ids()) == ([], [])
+    assert not client.prompts
 
 
 def test_while_an_api_is_down_rows_wait_and_are_not_used_up(files: Files) -> None:
