@@ -112,7 +112,7 @@ def exam(
         Path | None, typer.Argument(help="Paketin zip'i ya da klasörü; verilmezse bu kurstaki kendi paketim")
     ] = None,
 ) -> None:
-    """Sınav: kendi paketim, 300 çağrılık bir günde; yanında üç satırlık program. Bir dakika sürer."""
+    """Sınav: kendi paketim, 300 çağrılık bir günde; yanında güvensiz program. Bir dakika sürer."""
     with in_course() as course:
         from odev.exam import run
 

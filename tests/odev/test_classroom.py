@@ -23,7 +23,7 @@ from odev.classroom.api import ClassroomAPI
 from odev.classroom.faults import Fault
 from odev.classroom.rate import Rate
 from odev.classroom.room import Classroom, start
-from odev.classroom.vault import KEY_FIELD, KEY_PATH, POLICY, VaultServer
+from odev.classroom.vault import KEY_FIELD, KEY_PATH, POLICY, VaultServer, set_up
 from real_service import real_service
 from safechat import ChatClientWrapper, ConnectionFailed, MalformedReply, RequestTimedOut, RetryPolicy
 
@@ -194,6 +194,19 @@ def test_the_role_reads_the_key_and_nothing_else(room: Classroom) -> None:
         client.secrets.kv.v2.read_secret_version("başka/yer", raise_on_deleted_version=True)
     with pytest.raises(hvac.exceptions.Forbidden):
         client.secrets.kv.v2.create_or_update_secret(KEY_PATH, {KEY_FIELD: "x"})
+
+
+def test_a_vault_can_be_set_up_again() -> None:
+    server = VaultServer()
+    try:
+        first = server.start("sk-classroom-of-the-first-time")
+        again = set_up(first.address, first.root_token, "sk-classroom-of-the-second-time")
+        client = hvac.Client(again.address, token="")
+        client.auth.approle.login(again.role_id, again.secret_id)
+        secret = client.secrets.kv.v2.read_secret_version(KEY_PATH, raise_on_deleted_version=True)
+    finally:
+        server.stop()
+    assert secret["data"]["data"] == {KEY_FIELD: "sk-classroom-of-the-second-time"}
 
 
 def test_the_vaults_audit_names_who_asked_for_what_and_holds_no_secret() -> None:

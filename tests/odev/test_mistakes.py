@@ -28,6 +28,11 @@ class Other(Exception):
     """Another one."""
 
 
+class Shop:
+    def sell(self, code):
+        return code
+
+
 async def plain(code):
     return code
 
@@ -113,7 +118,8 @@ def judge(grader: Grader, id: str, body: str, first: str = "") -> TaskResult:
         ("1.1", "return words(code, status)", "", "durmadan kendini"),
         ("1.1", "return code, status", "def words(code, status, extra):", "argümanları değişmiş"),
         ("1.1", "return code, status", "def words(code):", "argümanları değişmiş"),
-        ("1.1", "return plain(code, 1, 2)", "", "`plain` yanlış sayıda"),
+        ("1.1", "return plain(code, 1, 2)", "", "`help(plain)`"),
+        ("1.1", "return Shop().sell()", "", "`sell` yanlış sayıda ya da yanlış adla argüman almış. Dersin"),
         ("1.1", "return code, status", "async def words(code, status=1):", "`async` kelimesini sil"),
         (
             "1.1",

@@ -89,10 +89,11 @@ def refused(server: Server, token: str = "") -> ChatError:
 @pytest.mark.task(
     "6.1",
     points=8,
-    hint="Önce her şeyin yolunda gittiği hâl: vault.client.auth.approle.login'i vault.ask'in içinde çağır, "
-    "token_in'in cevapta bulduğu token'ı vault.use ile kullanıma al.",
-    more="vault.ask bir metin ve argümansız bir fonksiyon ister; fonksiyonu çağırmadan ver "
-    "(`lambda: …`), isteği o çağrılınca yapsın. Cevap bir sözlüktür.",
+    hint="Önce her şeyin yolunda gittiği hâl: vault.ask önce bir ad (metin) ister, sonra isteği yapacak "
+    "fonksiyonu. approle.login'i çağırmadan, `lambda: …` olarak ver. token_in'in cevapta bulduğu token'ı "
+    "vault.use ile kullanıma al.",
+    more="vault.ask'in üç argümanı var: ad, fonksiyon, LOGIN_DENIED. Fonksiyonu ask çağırır, sonucu sana "
+    "o döndürür; cevap bir sözlüktür.",
 )
 def test_the_new_token_is_in_use() -> None:
     vault = connected(Server())
@@ -158,6 +159,25 @@ def test_the_next_login_is_due_before_the_lease_is_over(now: float, lease: int, 
 @pytest.mark.parametrize("answer", [WRONG_SECRET_ID, DENIED, NO_METHOD], ids=["400", "403", "404"])
 def test_a_denied_login_is_named(answer: tuple[int, object]) -> None:
     expect(f"{answer[0]} cevabında hata", type(refused(Server(*answer))), errors.VaultAuthFailed)
+
+
+@pytest.mark.task(
+    "6.1",
+    points=8,
+    hint="Cevapta token olmayabilir. Token'ı yalnızca token_in okusun: "
+    "answer[\"auth\"] yazma, hvac'ın login'ine de use_token=False ver; yoksa token'ı cevaptan o da okumaya "
+    "kalkar.",
+    more="use_token verilmezse True sayılır. token_in, token bulamazsa VaultUnreachable fırlatır; sen bir "
+    "şey denetleme.",
+)
+def test_only_token_in_reads_the_token() -> None:
+    vault = connected(Server(answer={"auth": None}))
+    came: object = "hata yok"
+    try:
+        logged_in(vault)
+    except Exception as error:
+        came = type(error)
+    expect("token'sız bir cevapta hata", came, errors.VaultUnreachable)
 
 
 @pytest.mark.task(
@@ -392,9 +412,10 @@ def test_a_new_key_that_is_refused_too_is_the_end() -> None:
 @pytest.mark.parametrize("error", [errors.RateLimited, errors.PermissionDenied, errors.ServerError])
 def test_other_errors_need_no_other_key(error: type[ChatError]) -> None:
     api, keys = API(error=lambda request: error("başka", model=request.model)), Keys(FIRST, newer=SECOND)
-    assert failed(api, keys) is api.failures[0]
+    raised = failed(api, keys)
+    assert keys.asked == [None], f"API'nin hatası {error.__name__} iken kaynağa bir kez daha soruldu"
     api.expect_keys(FIRST)
-    expect("kaynağa sorulan not_version'lar", keys.asked, [None])
+    assert raised is api.failures[0], f"fırlatılan → {raised!r}; beklenen: API'nin hatasının kendisi"
 
 
 @pytest.mark.task(

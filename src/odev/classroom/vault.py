@@ -87,9 +87,11 @@ def _root_client(address: str, token: str) -> hvac.Client:
 
 
 def set_up(address: str, root_token: str, api_key: str) -> VaultInfo:
-    """Enable AppRole, create the role with its small policy, and write the key."""
+    """Enable AppRole, create the role with its small policy, and write the key. A server that has them
+    already gets a new secret_id and a new version of the key."""
     client = _root_client(address, root_token)
-    client.sys.enable_auth_method("approle")
+    if "approle/" not in client.sys.list_auth_methods()["data"]:
+        client.sys.enable_auth_method("approle")
     client.sys.create_or_update_policy(ROLE, POLICY)
     client.auth.approle.create_or_update_approle(
         ROLE, token_policies=[ROLE], token_ttl="20m", token_max_ttl="1h", secret_id_ttl="24h"

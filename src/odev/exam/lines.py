@@ -52,7 +52,7 @@ def waits_and_tries_again(day: Day) -> Mark:
     steps = day.of("bekle", "aksama")
     findings = [finding for step in steps for finding in step.findings]
     calls, answered = sum(step.calls for step in steps), sum(step.answered for step in steps)
-    text = f"{calls} çağrı, {answered} cevap; API'nin kararı: {_verdict(findings)}"
+    text = f"{calls} çağrı, {answered} cevap; {_verdict(findings)}"
     return Mark(_all_answered(*steps) and not findings, text + _why(*steps))
 
 
@@ -110,7 +110,7 @@ def sealed_vault(day: Day) -> Mark:
 
 def log(day: Day) -> Mark:
     passed = day.logged == day.ended >= _MOST_OF_THE_DAY
-    return Mark(passed, f"{day.ended} sorudan {day.logged} tanesinin logda tek ve doğru bir kaydı var")
+    return Mark(passed, f"biten {day.ended} sorudan {day.logged} tanesinin logda tek ve doğru bir kaydı var")
 
 
 def no_secrets(day: Day) -> Mark:
@@ -180,6 +180,6 @@ _FINDINGS = {
 
 
 def _verdict(findings: Sequence[str]) -> str:
-    """What LLMock holds against the client (Turkish)."""
+    """Whether the client kept to the waits, or what LLMock holds against it (Turkish)."""
     counted = [f"{findings.count(code)} kez {_FINDINGS.get(code, code)}" for code in sorted(set(findings))]
-    return ", ".join(counted) or "kusursuz"
+    return f"istemci {', '.join(counted)}" if counted else "istemci beklemelere uydu"

@@ -20,9 +20,9 @@ from odev.grading.result import State
 from odev.grading.signs import Sign, sign
 
 _TITLE = f"Sınav: {CALLS} çağrılık bir gün"
-_OWN, _UNSAFE = "senin paketin", "üç satırlık program"
+_OWN, _UNSAFE = "senin paketin", "güvensiz program"
 _NOTE = (
-    "Üç satırlık program: lessons/ask_question.py, ders 00'da düzelttiğimiz hâliyle. Anahtarı ortam "
+    "Güvensiz program: lessons/ask_question.py, ders 00'da düzelttiğimiz hâliyle. Anahtarı ortam "
     "değişkeninde duruyor, kasası yok."
 )
 
@@ -137,7 +137,7 @@ class Exam:
 
     def _total(self) -> str:
         praise = " Eline sağlık, paketin bu günü kayıpsız bitirdi!" if self.passed else ""
-        other = f" Üç satırlık program: {self.unsafe_score}/{self.points} puan." if self.compared else ""
+        other = f" Güvensiz program: {self.unsafe_score}/{self.points} puan." if self.compared else ""
         return f"Senin paketin: {self.score}/{self.points} puan.{praise}{other}"
 
     def _notes(self) -> list[str]:

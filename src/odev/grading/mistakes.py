@@ -156,7 +156,12 @@ MISTAKES = (
     Mistake(
         "`{0}` yanlış sayıda ya da yanlış adla argüman almış. Tanımındaki argümanlara bak: `help({0})` "
         "yazabilirsin.",
-        sign=r"^TypeError: ([\w.]+)\(\) (?:missing|takes|got)",
+        sign=r"^TypeError: (\w+)\(\) (?:missing|takes|got)",
+    ),
+    Mistake(  # without the class before the dot: it may be a test's, which the student does not have
+        "`{0}` yanlış sayıda ya da yanlış adla argüman almış. Dersin onu anlattığı satıra bak: hangi "
+        "argümanları alır, onu sen mi çağırırsın?",
+        sign=r"^TypeError: [\w.<>]+\.(\w+)\(\) (?:missing|takes|got)",
     ),
     Mistake(
         "Testler çalışırken klavyenin başında kimse yok, `input()` bu yüzden cevap alamaz. Gereken her şey "

@@ -241,12 +241,13 @@ def _judge_tasks(
             judged = {pool.submit(grader.judge, task, work.cells.get(task.id)): task for task in tasks}
             for _ in as_completed(judged):
                 progress(len(tasks))
-    return [_with_advice(task, future.result()) for future, task in judged.items()]
+    return [_with_advice(task, work.cells.get(task.id), future.result()) for future, task in judged.items()]
 
 
-def _with_advice(task: Task, result: TaskResult) -> TaskResult:
+def _with_advice(task: Task, cell: TaskCell | None, result: TaskResult) -> TaskResult:
     """What a student can do about a cell that was not judged is more than what a teacher has to know."""
-    tag = f"`#| odev {task.id} {task.full_name}`"
+    given = " given" if cell is not None and cell.given else ""
+    tag = f"`#| odev {task.id} {task.full_name}{given}`"
     if result.state is State.UNWRITTEN:
         advice = f"{tag} satırı yerinde kalsın; `raise` satırını silip yerine kodunu yaz ve hücreyi çalıştır"
     elif result.state is State.MISSING:

@@ -89,7 +89,8 @@ class Report(Scored):
         advice = [("İpucu", result.hint)] if result.hint else []
         again = f'check("{result.task}", ipucu=2)'
         if self.hints > 1 and not result.passed:
-            advice.append(("İkinci ipucu", result.more or "Bu testin ikinci ipucu yok."))
+            label = "İkinci ipucu" if result.hint else "İpucu"  # a crash keeps its test's hints for this step
+            advice.append((label, result.more or "Bu testin ikinci ipucu yok."))
         elif result.more and result.hint:
             advice.append(("Yetmezse", f"`{again}`"))
         elif result.more:
