@@ -293,6 +293,19 @@ def test_a_crash_is_told_with_its_call_its_line_and_its_error_and_without_the_te
     assert "İkinci ipucu" not in second
 
 
+@pytest.mark.parametrize(
+    ("argument", "shown"),
+    [("pytest.fixture", "fixture"), ("ValueError", "ValueError"), ("object()", "<object>")],
+)
+def test_a_crash_shows_functions_by_their_names_and_objects_without_addresses(
+    course: Course, argument: str, shown: str
+) -> None:
+    mini.write(course.steps / "test_01_words.py", mini.STEPS_1.replace('greet("Ayşe")', f"greet({argument})"))
+    crashes = CRASHES.replace("name.title[0]", "name.nothing")
+    report = check("1.1", course=course, session=Session((crashes,)))
+    assert f"greet(name={shown}) çağrılınca kodun çöktü" in repr(report)
+
+
 def test_a_failed_test_says_the_call_what_came_what_was_expected_and_how_many_passed(course: Course) -> None:
     text = repr(check("1.1", course=course, session=Session((WRONG,))))
     assert "greet('') → 'Merhaba '; beklenen: 'Merhaba herkes' (2 testten 1 tanesi geçti)" in text

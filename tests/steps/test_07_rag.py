@@ -82,15 +82,24 @@ def test_a_smaller_source_behind_a_large_one_may_still_fit() -> None:
     more="Önce block ile metni kur, sonra o metni tokens'a ver. Kaynağın yalnızca text'i yetmez.",
 )
 def test_a_source_costs_what_it_takes_in_the_prompt() -> None:
-    packs([MIDDLE], cost_of(1, MIDDLE), chosen="b", left_out="-")
     packs([MIDDLE], cost_of(1, MIDDLE) - 1, chosen="-", left_out="b")
 
 
 @pytest.mark.task(
     "7.1",
     points=6,
-    hint="Bütçe azalmıyor ya da yanlış azalıyor: her seçilen kaynak kalan bütçeden yer. Bütçeye tam "
-    "denk gelen de sığar (<=).",
+    hint="Bütçe kaynağın maliyetine tam denk, yine de sığmalı. Karşılaştırma işaretine bak.",
+    more="Maliyet kalandan büyükse sığmaz; kalana eşitse sığar.",
+)
+def test_a_source_that_takes_all_of_the_budget_is_packed() -> None:
+    packs([MIDDLE], cost_of(1, MIDDLE), chosen="b", left_out="-")
+
+
+@pytest.mark.task(
+    "7.1",
+    points=6,
+    hint="Bütçe azalmıyor ya da yanlış azalıyor: her seçilen kaynak kalan bütçeden yer. Yer, "
+    "kaynağın maliyeti kadar azalmalı.",
     more="Kalanı yalnızca bir kaynağı seçtiğinde azalt; sığmayanın maliyetini düşme.",
 )
 def test_what_is_packed_leaves_less_room() -> None:
@@ -335,9 +344,8 @@ def test_a_prompt_that_is_too_long_is_asked_once_more_with_less() -> None:
 @pytest.mark.task(
     "7.3",
     points=8,
-    hint="Yarısı, bütçenin değil kullanılanın yarısı: packed.tokens // 2. Bütçe bol olabilir; onun "
-    "yarısına yine "
-    "aynı kaynaklar sığar, aynı hata yine gelir.",
+    hint="Yarısı, bütçenin değil kullanılanın yarısı. Bütçe bol olabilir; onun yarısına yine aynı kaynaklar "
+    "sığar, aynı hata yine gelir.",
     more="pack'i ikinci kez çağırırken budget'a bakma; ilk paketin kaç token tuttuğu kendi alanında yazılı.",
 )
 def test_half_is_half_of_what_was_used() -> None:

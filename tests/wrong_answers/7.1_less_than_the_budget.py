@@ -1,5 +1,5 @@
 #| odev 7.1 rag.packing.pack
-# hint: başlığı ve işaretleriyle
+# hint: Karşılaştırma işaretine
 def pack(sources: Iterable[Source], budget: int, tokens: Callable[[str], int]) -> Packed:
     chosen, left_out, left = [], [], budget
     for source in sources:

@@ -10,6 +10,7 @@ test was running. Not here: the limits that are watched from outside
 from __future__ import annotations
 
 import gc
+import inspect
 import json
 import linecache
 import os
@@ -108,7 +109,12 @@ def _call(frame: FrameType) -> str:
 
 
 def _repr(value: object) -> str:
+    """Functions and classes by their names, and without its address what has no repr of its own."""
     try:
+        if inspect.isroutine(value) or isinstance(value, type):
+            return value.__name__
+        if type(value).__repr__ is object.__repr__:
+            return f"<{type(value).__name__}>"
         return reprlib.repr(value)
     except Exception as error:  # a student's class may have a __repr__ that fails
         return f"<{type(value).__name__}: {type(error).__name__}>"
