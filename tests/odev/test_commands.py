@@ -18,8 +18,7 @@ from typing import Any
 
 import psutil
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import mini_course as mini
 from odev.__main__ import app
