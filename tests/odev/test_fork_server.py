@@ -23,7 +23,7 @@ from odev.grading.limited_process import Ended, Limits
 from odev.grading.steps import run_tests
 
 pytestmark = pytest.mark.skipif(not fork_server.POSSIBLE, reason="only Linux has what a fork server needs")
-LIMITS = Limits(seconds=5)
+LIMITS = Limits(seconds=2)
 
 
 @pytest.fixture(scope="module")
