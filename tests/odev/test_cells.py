@@ -88,6 +88,13 @@ def test_what_ipython_does_is_none(line: str, python: str) -> None:
     assert cell.source == f"#| odev 1.2 a.f\nş = 1\n{python}\ndef f(): ..."
 
 
+def test_a_long_expression_beside_a_magic_is_read() -> None:
+    line = f"x = y{'.a' * 500}()"
+    cell = task_cell(f"#| odev 1.2 a.f\n%time\n{line}\ndef f(): ...")
+    assert cell is not None
+    assert cell.source == f"#| odev 1.2 a.f\nNone\n{line}\ndef f(): ..."
+
+
 def test_hundreds_of_magics_are_not_worth_the_time_that_ipython_takes_for_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

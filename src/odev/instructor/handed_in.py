@@ -17,7 +17,7 @@ from odev.instructor.plain_text import harmless_name, plain
 from odev.instructor.reader import Reader, why_not
 from odev.instructor.uploads import Upload, is_archive, is_notebook, is_of_a_lesson, is_zip, owner, upload
 
-_LONGEST_NAME = 60  # characters, where a number is to stand behind it
+_LONGEST_NAME = 40  # characters of up to four bytes, where a number is to stand behind it
 
 
 @dataclass(frozen=True, slots=True)
