@@ -178,4 +178,4 @@ def _source(cell: dict[str, object]) -> str:
     text = "".join(source) if isinstance(source, list) else source
     if not isinstance(text, str):
         raise TypeError(f"a cell's source is text, not {type(text).__name__}")
-    return text.replace("\r\n", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -126,7 +126,7 @@ def first_line(node: ast.stmt) -> int:
 
 def _fit(module_source: str, name: str, new_source: str, module: str) -> _Fit:
     answer = answer_in(parse_cell(new_source), name)
-    statements = [statement for statement in answer if isinstance(statement, Definition | Assignment)]
+    statements = [statement for statement in answer if not isinstance(statement, Import)]
     brought: dict[str, list[ast.stmt]] = {}
     for statement in statements:
         for bound in bound_names(statement):
@@ -183,10 +183,8 @@ def _without(module_source: str, names: Collection[str]) -> str:
 
 
 def _bindings(tree: ast.Module, name: str) -> list[ast.stmt]:
-    """The top-level definitions and assignments that bind the name."""
-    return [
-        node for node in tree.body if isinstance(node, Definition | Assignment) and name in bound_names(node)
-    ]
+    """The top-level statements that bind the name, apart from imports."""
+    return [node for node in tree.body if not isinstance(node, Import) and name in bound_names(node)]
 
 
 def _same(some: Sequence[ast.stmt], others: Sequence[ast.stmt]) -> bool:
@@ -196,7 +194,9 @@ def _same(some: Sequence[ast.stmt], others: Sequence[ast.stmt]) -> bool:
 
 def _is_evaluated_at_once(statement: ast.stmt) -> bool:
     """Whether Python looks its names up when the module is imported, and not in a call."""
-    return isinstance(statement, Assignment) and not isinstance(statement.value, ast.Lambda)
+    if isinstance(statement, Assignment):
+        return not isinstance(statement.value, ast.Lambda)
+    return not isinstance(statement, Definition)
 
 
 def _free_name(name: str, taken: Collection[str]) -> str:
@@ -233,6 +233,8 @@ class _Renamer(ast.NodeTransformer):
             node.id = self._names.get(node.id, node.id)
         elif isinstance(node, Definition):
             node.name = self._names.get(node.name, node.name)
+        elif isinstance(node, ast.alias) and (node.asname or node.name) in self._names:
+            node.asname = self._names[node.asname or node.name]
         return node
 
 
@@ -266,8 +268,8 @@ def _bound(tree: ast.Module) -> dict[str, Origin]:
         node = pending.pop(0)
         if isinstance(node, Import):
             bound |= {new.name: (new.source, new.original) for new in imported(node)}
-        elif isinstance(node, Definition | Assignment):
-            bound |= dict.fromkeys(bound_names(node), ("", None))
         elif isinstance(node, ast.If | ast.Try):
             pending += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
+        else:
+            bound |= dict.fromkeys(bound_names(node), ("", None))
     return bound

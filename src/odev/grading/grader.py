@@ -219,8 +219,8 @@ def is_stub(source: str, task: Task | TaskCell) -> bool:
 
 
 def _is_stubs_raise(statement: ast.stmt, id: str = "") -> bool:
-    """Whether it is `raise NotImplementedError("ÖDEV 1.2")`, of this task or of any. It looks at the tree, for
-    `ast.unparse` fails in a long expression."""
+    """Whether it is `raise NotImplementedError("ÖDEV 1.2")`, of this task or of any. It looks at the tree,
+    for `ast.unparse` fails in a long expression."""
     match statement:
         case ast.Raise(
             exc=ast.Call(
