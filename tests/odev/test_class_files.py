@@ -180,6 +180,14 @@ def test_moodles_worksheet_gets_grades_on_its_scale_and_nothing_else_changes(
     ]
 
 
+def test_a_reason_in_moodles_worksheet_is_no_formula(tmp_path: Path) -> None:
+    (tmp_path / "w.csv").write_text("Full name,Grade,Feedback comments\nAli Öz,,\n", "utf-8")
+    result = TaskResult("1.1", "f", 5, State.MISSING, "yok")
+    submission = Submission("Ali Öz", {}, ("=HYPERLINK(1).ipynb okunamadı",))
+    filled = fill_moodle(tmp_path / "w.csv", [Mark(Graded(submission, "k", (result,)), (0.0,))])
+    assert "Ali Öz,0,'=HYPERLINK" in filled.content.decode()
+
+
 def test_without_ids_moodles_lines_are_found_by_name(tmp_path: Path) -> None:
     (tmp_path / "w.csv").write_text(MOODLE, "utf-8")
     filled = fill_moodle(tmp_path / "w.csv", [mark("ÖZ ALİ")])
