@@ -48,7 +48,7 @@ def test_a_deadline_without_a_time_is_the_end_of_the_day(text: str, moment: date
     assert deadline_of(text) == moment
 
 
-@pytest.mark.parametrize("text", ["dün", "", "20.11.2026", "2026-13-01"])
+@pytest.mark.parametrize("text", ["dün", "", "20.11.2026", "2026-13-01", "0001-01-01"])
 def test_another_deadline_is_refused(text: str) -> None:
     with pytest.raises(CourseError, match="örnek: --deadline 2026-11-20T23:59:59"):
         deadline_of(text)

@@ -43,7 +43,7 @@ def find_submissions(
     a path does not exist.
     """
     found: list[HandedIn] = []
-    for path in paths:
+    for path in dict.fromkeys(paths):
         if not path.is_file() and not path.is_dir():
             raise CourseError(f"{plain(str(path))} diye bir dosya ya da klasör yok")
         found += [handed_in(path)] if single else _found_at(path, out)

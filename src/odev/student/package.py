@@ -43,8 +43,8 @@ _KEPT_SETTINGS = ("name", "version", "description", "requires-python", "dependen
 
 
 def package(course: Course, target: Path) -> tuple[list[str], list[str]]:
-    """Make the project in `target`: a new or empty folder, or one with an earlier project of this kind, in which
-    everything else stays.
+    """Make the project in `target`: a new or empty folder, or one with an earlier project of this kind, whose
+    other files stay.
 
     Returns the ids of the tasks with the student's own code, and those of the other tasks. CourseError when
     `target` holds anything else, and when the package cannot be imported.
