@@ -161,6 +161,7 @@ def test_release_and_package_say_what_they_made(course: Course) -> None:
         ("grade in --roster yok.csv", "yok.csv diye bir dosya yok"),
         ("grade in --moodle names.csv", "names.csv: Moodle'ın not çizelgesi değil"),
         ("grade in --out names.csv", "names.csv bir klasör değil"),
+        ("grade in --out in", "in teslimlerin klasörü; sonuçlar için başka bir --out ver"),
         ("grade in --classroom50", "--classroom50 için eksik ortam değişkeni: CLASSROOM"),
         ("verify --lesson 9", "9 numaralı ders yok; olanlar: 1, 2"),
         ("verify --jobs 0", "--jobs en az 1 olmalı, 0 değil"),
