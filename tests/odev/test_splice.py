@@ -221,6 +221,12 @@ def test_import_star_comes_along_only_where_a_name_is_missing() -> None:
     assert splice(MODULE, "greet", cell) == splice(MODULE, "greet", cell.replace("from math import *\n", ""))
 
 
+def test_a_second_import_star_stands_beside_the_first() -> None:
+    once = splice(MODULE, "greet", "from math import *\ndef greet(): return floor(3.5)")
+    twice = splice(once, "greet", "from functools import *\ndef greet(): return partial(floor, 3.5)()")
+    assert namespace(twice)["greet"]() == 3
+
+
 def test_trials_in_the_cell_are_left_behind() -> None:
     new = (
         "import pytest, json\nfrom unittest import mock\nresult = 1 / 0\n"

@@ -143,7 +143,7 @@ def _fit(module_source: str, name: str, new_source: str, module: str) -> _Fit:
     imports = list(missing_imports(answer, own, module))
     clashes = taken & {
         *(brought.keys() - shared - {name}),
-        *(new.name for new in imports if not new.adds_to(own)),
+        *(new.name for new in imports if new.name != "*" and not new.adds_to(own)),
     }
     renamed = {clash: _free_name(f"{clash}_of_{name}", {*taken, *brought}) for clash in clashes}
     renamed |= own_names(answer, module)
