@@ -70,3 +70,24 @@ def test_each_question_has_its_sign(capsys: pytest.CaptureFixture[str]) -> None:
     assert [text.get_text() for text in drawn.texts] == [*"✗✗✗", *"✓✓✗"]
     assert [label.get_text() for label in drawn.get_yticklabels()] == ["önce (0 ✓)", "sonra (2 ✓)"]
     assert capsys.readouterr().out == "önce → kapalı ✗✗✗\n"
+
+
+def test_a_last_line_has_as_much_room_as_its_bar_leaves() -> None:
+    plots.programs(
+        [measurement(Outcome.BAD, seconds, "a_long_word_without_an_end:" * 9) for seconds in (0.0, 4.0)]
+    )
+    beside_no_bar, beside_the_longest = [len(text.get_text()) for text in plt.gca().texts]
+    assert beside_no_bar > 90 > beside_the_longest > 50
+
+
+def test_a_count_has_a_mark_only_where_it_is_the_wanted_one() -> None:
+    plots.counts({"önce": (54, 0), "sonra": (0, 0)}, "dosyada")
+    drawn = plt.gca()
+    assert [text.get_text() for text in drawn.texts] == ["✗ 54", "✓ 0"]
+    assert drawn.get_xlim()[1] > 54
+
+
+def test_latencies_name_their_percentiles_and_their_mean() -> None:
+    plots.latencies([100.0] * 90 + [5000.0] * 10)
+    names = [text.get_text() for text in plt.gca().texts]
+    assert names == ["p50 100 ms", "p95 5000 ms", "p99 5000 ms", "ortalama 590 ms"]

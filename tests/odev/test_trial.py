@@ -100,3 +100,14 @@ def test_async_where_none_is_wanted_and_the_other_way_round(capsys: pytest.Captu
     assert "bu fonksiyon düz bir `def` olmalı" in line(capsys)
     asyncio.run(trial_async(half, 2, expected=1.0))
     assert "`await` edilemedi" in line(capsys)
+
+
+async def cancelled() -> None:
+    raise asyncio.CancelledError
+
+
+def test_a_cancellation_is_an_answer_only_where_it_is_awaited(capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(trial_async(cancelled, raises=asyncio.CancelledError))
+    assert line(capsys) == "✓ cancelled() → CancelledError"
+    with pytest.raises(asyncio.CancelledError):  # somebody interrupts the cell
+        asyncio.run(trial_async(cancelled, expected="Selam!"))

@@ -13,6 +13,7 @@ GRAPH = imports(FOLDER, "safechat")
 
 # From the top: a room imports from those below it, never from its own row or from one above.
 ROWS = (
+    ("__main__",),
     ("cli",),
     ("rag", "adapters", "batch"),
     ("client",),

@@ -60,10 +60,10 @@ def test_a_status_has_its_class(status: int, name: str) -> None:
 @pytest.mark.task(
     "1.1",
     points=6,
-    hint="500 ve üstünün hepsi ServerError, 500'ün kendisi de dâhil (>=). 529 gibi tabloda olmayan bir kod "
-    "da gelebilir: tabloya tek tek yazma, sayıyı karşılaştır.",
-    more="BY_STATUS'ta bulamadığın durum için son adımda bir karşılaştırma yeter: kusurun sunucuda olduğu "
-    "durumlar hangi sayıdan başlar?",
+    hint="500'ün kendisi de, 529 gibi tabloda olmayan bir kod da ServerError'dır. Bütün adımlar boşa çıkınca "
+    "ne döndürüyorsun? Kusurun sunucuda olduğu durumlar hangi sayıdan başlar?",
+    more="Kodları tek tek yazma: BY_STATUS'ta bulamadığın durumu son adımda bir sayıyla karşılaştır. "
+    "500 de dâhil olsun (>=).",
 )
 @pytest.mark.parametrize("status", [500, 502, 503, 529, 599])
 def test_every_5xx_is_a_server_error(status: int) -> None:
@@ -224,6 +224,20 @@ def checked(came: ChatReply, request: ChatRequest = REQUEST, refusal: str | None
     return checked_reply(came, request, refusal)
 
 
+def is_the_answer(came: ChatReply, request: ChatRequest = REQUEST, refusal: str | None = None) -> None:
+    """Fails with the reply and what came of it, in words."""
+    got: object
+    try:
+        got = checked(came, request, refusal)
+    except ChatError as error:
+        got = f"{type(error).__name__} fırlatıldı"
+    fields = f"text={came.text!r}, finish_reason={came.finish_reason!r}"
+    fields += ", tool_calls=(…)" if came.tool_calls else ""
+    named = "".join(f", {name}" for name in ("allow_truncated",) if request.allow_truncated)
+    named += f", refusal={refusal!r}" if refusal else ""
+    assert got is came, f"checked_reply({fields}{named}) → {got}; beklenen: reply'ın kendisi"
+
+
 @pytest.mark.task(
     "1.2",
     points=8,
@@ -233,7 +247,7 @@ def checked(came: ChatReply, request: ChatRequest = REQUEST, refusal: str | None
 )
 def test_an_answer_is_itself() -> None:
     came = reply("  Selam!\n")
-    assert checked(came) is came, repr(checked(came))
+    is_the_answer(came)
 
 
 @pytest.mark.task(
@@ -261,7 +275,7 @@ def test_an_answer_without_text_is_empty(content: str) -> None:
 def test_a_tool_call_needs_no_text() -> None:
     call = {"id": "call_1", "type": "function", "function": {"name": "ara", "arguments": "{}"}}
     came = reply("", "tool_calls", tool_calls=(call,))
-    assert checked(came) is came, repr(checked(came))
+    is_the_answer(came)
 
 
 @pytest.mark.task(
@@ -300,7 +314,7 @@ def test_what_there_is_of_a_cut_answer_is_kept() -> None:
 )
 def test_a_cut_answer_may_be_asked_for() -> None:
     came = reply("Sel", "length")
-    assert checked(came, TAKES_A_CUT_ONE) is came, repr(checked(came, TAKES_A_CUT_ONE))
+    is_the_answer(came, TAKES_A_CUT_ONE)
 
 
 @pytest.mark.task(
@@ -354,7 +368,7 @@ def test_a_refusal_is_no_empty_answer() -> None:
 def test_a_text_beside_a_refusal_is_an_answer() -> None:
     came = reply("Selam!")
     refusal = "Devamına yardım edemem."
-    assert checked(came, refusal=refusal) is came, repr(checked(came, refusal=refusal))
+    is_the_answer(came, refusal=refusal)
 
 
 @pytest.mark.task(

@@ -10,6 +10,7 @@ line that raised it. Not here: the tests that give points (grading/).
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import linecache
 import re
@@ -71,6 +72,11 @@ async def trial_async(
             print(f"✗ {question.sentence(why)}")
             return
         value = await value
+    except asyncio.CancelledError as error:
+        if raises is not asyncio.CancelledError:
+            raise  # the cell itself is interrupted
+        _print_error(question, error)
+        return
     except Exception as error:
         _print_error(question, error)
         return
@@ -83,7 +89,7 @@ def _print_value(question: _Question, value: object) -> None:
     print(f"{('✓' if is_right else '✗') if has_answer else ' '} {sentence}")
 
 
-def _print_error(question: _Question, error: Exception) -> None:
+def _print_error(question: _Question, error: BaseException) -> None:
     if isinstance(error, NotImplementedError) and str(error).startswith("ÖDEV"):
         print(f"✗ {question.sentence('henüz yazılmadı')}")
         return
@@ -91,7 +97,7 @@ def _print_error(question: _Question, error: Exception) -> None:
     print(f"{'✓' if is_right else '✗'} {sentence}")
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """The cell's line that raised it (Turkish); the innermost of them."""
     cells = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_cell(frame.filename)]
     if not cells:
@@ -131,7 +137,7 @@ class _Question:
         name = type(error).__name__
         if self.raises is None and self.expected is not _ANYTHING:
             return False, self.sentence(f"{name} fırlattı: {error}{place}")
-        came = f"{name}: {error}"
+        came = f"{name}: {error}" if str(error) else name
         return is_right, self.sentence(came if is_right else came + place, is_right=is_right)
 
     def sentence(self, came: str, *, is_right: bool = False) -> str:

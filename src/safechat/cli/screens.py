@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from safechat.cli.figures import Percentiles
 from safechat.cli.filters import LogLine
 from safechat.cli.logs import LogSummary
 from safechat.cli.models import ConfiguredModel
@@ -31,7 +32,7 @@ def summary_screen(summary: LogSummary, width: int = 80) -> RenderableType:
     """The whole log on one screen, so many characters wide."""
     calls, tokens, latencies = summary.calls, summary.tokens, summary.latencies
     rate = f"{summary.answered / calls:.2%}" if calls else "–"
-    latency = " / ".join(_milliseconds(latencies.percentile(percent)) for percent in (50, 95, 99))
+    latency = _percentiles(latencies, 50, 95, 99)
     figures = [
         ("calls", f"{calls:,}"),
         ("answered", rate),
@@ -43,8 +44,7 @@ def summary_screen(summary: LogSummary, width: int = 80) -> RenderableType:
         ("tokens out", f"{tokens['completion_tokens']:,} ({tokens['reasoning_tokens']:,} reasoning)"),
     ]
     if (first_pieces := summary.first_pieces).count:
-        first_piece = " / ".join(_milliseconds(first_pieces.percentile(percent)) for percent in (50, 95))
-        figures.append(("first piece p50 / p95", first_piece))
+        figures.append(("first piece p50 / p95", _percentiles(first_pieces, 50, 95)))
     if (speed := summary.speeds.percentile(50)) is not None:
         figures.append(("tokens a second", f"{speed:,.1f} (median)"))
     if (cost := summary.cost_usd) is not None:
@@ -167,6 +167,15 @@ def _ranked(title: str, rows: Sequence[tuple[str, int]]) -> Table:
 
 def _plain(text: object, style: str = "") -> Text:
     return Text(visible(str(text)), style)
+
+
+def _percentiles(numbers: Percentiles, *percents: float) -> str:
+    """The times in milliseconds, with the unit once where all have the same."""
+    texts = [_milliseconds(numbers.percentile(percent)) for percent in percents]
+    units = {text.partition(" ")[1:] for text in texts}
+    if len(units) == 1:
+        texts[:-1] = [text.partition(" ")[0] for text in texts[:-1]]
+    return " / ".join(texts)
 
 
 def _milliseconds(value: float | None) -> str:

@@ -28,7 +28,7 @@ def ask(
     *arguments: str, server: Wire, stdin: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from safechat.cli.main import main; main()", "ask", *arguments],
+        [sys.executable, "-m", "safechat", "ask", *arguments],
         input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=60,
         env={**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.base_url, **environment},
     )  # fmt: skip

@@ -317,7 +317,7 @@ def test_the_first_piece_and_the_tokens_a_second_are_in_the_summary(tmp_path: Pa
     assert summary["groups"]["a"]["first_piece_p95_ms"] == pytest.approx(950, rel=0.01)
     assert summary["groups"]["b"]["tokens_per_s"] is None
     screen = safechat("logs", str(log)).stdout
-    assert re.search(r"first piece p50 / p95 +(49|50)\d ms / 9\d\d ms", screen)
+    assert re.search(r"first piece p50 / p95 +(49|50)\d / 9\d\d ms", screen)
     assert re.search(r"tokens a second +(49|50)\.\d \(median\)", screen)
 
 
@@ -411,3 +411,19 @@ def test_a_torn_line_is_no_record() -> None:
     whole = '{"event": "chat.call", "call_id": "a1"}\n'
     torn = [whole[:30], "Traceback … a1\n", '["a1"]\n', "\n", whole.replace("a1", "b2")]
     assert list(records_with("a1", [*torn, whole])) == [{"event": "chat.call", "call_id": "a1"}]
+
+
+@pytest.mark.parametrize(
+    ("latencies", "shown"),
+    [
+        ((), "– / – / –"),
+        ((100, 100, 900), r"(99|100) / (89|90)\d / (89|90)\d ms"),
+        ((100, 100, 20_000), r"(99|100) ms / (19|20)\.\d s / (19|20)\.\d s"),
+    ],
+)
+def test_a_unit_that_all_percentiles_have_is_written_once(
+    tmp_path: Path, latencies: tuple[float, ...], shown: str
+) -> None:
+    log = tmp_path / "latencies.log"
+    log.write_text("".join(call(0, latency_ms=ms) for ms in latencies), encoding="utf-8")
+    assert re.search(f"p50 / p95 / p99 +{shown}  ", safechat("logs", str(log)).stdout)
