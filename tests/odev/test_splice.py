@@ -267,6 +267,8 @@ def test_an_asynchronous_function_and_a_class_are_definitions() -> None:
         ("def greet(a, a): ...", "duplicate argument"),
         ("def greet():\nreturn 1", "2. satır"),
         ("x = '\0'", "okuyamıyor"),
+        ("def greet(name):\n    return await name", r"\(2. satır\): 'await' .* yalnız `async def` ile"),
+        ("def greet():\n    break", r"\(2. satır\): 'break' outside loop"),
         ("def selam(): ...", "`greet` tanımı yok; olanlar: `selam`$"),
         ("", "`greet` tanımı yok$"),
         ("if True:\n    def greet(): ...", "`greet` tanımı başka bir bloğun içinde: satırın başından"),

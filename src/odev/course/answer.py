@@ -32,11 +32,24 @@ def parse_cell(source: str) -> ast.Module:
     """The cell's syntax tree. SpliceError for whatever Python cannot read."""
     try:
         return ast.parse(source)
-    except SyntaxError as error:
-        place = f" ({error.lineno}. satır)" if error.lineno else ""
-        raise SpliceError(f"Python bu hücreyi okuyamıyor{place}: {error.msg}") from None
-    except (ValueError, RecursionError, MemoryError) as error:  # a null byte, brackets without end
-        raise SpliceError(f"Python bu hücreyi okuyamıyor: {error}") from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # a null byte, endless brackets
+        raise _unreadable(error) from None
+
+
+def check_compiles(statements: Sequence[ast.stmt]) -> None:
+    """SpliceError for what the grammar allows and the compiler does not: `await` in a plain function."""
+    try:
+        compile(ast.Module([*statements], []), "cell", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: Exception) -> SpliceError:
+    place = f" ({error.lineno}. satır)" if isinstance(error, SyntaxError) and error.lineno else ""
+    reason = error.msg if isinstance(error, SyntaxError) else str(error)
+    if "outside async function" in reason:
+        reason += ". `await` yalnız `async def` ile başlayan bir fonksiyonda durabilir"
+    return SpliceError(f"Python bu hücreyi okuyamıyor{place}: {reason}")
 
 
 def answer_in(cell: ast.Module, name: str) -> list[ast.stmt]:

@@ -31,6 +31,7 @@ from odev.course.answer import (
     SpliceError,
     answer_in,
     bound_names,
+    check_compiles,
     inner_names,
     parse_cell,
     used_names,
@@ -133,6 +134,7 @@ def _fit(module_source: str, name: str, new_source: str, module: str) -> _Fit:
             brought.setdefault(bound, []).append(statement)
     if name not in brought:
         raise SpliceError(_no_definition(new_source, name))
+    check_compiles(statements)
     tree = ast.parse(module_source)
     own = _bound(tree)
     bindings = {own_name: _bindings(tree, own_name) for own_name in {name, *own}}
