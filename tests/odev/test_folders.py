@@ -6,12 +6,14 @@ import csv
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import mini_course as mini
 from odev.course.course import Course
+from odev.course.files import replace_text
 
 SRC = Path(__file__).parents[2] / "src"
 ENVIRONMENTS = {
@@ -81,3 +83,20 @@ def test_a_release_and_a_package_are_made(course: Course, environment: str) -> N
     assert odev(course, environment, "package", "../paketim şık").returncode == 0
     assert (course.root.parent / "dağıtım.zip").is_file()
     assert (course.root.parent / "paketim şık" / "src" / "safechat" / "words.py").is_file()
+
+
+def test_two_that_write_one_file_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    def write(text: str) -> None:
+        for _ in range(100):
+            replace_text(tmp_path / "x.json", text)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, ("a" * 10_000, "b" * 10_000)))
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "x.json").mkdir()
+    with pytest.raises(OSError, match="x"):
+        replace_text(tmp_path / "x.json", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
