@@ -6,7 +6,6 @@ import csv
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -85,14 +84,19 @@ def test_a_release_and_a_package_are_made(course: Course, environment: str) -> N
     assert (course.root.parent / "paketim şık" / "src" / "safechat" / "words.py").is_file()
 
 
-def test_two_that_write_one_file_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
-    def write(text: str) -> None:
-        for _ in range(100):
-            replace_text(tmp_path / "x.json", text)
+def test_two_that_write_one_file_at_once_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
 
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(write, ("a" * 10_000, "b" * 10_000)))
-    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+    def slow_replace(source: Path, target: Path) -> None:
+        monkeypatch.setattr(os, "replace", replace)
+        replace_text(tmp_path / "x.json", "of another process")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", slow_replace)
+    replace_text(tmp_path / "x.json", "text")
+    assert [path.read_text("utf-8") for path in tmp_path.iterdir()] == ["text"]
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
