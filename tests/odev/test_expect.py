@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from expect import expect
+from expect import expect, pass_on_crash
 
 
 class Any(str):
@@ -57,3 +57,32 @@ def test_of_long_values_the_message_shows_where_they_begin_to_differ() -> None:
     assert "299, -1, 301" in shown
     assert "299, 300, 301" in wanted
     assert len(str(failed.value)) < 300
+
+
+def slips(word: object) -> object:
+    return word.upper  # type: ignore[attr-defined]
+
+
+def error_of(source: str, **names: object) -> Exception:
+    """What a line of an answer raises."""
+    try:
+        exec(compile(source, "src/safechat/answer.py", "exec"), names)
+    except Exception as error:
+        return error
+    raise AssertionError("it raised nothing")
+
+
+def test_a_crash_of_the_answer_is_no_answer() -> None:
+    for line in ("nowhere()", "None.kind", "{}['kind']", "len()", "raise NotImplementedError"):
+        with pytest.raises((LookupError, NameError, TypeError, AttributeError, NotImplementedError)):
+            pass_on_crash(error_of(line))
+
+
+def test_an_error_that_is_an_answer_or_comes_from_the_test_is_looked_at() -> None:
+    pass_on_crash(error_of("raise ValueError"))
+    pass_on_crash(error_of("slips(None)", slips=slips))
+
+
+def test_a_text_that_only_looks_like_the_value_has_its_type() -> None:
+    with pytest.raises(AssertionError, match=r"\(str\); beklenen: \{'a': 1\}"):
+        expect("f()", str({"a": 1}), {"a": 1})

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import virtual_time
-from expect import expect
+from expect import expect, pass_on_crash
 from safechat import errors
 from safechat.errors import ChatError
 from safechat.messages import ChatReply, ChatRequest
@@ -202,9 +202,8 @@ def ask(handler: Handler) -> object:
     async def main() -> object:
         try:
             return await logged(handler)(REQUEST)
-        except NotImplementedError:
-            raise
         except Exception as error:
+            pass_on_crash(error)
             return error
 
     return virtual_time.run(main())
