@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Self
 from safechat.breaker import BreakerPolicy
 from safechat.budget.book import AnyBook
 from safechat.budget.budget import Budget
-from safechat.budget.layer import Budgeted
+from safechat.budget.layer import Budgeted, Charged
+from safechat.budget.prices import Prices
 from safechat.budget.shared import SharedBook
 from safechat.cache import Cache, Cached
 from safechat.call.layer import OpenAICall
@@ -22,6 +23,7 @@ from safechat.deadline import Deadline
 from safechat.fallback import Fallback, Target, TimeLimits
 from safechat.keys.layer import Keyed
 from safechat.keys.source import KeySource
+from safechat.limits.group import shared_at
 from safechat.limits.layer import Limited
 from safechat.limits.quota import Quotas, RateLimits
 from safechat.limits.tokens import TokenEstimator
@@ -57,10 +59,17 @@ class Policies:
             return None if self.budget is None else self.budget.book
         return SharedBook(self.limits.shared, self.budget.book)
 
-    def for_another_client(self) -> Policies:
-        """Limits set by hand are those of the client's own quota, shared or not, and its keys are its own.
-        Another endpoint names its limits in its headers, and its client has a key."""
-        limits = replace(self.limits, requests_per_minute=None, tokens_per_minute=None, shared=None)
+    def prices(self) -> Prices:
+        """Those that the budget was given, and the price list."""
+        return Prices() if self.budget is None else Prices(self.budget.prices)
+
+    def for_another_client(self, base_url: str | None, earlier: Sequence[str | None]) -> Policies:
+        """Those of a client among the fallbacks; `earlier` are the addresses of such clients before it.
+
+        Limits set by hand are those of the wrapper's own client, and so are its keys. Another endpoint names
+        its limits in its headers, and its client has a key. Where limits are shared, these are, too."""
+        shared = None if self.limits.shared is None else shared_at(self.limits.shared, base_url, earlier)
+        limits = replace(self.limits, requests_per_minute=None, tokens_per_minute=None, shared=shared)
         return replace(self, limits=limits, keys=None)
 
 
@@ -120,6 +129,9 @@ class Layers:
     estimator: TokenEstimator = field(default_factory=TokenEstimator)
     for_responses: Handler | None = None
     without_fallbacks: Handler | None = None
+    prices: Prices = field(default_factory=Prices)
+    has_budget: bool = False
+    fallbacks: tuple[tuple[str, str | None], ...] = ()  # their models, and the addresses where those are
     attached: dict[object, Stop] = field(default_factory=dict)
 
     @classmethod
@@ -136,8 +148,10 @@ class Layers:
         all_quotas: list[Quotas] = []
         layers: list[ClientLayers] = []
         for other in clients.values():
-            own = policies if other is client else policies.for_another_client()
-            call = OpenAICall(other, keyed=own.keys is not None, threads=own.limits.concurrency, aiohttp=True)
+            keyed = other is client and policies.keys is not None
+            call = OpenAICall(other, keyed=keyed, threads=policies.limits.concurrency, aiohttp=True)
+            earlier = [another.base_url for another in calls[1:]]
+            own = policies if other is client else policies.for_another_client(call.base_url, earlier)
             calls.append(call)
             all_quotas.append(quotas := Quotas(own.limits))
             layers.append(_of_client(call, own, quotas, book, estimator, telemetry))
@@ -152,7 +166,18 @@ class Layers:
         shared: list[Quotas | SharedBook] = [*all_quotas]
         if isinstance(book, SharedBook):
             shared.append(book)
-        return cls(whole, tuple(calls), tuple(shared), policies.keys, estimator, responses, alone)
+        return cls(
+            whole,
+            tuple(calls),
+            tuple(shared),
+            policies.keys,
+            estimator,
+            responses,
+            alone,
+            policies.prices(),
+            policies.budget is not None,
+            tuple((model, where[place]) for place, model, _ in targets),
+        )
 
     async def answer(self, request: ChatRequest, deadline: float, *, began: float | None = None) -> ChatReply:
         """The call; `deadline` is in seconds from `began`, on the loop's clock, or from now."""
@@ -201,7 +226,8 @@ def _of_client(
 
     def keyed(next: Handler) -> Handler:
         with_key = next if keys is None else Keyed(next, keys=keys)
-        return with_key if budget is None else Budgeted(with_key, budget, call.base_url, book)
+        kept = with_key if budget is None else Budgeted(with_key, budget, call.base_url, book)
+        return Charged(kept, call.base_url)
 
     return ClientLayers(
         call if telemetry is None else telemetry.measured(call, call.base_url),

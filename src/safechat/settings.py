@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     # Where processes share these limits; the name is that of those who share.
     redis_url: SecretStr | None = Field(default=None, validation_alias="SAFECHAT_REDIS_URL")
     redis_name: str = Field(default="safechat", validation_alias="SAFECHAT_REDIS_NAME")
+    redis_processes: int = Field(default=1, ge=1, validation_alias="SAFECHAT_REDIS_PROCESSES")
 
     def fallback_models(self) -> list[str]:
         """The names in SAFECHAT_FALLBACKS."""

@@ -69,6 +69,10 @@ class Stored:
         """What is taken of the limit of `requests` or of `tokens`, as of the last step."""
         return float(self.client.hget(f"{self._prefix}quota:{model}", kind) or 0)
 
+    def limit(self, kind: str, model: str = "m") -> float:
+        """A minute's, of `requests` or of `tokens`; 0 where nobody knows it."""
+        return float(self.client.hget(f"{self._prefix}quota:{model}", f"{kind}_limit") or 0)
+
     def steps(self) -> int:
         """How many commands the members have sent to this Redis, all names together."""
         return int(self.client.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0))

@@ -19,6 +19,7 @@ import pytest
 from redis import Redis
 
 from fakes import eventually
+from odev.classroom.bao import free_port
 from processes import environment
 from safechat import Budget, BudgetExceeded, ChatClientWrapper, RateLimits, RedisLimits
 from safechat.budget.book import Book
@@ -114,6 +115,14 @@ async def test_without_redis_each_has_its_part_of_what_was_left(
             taken = [await other.enter(TODAY, 0.5, 5.0) for _ in range(6)]
         assert [entry is not None for entry in taken] == [True] * 3 + [False] * 3  # half of the 3 dollars
         assert [record.getMessage() for record in caplog.records] == ["budget.alone"]
+
+
+async def test_who_starts_while_redis_is_down_has_the_part_that_it_was_given() -> None:
+    limits = RedisLimits(f"redis://127.0.0.1:{free_port()}", name="prod", processes=4)
+    book = SharedBook(limits, Book())
+    taken = [await book.enter(TODAY, 0.5, 5.0) for _ in range(4)]
+    await book.aclose()
+    assert [entry is not None for entry in taken] == [True, True, False, False]
 
 
 async def test_what_redis_has_lost_is_there_again(own_redis: Server, monkeypatch: pytest.MonkeyPatch) -> None:

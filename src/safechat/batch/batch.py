@@ -11,10 +11,11 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from safechat.batch.estimate import Estimate, estimated, price_of
+from safechat.batch.estimate import Estimate, estimated
 from safechat.batch.journal import Journal, Output, Stream
 from safechat.batch.rows import Row, key_of, read_rows
 from safechat.batch.workers import BatchStatus, Progress, Workers
@@ -25,6 +26,7 @@ from safechat.layers import Layers
 from safechat.messages import RESPONSES_ENDPOINT
 from safechat.runtime.loop import Outcome
 from safechat.runtime.process import result_of
+from safechat.usage import Usage
 
 Source = str | Path | BinaryIO
 """The path of a file, or a file that is open for bytes."""
@@ -87,8 +89,9 @@ class Batch:
     def run(self, progress: Progress | None = None) -> BatchStatus:
         """Ask the rows that have no answer. The error of a row is its line, and no exception.
 
-        Raises AuthenticationFailed, KeyUnavailable or QuotaExhausted, and BudgetExceeded for a day's budget
-        that is spent, when the calls under way have ended, and OSError for a line that cannot be written.
+        Raises AuthenticationFailed, KeyUnavailable or QuotaExhausted, ModelUnavailable for a model that the
+        API does not serve row after row, and BudgetExceeded for a day's budget that is spent, when the calls
+        under way have ended, and OSError for a line that cannot be written.
         What is written stays; another Batch goes on there. RuntimeError for a second run of this one.
         """
         self._dispatcher.check_elsewhere()
@@ -186,16 +189,19 @@ class Batch:
                 f"{self._journal.first_other(seen)!r} the first. Give another output"
             )
         status.to_ask = int(min(status.rows - status.before, self._limit))
-        if self._max_usd is not None:
-            self._check_prices(models)
+        self._dispatcher.run(partial(self._check_prices, models))
 
-    def _check_prices(self, models: set[str]) -> None:
-        base_url = self._dispatcher.run(_base_url)
-        for model in sorted(models):
-            if price_of(model, base_url, 1, 1) is None:
+    async def _check_prices(self, models: set[str], layers: Layers) -> None:
+        """Where dollars are limited, by the batch or by the wrapper's budget, all models need a price."""
+        if self._max_usd is None and not layers.has_budget:
+            return
+        base_url = await _base_url(layers)
+        for model, address in [*((model, base_url) for model in sorted(models)), *layers.fallbacks]:
+            if layers.prices.usd(model, model, address, Usage(1, 1)) is None:
                 raise ValueError(
-                    f"no price of {model} at {base_url} is known, so no sum of dollars can be kept "
-                    "(prices come with the extra: pip install 'safechat[cost]')"
+                    f"no price of {model} at {address} is known, so no sum of dollars can be kept "
+                    "(prices come with the extra: pip install 'safechat[cost]'; in a program, with "
+                    "Budget(prices=…), too)"
                 )
 
     def _input_file(self, opened: ExitStack) -> BinaryIO:
@@ -256,9 +262,14 @@ def run(
 
     `model` is for rows that name none. `deadline` limits one row, in seconds, with the wait for its turn; by
     default only its attempts are limited. `shard` (3, 8) asks every eighth row from the third on, `limit`
-    asks that many rows at the most. With `max_usd` no call is made that could bring the cost of all runs
-    above that, by the price list and our count of tokens; an answer is thought to be as long as
-    `max_completion_tokens` says, else as the longest so far, at least 1,000 tokens.
+    asks that many rows at the most.
+
+    With `max_usd` no request is sent that could bring the cost of all runs on this output above that, by the
+    price list (the prices of the wrapper's budget before it) and our count of tokens; an answer is thought to
+    be as long as `max_completion_tokens` says, else as the longest so far, at least 1,000 tokens. Every
+    request counts: those of retries and fallbacks, too, and those whose answer was of no use (cut, empty).
+    One that was sent and not answered counts as the most that it could cost. Only what was under way when a
+    run was killed is not known to the next one. Each shard has its own output, and so a limit of its own.
 
     Raises ValueError, before anything is sent, for a row that is wrong, comes twice or has changed since it
     was answered (a row that failed may change); else what `Batch.run` raises.

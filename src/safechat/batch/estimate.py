@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from safechat.cost import CostSum, cost_usd
+from safechat.cost import CostSum
 from safechat.limits.tokens import TokenEstimator, answer_budget, answers_of
 from safechat.messages import ChatRequest
 
@@ -50,8 +50,3 @@ def tokens_at_most(request: ChatRequest, estimator: TokenEstimator) -> tuple[int
     budget = answer_budget(request)
     prompt = estimator.estimate(request) - (budget or 0)
     return prompt, None if budget is None else budget * answers_of(request)
-
-
-def price_of(model: str, base_url: str | None, prompt: int, answer: int) -> float | None:
-    """US dollars of a call with these tokens; None where the price is not known."""
-    return cost_usd(model, base_url, prompt_tokens=prompt, completion_tokens=answer, cached_tokens=0)

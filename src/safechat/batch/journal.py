@@ -3,17 +3,20 @@
 A line is written with one call of the operating system as soon as its answer is there, so a process that is
 killed loses none. `sync` (fsync) puts what is written on the disk; a batch calls it every second, so a power
 cut costs the answers of the last second, which are asked again, and none that came before. A line that does
-not fit on the disk is cut off again. At each moment a row has one line at the most: at the beginning the
-lines of rows that failed, and those that a power cut left half-written, are taken out, in a new file that
-takes the place of the old one. Not here: what a line says (lines.py).
+not fit on the disk is cut off again. At the beginning the lines of rows that failed, and those that a power
+cut left half-written, are taken out, in a new file that takes the place of the old one. Only the line of a
+row that failed and has cost something stays, for it keeps the sum: it is taken out at the end of a run which
+has written a new one, with both sums in it. Apart from that a row has one line at the most. Not here: what a
+line says (lines.py).
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -31,7 +34,11 @@ class Output(Protocol):
 
     @property
     def usd(self) -> float:
-        """What the lines that were there cost."""
+        """What the rows with a line have cost so far, in all runs."""
+
+    @property
+    def failed_usd(self) -> dict[int, float]:
+        """The part of that which a row that failed has cost, by the key of its id; only what is above 0."""
 
     def start(self) -> None: ...
 
@@ -51,7 +58,9 @@ class Journal:
         self.path = path.resolve()  # a link stays one, and its file has one lock
         self.answered: dict[int, int] = {}
         self.usd = 0.0
+        self.failed_usd: dict[int, float] = {}
         self._dropped: set[int] = set()  # lines that are taken out, counted from 0
+        self._started = False
         self._opened = ExitStack()
 
     def __enter__(self) -> Journal:
@@ -60,20 +69,26 @@ class Journal:
         with ExitStack() as opened:
             opened.enter_context(sole_writer(self.path))
             if self.path.exists():
-                self._read()
+                lines = self._read()
+                self.answered, self.failed_usd, self.usd = lines.answered, lines.failed_usd, lines.usd
+                self._dropped = lines.useless | lines.free
             self._opened = opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._opened.close()
+        with self._opened:
+            if self._started and self.failed_usd:
+                self._file.close()
+                with suppress(OSError, ValueError):  # else the next run takes them out
+                    self._take_out(self._read().useless)
 
     def start(self) -> None:
         """Take out the lines that are no answers, and be ready for new ones."""
-        if self._dropped:
-            _rewrite(self.path, self._kept)
+        self._take_out(self._dropped)
         self._file = self._opened.enter_context(_appended(self.path))
         sync_folder(self.path.parent)
         self._size = self._file.tell()
+        self._started = True
 
     def append(self, line: bytes) -> None:
         """Write the line, or nothing: raises OSError where it does not fit."""
@@ -105,18 +120,19 @@ class Journal:
             entries = (read_entry(line) for line in file)
             return next(entry.id for entry in entries if entry is not None and entry.key not in keys)
 
-    def _read(self) -> None:
+    def _read(self) -> Lines:
+        lines = Lines()
         with open(self.path, "rb") as file:
             for number, line in enumerate(file):
-                entry = self._entry(number, line)
-                if entry is None or not entry.answered or entry.key in self.answered:
-                    self._dropped.add(number)
-                else:
-                    self.answered[entry.key] = entry.fingerprint
-                self.usd += entry.usd if entry is not None else 0.0
+                lines.add(number, self._entry(number, line))
+        return lines
 
-    def _kept(self, file: BinaryIO) -> Iterator[bytes]:
-        return (line for number, line in enumerate(file) if number not in self._dropped)
+    def _take_out(self, numbers: Collection[int]) -> None:
+        if numbers:
+            _rewrite(
+                self.path,
+                lambda file: (line for number, line in enumerate(file) if number not in numbers),
+            )
 
     def _entry(self, number: int, line: bytes) -> Entry | None:
         """None for the last line, too, where its end is lacking."""
@@ -128,12 +144,42 @@ class Journal:
         raise ValueError(f"{self.path}, line {number + 1}: {reason}; give another output")
 
 
+@dataclass(slots=True)
+class Lines:
+    """What the lines of an output say. Their numbers count from 0: `useless` are those that are damaged and
+    those with a newer one, `free` those of rows that failed and have cost nothing."""
+
+    answered: dict[int, int] = field(default_factory=dict)
+    failed_usd: dict[int, float] = field(default_factory=dict)
+    usd: float = 0.0
+    useless: set[int] = field(default_factory=set)
+    free: set[int] = field(default_factory=set)
+    _failed: dict[int, int] = field(default_factory=dict)  # the line of each row that failed at a cost
+
+    def add(self, number: int, entry: Entry | None) -> None:
+        """The next line; None for one that is damaged."""
+        if entry is None or entry.key in self.answered:
+            self.useless.add(number)
+            return
+        if entry.key in self._failed:
+            self.useless.add(self._failed.pop(entry.key))
+            self.usd -= self.failed_usd.pop(entry.key)
+        self.usd += entry.usd
+        if entry.answered:
+            self.answered[entry.key] = entry.fingerprint
+        elif entry.usd:
+            self._failed[entry.key], self.failed_usd[entry.key] = number, entry.usd
+        else:
+            self.free.add(number)
+
+
 class Stream:
     """Standard output, or another file that is open already: nothing is there before, and nothing is read."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.answered: dict[int, int] = {}
         self.usd = 0.0
+        self.failed_usd: dict[int, float] = {}
         self._file = file
 
     def start(self) -> None:

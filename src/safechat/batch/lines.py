@@ -5,8 +5,8 @@
      "safechat": {"request": "9f3c…", "attempts": 1, "latency_ms": 812, "cost_usd": 0.00012}}
 
 `error` is null exactly where there is an answer; else `response` is. `request` is the fingerprint of what was
-asked (rows.py). No key that is in use gets into a line. Source: https://platform.openai.com/docs/guides/batch.
-Not here: the file (journal.py).
+asked (rows.py), `cost_usd` what the row has cost in all runs, failed requests included. No key that is in
+use gets into a line. Source: https://platform.openai.com/docs/guides/batch. Not here: the file (journal.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 from safechat.batch.rows import Row, key_of
 from safechat.client.bodies import body_of, completion_of
-from safechat.cost import cost_usd
 from safechat.errors import ChatError
 from safechat.messages import RESPONSES_ENDPOINT, ChatReply
 from safechat.redact import redact, without_remembered
@@ -57,19 +56,6 @@ def error_line(row: Row, fingerprint: int, error: ChatError, seconds: float, usd
         "request_id": error.request_id,
     }
     return _line(row, fingerprint, None, problem, error.attempts, seconds, usd)
-
-
-def cost_of_failure(error: ChatError) -> float | None:
-    """US dollars of an answer that counts as none, where it said what it used and that has a price."""
-    if error.usage is None or error.model is None:
-        return None
-    return cost_usd(
-        error.model,
-        error.base_url,
-        prompt_tokens=error.usage.prompt_tokens,
-        completion_tokens=error.usage.completion_tokens,
-        cached_tokens=error.usage.cached_tokens,
-    )
 
 
 def read_entry(line: bytes) -> Entry | None:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from safechat.batch.estimate import price_of, tokens_at_most
 from safechat.batch.journal import Output
-from safechat.batch.lines import answer_line, cost_of_failure, error_line
-from safechat.batch.rows import Row
-from safechat.batch.spending import Spending
+from safechat.batch.lines import answer_line, error_line
+from safechat.batch.rows import Row, key_of
+from safechat.batch.spending import RowAccount, Spending, is_of_the_batch
+from safechat.budget.account import charged_to
 from safechat.client.dispatch import Call
 from safechat.errors import (
     AuthenticationFailed,
@@ -26,25 +26,25 @@ from safechat.errors import (
     ChatError,
     CircuitOpen,
     KeyUnavailable,
+    ModelUnavailable,
     QuotaExhausted,
 )
 from safechat.layers import Layers
 from safechat.log.events import log_context
 from safechat.messages import ChatReply
 from safechat.runtime import clock
-from safechat.usage import Usage
 
 # What no other row would escape. A batch ends with it, and with a day's budget that is spent.
 _ENDS_ALL = (AuthenticationFailed, QuotaExhausted, KeyUnavailable)
 _SYNC_EVERY = 1.0  # seconds
-_FIRST_LONGEST = 1000  # tokens of an answer, until one has come
 
 
 @dataclass(slots=True)
 class BatchStatus:
     """How far a batch is. `rows` are those of the input (of this shard); `before` of them were answered by
-    earlier runs, `to_ask` are those of this one. `usd` is what all runs cost, as far as a price is known; of
-    failed calls only those of this run and the last one count. `kinds` counts the failures by their kind."""
+    earlier runs, `to_ask` are those of this one. `usd` is what the requests of all runs cost, also those that
+    failed, as far as a price is known; under a limit a request that was sent and not answered counts as the
+    most that it could cost. `tokens` are those of this run. `kinds` counts the failures by their kind."""
 
     rows: int = 0
     before: int = 0
@@ -88,7 +88,7 @@ class Workers:
         self._count = count
         self._max_usd = max_usd
         self._progress = progress
-        self._longest = _FIRST_LONGEST
+        self._unavailable: dict[str, ModelUnavailable] = {}  # models that the API did not serve just now
         self.refused: ChatError | None = None
 
     async def work(self, layers: Layers) -> None:
@@ -109,79 +109,83 @@ class Workers:
 
     async def _worker(self, layers: Layers) -> None:
         for row in self._rows:
-            call = self._call_of(row)
-            usd = self._usd_at_most(layers, call)
-            if not await self._spending.room_for(usd):
-                self._status.over_budget = True
-                self._stopping.set()
             if self._stopping.is_set():
                 return
-            with self._spending.reserve(usd) as reserved:
-                reserved.used = await self._ask(row, call, layers) or 0.0
+            await self._ask(row, layers)
             self._status.usd = self._spending.spent
             if self._progress is not None:
                 self._progress(self._status)
             await asyncio.sleep(0)  # where answers come without a wait, others have their turn all the same
 
-    async def _ask(self, row: Row, call: Call, layers: Layers) -> float | None:
-        """Ask the row and write its line; the US dollars that it cost, where they are known."""
+    async def _ask(self, row: Row, layers: Layers) -> None:
+        """Ask the row and write its line."""
         status, fingerprint, began = self._status, row.fingerprint(), clock.now()
-        try:
-            with log_context(custom_id=row.id):
-                reply = await self._answer(call, layers)
-        except CircuitOpen:
-            return None
-        except ChatError as error:
-            if isinstance(error, _ENDS_ALL) or _is_spent(error):
-                self.refused = self.refused or error
-                self._stopping.set()
-                return None
-            usd = cost_of_failure(error)
-            self._journal.append(error_line(row, fingerprint, error, clock.now() - began, usd))
-            status.failed += 1
-            status.kinds[error.kind] += 1
-            self._add_up(error.usage)
-        else:
-            usd = reply.cost_usd
-            self._journal.append(answer_line(row, fingerprint, reply, usd))
-            status.answered += 1
-            self._add_up(reply.usage)
-        return usd
+        account = RowAccount(self._spending, layers.prices, layers.estimator)
+        with log_context(custom_id=row.id), charged_to(account):
+            outcome = await self._outcome(self._call_of(row), layers, account)
+        usd = account.usd
+        if isinstance(outcome, ChatReply) and outcome.cached:
+            usd = usd or 0.0
+        if before := self._journal.failed_usd.get(key_of(row.id)):  # in earlier runs
+            usd = before + (usd or 0.0)
+        match outcome:
+            case ChatReply():
+                self._journal.append(answer_line(row, fingerprint, outcome, usd))
+                status.answered += 1
+            case ChatError():
+                self._journal.append(error_line(row, fingerprint, outcome, clock.now() - began, usd))
+                status.failed += 1
+                status.kinds[outcome.kind] += 1
+        status.tokens += account.tokens
 
-    async def _answer(self, call: Call, layers: Layers) -> ChatReply:
-        """The reply. While the circuit is open the row waits: an API that is down must not use all rows up.
-        It waits, too, while rows under way have reserved what is left of the day's budget. Where the batch
-        ends meanwhile, that error is raised."""
-        while True:
+    async def _outcome(self, call: Call, layers: Layers, account: RowAccount) -> ChatReply | ChatError | None:
+        """The reply or the error of the row. Where the batch ends before there is one, None; a row that has
+        cost something by then has its last error, so that its line keeps the sum.
+
+        While the circuit is open the row waits: an API that is down must not use all rows up. A model that
+        the API does not serve ends the batch. The row waits, too, while rows under way have reserved what is
+        left of the dollars.
+        """
+        model = call.request.model
+        error: ChatError | None = None
+        while await self._goes(call, layers, account):
             try:
-                return await call.answer(layers)
-            except CircuitOpen as error:
-                seconds = error.retry_after or 1.0
-                if self._stopping.is_set():
-                    raise
-            except BudgetExceeded as error:
-                waits = _is_spent(error) and not self._stopping.is_set()
-                if not (waits and await self._spending.another_settled()):
-                    raise
-                continue
-            with anyio.move_on_after(clock.seconds(seconds)):
-                await self._stopping.wait()
+                with account.under_way():
+                    return await call.answer(layers)
+            except CircuitOpen as open_circuit:
+                error = open_circuit
+                if model in self._unavailable:
+                    self._end_with(self._unavailable[model])
+                with anyio.move_on_after(clock.seconds(error.retry_after or 1.0)):
+                    await self._stopping.wait()
+            except ChatError as failure:
+                error = failure
+                self._unavailable.pop(model, None)
+                if isinstance(error, ModelUnavailable):
+                    self._unavailable[model] = error
+                if isinstance(error, _ENDS_ALL):
+                    self._end_with(error)
+                elif _is_spent(error):
+                    if not await self._spending.another_ended():
+                        self._end_with(error)
+                elif not is_of_the_batch(error):
+                    return error
+        return error if account.usd else None
 
-    def _add_up(self, usage: Usage | None) -> None:
-        if usage is not None:
-            self._status.tokens += usage.total_tokens
-            self._longest = max(self._longest, usage.completion_tokens)
+    async def _goes(self, call: Call, layers: Layers, account: RowAccount) -> bool:
+        """Whether the row is asked now. Else the batch ends."""
+        has_room = await account.reserve_ahead(call.request, layers.calls[0].base_url)
+        if self._stopping.is_set():
+            account.release()
+            return False
+        if not has_room:
+            self._status.over_budget = True
+            self._stopping.set()
+        return has_room
 
-    def _usd_at_most(self, layers: Layers, call: Call) -> float:
-        """What the call may cost: an answer without `max_completion_tokens` is thought to be as long as the
-        longest so far. 0 where nothing limits the cost."""
-        if self._max_usd is None:
-            return 0.0
-        prompt, answer = tokens_at_most(call.request, layers.estimator)
-        base_url = layers.calls[0].base_url
-        return (
-            price_of(call.request.model, base_url, prompt, self._longest if answer is None else answer) or 0.0
-        )
+    def _end_with(self, error: ChatError) -> None:
+        self.refused = self.refused or error
+        self._stopping.set()
 
     async def _sync_again_and_again(self) -> None:
         while True:

@@ -1,1 +1,2 @@
-"""Budgets in US dollars: layer (Budgeted), budget (Budget), book (what is spent), shared (by processes)."""
+"""Budgets in US dollars: layer (Budgeted), budget (Budget), account (who pays), prices (of a request), book
+(what is spent), shared (by processes)."""

@@ -1,6 +1,6 @@
 """Budget: US dollars that a day, or a call, may cost.
 
-Not here: reserving and settling (layer.py), what is spent (book.py, shared.py), prices (cost.py).
+Not here: reserving and settling (layer.py), what is spent (book.py, shared.py), prices (prices.py).
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ from datetime import time as time_of_day
 from types import MappingProxyType
 
 from safechat.budget.book import AnyBook, Book, Entry
+from safechat.budget.prices import Prices
 from safechat.checks import check_count, check_rate
-from safechat.cost import cost_usd
-from safechat.errors import BudgetExceeded, ChatError, PriceUnknown
-from safechat.limits.tokens import answer_budget, answers_of, billed_tokens, most_prompt_tokens
+from safechat.errors import BudgetExceeded, ChatError
+from safechat.limits.tokens import answer_budget, answers_of, most_prompt_tokens
 from safechat.messages import ChatReply, ChatRequest
 from safechat.runtime import clock
 from safechat.usage import Usage
 
 _EMBEDDINGS = "POST /embeddings"
-_PER_MILLION = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,8 @@ class Budget:
     `[cost]`; `prices` go before them: for a model, US dollars for a million tokens of the prompt, and of the
     answer. A model without a price is refused (PriceUnknown), and a call that does not fit is, too
     (BudgetExceeded), before anything is sent. What was sent and not answered counts as if it had cost all.
-    Where the wrapper's limits are shared (RedisLimits), the day's budget is that of all who share them.
+    Where the wrapper's limits are shared (RedisLimits), the day's budget is that of all who share them, and
+    is remembered there. Else it is that of this process: one that starts again has spent nothing yet.
     """
 
     usd_per_day: float | None = None
@@ -68,26 +68,17 @@ class Budget:
         if request.endpoint == _EMBEDDINGS:
             answer = 0
         usage = Usage(most_prompt_tokens(request), answer * answers_of(request))
-        usd = self._price(request.model, request.model, base_url, usage)
-        if usd is None:
-            raise PriceUnknown(
-                f"{request.model}: there is no price for this model, so it cannot be kept to a budget: give "
-                f"one, Budget(prices={{{request.model!r}: (prompt, answer)}}), in US dollars for a million "
-                "tokens, or install safechat[cost]",
-                model=request.model,
-                attempts=0,
-            )
-        return usd
+        return Prices(self.prices).most(request.model, base_url, usage)
 
     def cost_of_reply(self, request: ChatRequest, reply: ChatReply, most: float) -> float:
         """What the reply has cost; the most where the API counted no tokens."""
-        return self._cost(request, reply.model, reply.base_url, reply.usage, most)
+        usd = Prices(self.prices).of_reply(request, reply)
+        return most if usd is None else usd
 
     def cost_of_error(self, request: ChatRequest, error: ChatError, most: float) -> float:
         """What a request that failed has cost, as far as one can know."""
-        if billed_tokens(error, 1) == 0:
-            return 0.0
-        return self._cost(request, error.model or request.model, error.base_url, error.usage, most)
+        usd = Prices(self.prices).of_error(request, error)
+        return most if usd is None else usd
 
     async def reserve(self, request: ChatRequest, most: float, by_call: float, book: AnyBook) -> Entry:
         """Put `most` into the book. `by_call` is what the call's requests so far have cost.
@@ -109,35 +100,14 @@ class Budget:
             midnight = datetime.combine(today + timedelta(1), time_of_day(), UTC)
             limit, spent = dollars(self.usd_per_day or 0), dollars(book.spent(today))
             raise BudgetExceeded(
-                f"{could}: of the day's {limit} {spent} are spent, calls under way included; the budget "
+                f"{could}: of the day's {limit} {spent} are spent, with what is reserved for calls under way "
+                "(max_completion_tokens limits what an answer can cost); the budget "
                 f"resets at {midnight:%Y-%m-%d %H:%M} UTC",
                 model=request.model,
                 attempts=0,
                 retry_after=max(0.0, (midnight - datetime.now(UTC)).total_seconds()),
             )
         return entry
-
-    def _cost(
-        self, request: ChatRequest, model: str, base_url: str | None, usage: Usage | None, most: float
-    ) -> float:
-        usd = None if usage is None else self._price(request.model, model, base_url, usage)
-        return most if usd is None else usd
-
-    def _price(self, asked: str, answered: str, base_url: str | None, usage: Usage) -> float | None:
-        """By the model that was asked for where its price was given, else by the one that answered."""
-        if (pair := self.prices.get(asked)) is not None:
-            return _PER_MILLION * (pair[0] * usage.prompt_tokens + pair[1] * usage.completion_tokens)
-        for model in (answered, asked):
-            usd = cost_usd(
-                model,
-                base_url,
-                prompt_tokens=usage.prompt_tokens,
-                completion_tokens=usage.completion_tokens,
-                cached_tokens=usage.cached_tokens,
-            )
-            if usd is not None:
-                return usd
-        return None
 
 
 def check_budget(budget: object) -> Budget:

@@ -59,6 +59,7 @@ class SharedBook:
     def __init__(self, limits: RedisLimits, own: Book) -> None:
         self._server = RedisServer(limits.url)
         self._prefix = f"{{safechat:{limits.name}}}:usd:"
+        self._processes = limits.processes
         self._process = own
         self._id = secrets.token_hex(8)
         self._lock = asyncio.Lock()  # one step at a time: a step says what is spent by then
@@ -119,7 +120,12 @@ class SharedBook:
     def _fits_alone(self, limit: float | None) -> bool:
         """Whether what this book has spent since Redis answered last is within its part of what was left."""
         seen = self._seen
-        return limit is None or self._own - seen.own <= max(0.0, limit - seen.total) / seen.books
+        return limit is None or self._own - seen.own <= max(0.0, limit - seen.total) / self._books
+
+    @property
+    def _books(self) -> int:
+        """How many share what is left, as far as it is known."""
+        return max(self._seen.books, self._processes)
 
     async def _tell(self) -> None:
         async with self._lock:
@@ -132,7 +138,7 @@ class SharedBook:
         try:
             return await self._ask(want, limit)
         except Exception as error:  # whatever it is: Redis is not what a call is for
-            event(logging.WARNING, "budget.alone", books=self._seen.books, error=reason_of(error))
+            event(logging.WARNING, "budget.alone", books=self._books, error=reason_of(error))
             self._alone = True
             # In a context of its own: it outlives the call that has found Redis lost.
             self._returning = asyncio.get_running_loop().create_task(self._return(), context=Context())
@@ -151,7 +157,7 @@ class SharedBook:
         """Try again and again, while calls go by what is known."""
         while self._alone:
             await asyncio.sleep(_TRY_EVERY)
-            self._server.begin_anew()
+            await self._server.begin_anew()
             with suppress(Exception):
                 await self._ask(0.0, None)
                 self._alone = False

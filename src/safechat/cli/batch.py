@@ -27,6 +27,7 @@ from safechat.batch.workers import Progress
 from safechat.cli.terminal import visible
 from safechat.client.wrapper import ChatClientWrapper
 from safechat.errors import ChatError
+from safechat.runtime.process import sigterm_interrupts
 
 _EVERY = 10.0  # seconds between two lines of progress, where there is no terminal
 
@@ -42,7 +43,9 @@ def batch(
         str | None, typer.Option(metavar="K/N", help="Every Nth row from the Kth on, for one of N machines.")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Ask that many rows at the most.")] = None,
-    max_usd: Annotated[float | None, typer.Option(help="Stop before the batch costs more.")] = None,
+    max_usd: Annotated[
+        float | None, typer.Option(help="Stop before the batch costs more, in all its runs.")
+    ] = None,
     deadline: Annotated[
         float | None, typer.Option(help="Seconds for one row, waiting included. Without it, no limit.")
     ] = None,
@@ -96,7 +99,11 @@ def batch(
             with open(target, "rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
     if status.over_budget:
-        _say(console, f"stopped at --max-usd: {status.left:,} rows are left")
+        _say(
+            console,
+            f"stopped at --max-usd: ${status.usd:,.4f} are spent, and the next row could cost more than is "
+            f"left of ${max_usd:,.2f} ({status.left:,} rows are left)",
+        )
         raise typer.Exit(1)
     if status.failed:
         kinds = ", ".join(f"{kind} ×{count:,}" for kind, count in status.kinds.most_common())
@@ -105,11 +112,11 @@ def batch(
 
 
 def _run(prepared: Batch, console: Console, *, goes_on: bool) -> BatchStatus:
-    """Run the batch. Exit status 130 after Ctrl-C, 1 where something else stopped it."""
+    """Run the batch. Exit status 130 after Ctrl-C or SIGTERM, 1 where something else stopped it."""
     status = prepared.status
     onwards = "; the same command goes on from there" if goes_on else ""
     try:
-        with shown(status, console) as progress:
+        with sigterm_interrupts(), shown(status, console) as progress:
             return prepared.run(progress)
     except KeyboardInterrupt:
         reason, code = "interrupted", 130
@@ -144,7 +151,8 @@ class Meter:
         rate = done / max(now - self.started, 1e-9)
         parts = [f"{status.before + done:,} of {status.before + status.to_ask:,}"]
         if status.failed:
-            parts.append(f"{status.failed:,} failed")
+            kind, _ = status.kinds.most_common(1)[0]
+            parts.append(f"{status.failed:,} failed ({kind}{', …' if len(status.kinds) > 1 else ''})")
         parts += [f"{rate:,.1f}/s", f"{status.tokens:,} tokens"]
         if status.usd:
             parts.append(f"${status.usd:,.4f}")

@@ -329,7 +329,11 @@ def shared_limits(settings: Settings) -> RedisLimits | None:
     """The Redis that the settings name. Raises what RedisLimits does."""
     if settings.redis_url is None:
         return None
-    return RedisLimits(settings.redis_url.get_secret_value(), name=settings.redis_name)
+    return RedisLimits(
+        settings.redis_url.get_secret_value(),
+        name=settings.redis_name,
+        processes=settings.redis_processes,
+    )
 
 
 def _options(settings: Settings) -> dict[str, Any]:

@@ -11,12 +11,15 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import Context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import NamedTuple, Protocol, Self
+from urllib.parse import urlsplit
 
+from safechat.checks import check_count
 from safechat.limits.bucket import BURST_SECONDS
 from safechat.limits.server import RedisServer, Script, Word, reason_of
 from safechat.limits.slots import Slots
@@ -36,23 +39,35 @@ _SCHEMES = ("redis://", "rediss://", "unix://")
 class RedisLimits:
     """Limits that processes and machines share: all those whose `RateLimits` name the same Redis (version 6
     or later, or Valkey) and the same `name`. What is shared, for each model, is the requests and tokens that
-    are used and the pause after a 429; for all models together, the calls at once.
+    are used and the pause after a 429; for all models together, the calls at once. Those of a process that
+    was killed count for half a minute.
 
-    `url` is `redis://…`, `rediss://…` (TLS) or `unix://…`, with a password where there is one. Neither
-    prompts nor answers nor API keys go into Redis. While it does not answer, each process goes on with its
-    fair share, and no call fails.
+    `url` is `redis://…`, `rediss://…` (TLS) or `unix://…`, with a password where there is one. It is to be
+    near: without an answer in a quarter of a second, a new connection included, it counts as down
+    (`safechat doctor` measures that). Neither prompts nor answers nor API keys go into Redis.
+
+    While it does not answer, no call fails: each process goes on with an equal share of the limits, by the
+    number of those that shared them when it answered last (who makes no call for ten seconds is not counted),
+    and by `processes` where that is more. So say how many there are: without it a process that starts while
+    Redis is down takes the whole limit for itself, until Redis is back. Of a process with several wrappers
+    each one counts.
+
+    A client among the fallbacks has a quota of its own, which is shared under `name@host`, the host that its
+    base_url names. A second client at the same host has `name@host#2`, and so on.
 
     Raises ValueError for another URL or name, ModuleNotFoundError without the extra `safechat[redis]`.
     """
 
     url: str = field(repr=False)
     name: str = field(kw_only=True)
+    processes: int = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.url, str) or not self.url.startswith(_SCHEMES):
             raise ValueError(f"the URL of a Redis begins with {', '.join(_SCHEMES)}")
         if not isinstance(self.name, str) or not self.name.strip() or set(self.name) & set("{}"):
             raise ValueError(f"name must be a text without braces, not {self.name!r}")
+        check_count("processes", self.processes)
         try:
             from redis.asyncio.connection import parse_url
         except ModuleNotFoundError:
@@ -65,14 +80,27 @@ class RedisLimits:
             raise ValueError(f"this is no URL of a Redis: {error}") from None
 
 
+def shared_at(limits: RedisLimits, base_url: str | None, earlier: Sequence[str | None]) -> RedisLimits:
+    """The limits of another client, at `base_url`; None where it is not the SDK's. `earlier` are those of
+    other clients before it."""
+    host = _host_of(base_url)
+    number = 1 + sum(_host_of(other) == host for other in earlier)
+    return replace(limits, name=f"{limits.name}@{host}{f'#{number}' if number > 1 else ''}")
+
+
+def _host_of(base_url: str | None) -> str:
+    """Host and port. What else is in a URL may be a secret."""
+    return urlsplit(base_url or "").netloc.rpartition("@")[2] or "other"
+
+
 async def answer_time(limits: RedisLimits) -> float:
-    """Seconds that Redis takes for an answer. Raises what redis-py does, and TimeoutError after a while."""
+    """Seconds that Redis takes for the first answer on a new connection. Raises what redis-py does, and
+    TimeoutError after a while."""
     from redis.asyncio import Redis
 
+    began = clock.now()
     async with asyncio.timeout(_LONGEST_LOOK), Redis.from_url(limits.url) as redis:
         await redis.script_load(_STEP.text)
-        began = clock.now()
-        await redis.ping()
         return clock.now() - began
 
 
@@ -137,6 +165,7 @@ class Group:
         self._returning: asyncio.Task[None] | None = None
         self._lost_at = 0.0
         self.member = secrets.token_hex(8)
+        self._processes = limits.processes
         self.members = 1  # that were alive at the last answer
         self.alone = False
         self._fraction = 1.0
@@ -169,7 +198,7 @@ class Group:
         if self._returning is not None:
             self._returning.cancel()
         was_alone, self.alone = self.alone, True  # from now on nothing is sent
-        if not was_alone:
+        if self._shares and not was_alone:
             with suppress(Exception):  # else others see after a while that it has gone
                 await self._server.run(_LEAVE, [f"{self._prefix}members"], self.member)
         await self._server.aclose()
@@ -179,14 +208,15 @@ class Group:
             return
         self.alone = True
         self._lost_at = clock.now()
+        shares = max(self.members, self._processes)
         event(
             logging.WARNING,
             "limits.alone",
             group=self._name,
-            processes=self.members,
+            processes=shares,
             error=reason_of(error),
         )
-        await self._divide(1 / max(1, self.members))
+        await self._divide(1 / shares)
         # In a context of its own: it outlives the call that has found Redis lost.
         self._returning = asyncio.get_running_loop().create_task(self._return(), context=Context())
 
@@ -195,7 +225,7 @@ class Group:
             # All on the full second: those that are back already and those that are still alone would use
             # more than there is together.
             await asyncio.sleep(_TRY_EVERY - time.time() % _TRY_EVERY)
-            self._server.begin_anew()
+            await self._server.begin_anew()
             self.alone = not await self._joined()
         await self._divide(1.0)
         event(logging.INFO, "limits.shared", group=self._name, seconds=round(clock.now() - self._lost_at, 1))

@@ -54,17 +54,16 @@ class RedisServer:
         finally:
             step.cancel()
 
-    def begin_anew(self) -> None:
-        """Go to the URL's server again, after another node has not answered."""
-        if self._is_elsewhere:
-            self._connect()
+    async def begin_anew(self) -> None:
+        """Go to the URL's server again, by new connections. The old ones may lead to a node of a cluster that
+        is gone, or to a server that answers and takes no writes since another one has its place."""
+        old, self._clients = self._clients, []
+        self._connect()
+        await _close(old)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for client in self._clients:
-            with suppress(Exception):
-                async with asyncio.timeout(PATIENCE):
-                    await client.aclose()
+        await _close(self._clients)
 
     def _connect(self, **elsewhere: str | int) -> None:
         """Go to the URL's server, or with its `host` and `port` to another one."""
@@ -76,7 +75,6 @@ class RedisServer:
         client = Redis.from_url(self._url, decode_responses=True, retry=Retry(NoBackoff(), 1))
         client.connection_pool.connection_kwargs.update(elsewhere)
         self._clients.append(client)
-        self._is_elsewhere = bool(elsewhere)
 
     async def _step(self, script: Script, keys: Sequence[str], words: Sequence[Word]) -> Any:
         try:
@@ -86,6 +84,13 @@ class RedisServer:
         except self._moved as moved:  # the node of a cluster that has all our keys is another one
             self._connect(port=moved.port, **({"host": moved.host} if moved.host else {}))
             return await self._step(script, keys, words)
+
+
+async def _close(clients: Sequence[Redis]) -> None:
+    for client in clients:
+        with suppress(Exception):
+            async with asyncio.timeout(PATIENCE):
+                await client.aclose()
 
 
 def reason_of(error: Exception) -> str:

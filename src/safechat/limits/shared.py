@@ -30,7 +30,8 @@ _LOOK_EVERY = 0.005  # seconds between two looks for a slot
 _LISTEN_EVERY = 0.25  # seconds between two steps of a call that waits longer: is there a pause, or more room?
 
 _LEASE_MARGIN = 5.0  # seconds that a lease is longer than its call
-_LONGEST_LEASE = 3600.0  # seconds, for a call without a deadline
+_LONGEST_LEASE = 30.0  # seconds, for a longer call, which renews it
+_RENEW_EVERY = 10.0  # seconds
 _LONGEST_WAIT = 1e9  # seconds; Lua may know no infinity
 
 _UNCHANGED = -1.0  # the seconds of a lease that stays as it is
@@ -39,7 +40,8 @@ _UNCHANGED = -1.0  # the seconds of a lease that stays as it is
 class Lease:
     """What a call holds of a shared quota: a slot in Redis and one here, a request, and tokens.
 
-    It ends by itself when its process is killed. It stands where a bucket and slots do without Redis.
+    When its process is killed it ends by itself, soon: while a call lasts, its lease is renewed. It stands
+    where a bucket and slots do without Redis.
     """
 
     def __init__(self, quota: SharedQuota, slots: Slots, deadline: float | None) -> None:
@@ -56,7 +58,7 @@ class Lease:
 
     @property
     def seconds(self) -> float:
-        """How long it lasts from now on."""
+        """How long it lasts from now on, if it is not renewed."""
         return min(_LONGEST_LEASE, max(_LEASE_MARGIN, self._ends - clock.now()))
 
     def settle(self, difference: float) -> None:
@@ -141,6 +143,7 @@ class SharedQuota:
         self._changes: dict[str, Change] = {}
         self._new_pause = 0.0
         self._sending: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
         self._goes_at = 0.0  # when the amounts of the call that takes are there
         self._heard = asyncio.Event()  # Redis has answered
         group.add(self)
@@ -181,7 +184,7 @@ class SharedQuota:
                     self._note_amounts(lease, tokens, answer)
                     self._goes_at = clock.now() + answer.wait
                 if answer.leased:
-                    self._leases[lease.id] = lease
+                    self._add(lease)
                     return lease
                 if self._goes_at > clock.now():
                     lease.leave()
@@ -210,7 +213,7 @@ class SharedQuota:
 
     def hold(self, lease: Lease) -> None:
         """`lease` has a slot."""
-        self._leases[lease.id] = lease
+        self._add(lease)
         self._change_of(lease).seconds = lease.seconds
         self._send_soon()
 
@@ -232,8 +235,7 @@ class SharedQuota:
 
     async def join(self) -> None:
         """Make all leases known again: Redis may have lost them. Raises where it does not answer."""
-        for lease in self._leases.values():
-            self._change_of(lease).seconds = lease.seconds
+        self._renew_all()
         await self._step(self._group.try_to_ask)
 
     def divide(self, fraction: float) -> None:
@@ -246,8 +248,9 @@ class SharedQuota:
 
     async def aclose(self) -> None:
         """Send what Redis does not know yet."""
-        if self._sending is not None:
-            self._sending.cancel()
+        for task in (self._sending, self._renewing):
+            if task is not None:
+                task.cancel()
         await self._send()
 
     async def _reserve(self, lease: Lease, tokens: int, left: float) -> Answer | None:
@@ -300,6 +303,24 @@ class SharedQuota:
         if (change := self._changes.get(lease.id)) is None:
             change = self._changes[lease.id] = Change(lease)
         return change
+
+    def _add(self, lease: Lease) -> None:
+        self._leases[lease.id] = lease
+        if self._renewing is None or self._renewing.done():
+            # In a context of its own: it is for many calls.
+            self._renewing = asyncio.get_running_loop().create_task(self._renew(), context=Context())
+
+    async def _renew(self) -> None:
+        """While there are leases."""
+        while self._leases:
+            await asyncio.sleep(_RENEW_EVERY)
+            if not self._group.alone:  # else they are made known again when Redis is back
+                self._renew_all()
+                self._send_soon()
+
+    def _renew_all(self) -> None:
+        for lease in self._leases.values():
+            self._change_of(lease).seconds = lease.seconds
 
     def _send_soon(self) -> None:
         if not self._group.alone and (self._sending is None or self._sending.done()):

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import threading
 import weakref
+from collections.abc import Iterator
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -54,6 +57,17 @@ def forget(thing: object) -> None:
     """Nothing is called on `thing` any more."""
     for things in (_begin_anew, _stop_first, _stop_last):
         things.discard(thing)  # type: ignore[arg-type]
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Within the block SIGTERM, by which containers and services are stopped, is a KeyboardInterrupt, too.
+    For the main thread."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class ProcessLock:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 
@@ -25,7 +26,9 @@ from safechat import (
     BudgetExceeded,
     ChatClientWrapper,
     ChatError,
+    DiskCache,
     KeyUnavailable,
+    ModelUnavailable,
     QuotaExhausted,
     RateLimits,
     RequestRejected,
@@ -35,6 +38,7 @@ from safechat import (
 from safechat.batch import Batch, BatchStatus, run
 from safechat.batch.estimate import Estimate
 from safechat.log.events import log_fields
+from safechat.testing import no_waiting
 from two_apis import Said
 from two_apis import answering as answering_both
 from wire import completion
@@ -242,6 +246,36 @@ def test_what_no_row_would_escape_ends_the_batch_and_is_no_row(files: Files, err
     assert sorted(files.ids(), key=int) == [f"{number}" for number in range(10)]
 
 
+def test_a_model_that_the_api_does_not_serve_ends_the_batch(files: Files) -> None:
+    files.ask(*(f"{number}" for number in range(100)))
+    client = AsyncFake(fails=lambda _: ModelUnavailable("404: no such model", status=404))
+    with pytest.raises(ModelUnavailable, match="no such model"):
+        files.run(client, workers=4)
+    assert len(client.prompts) < 10
+
+
+def test_rows_that_name_a_model_which_does_not_exist_fail_and_the_others_go_on(files: Files) -> None:
+    rows = [{"prompt": f"{number}", **({"model": "x"} if number < 3 else {})} for number in range(20)]
+    files.ask(*rows)
+    client = AsyncFake(fails=lambda prompt: ModelUnavailable("404") if int(prompt) < 3 else None)
+    status = files.run(client, workers=1)
+    assert (status.answered, status.kinds) == (17, {"model_unavailable": 3})
+
+
+@pytest.mark.parametrize(("prices", "fallbacks"), [({}, []), ({"m": (1.0, 1.0)}, ["n"])])
+def test_a_model_without_a_price_is_refused_where_the_wrapper_has_a_budget(
+    files: Files, prices: dict[str, tuple[float, float]], fallbacks: list[str]
+) -> None:
+    files.ask("a")
+    client, budget = AsyncFake(), Budget(usd_per_day=1, prices=prices)
+    with (
+        ChatClientWrapper(client, model="m", budget=budget, fallbacks=fallbacks) as chat,
+        pytest.raises(ValueError, match=f"no price of {'n' if fallbacks else 'm'} at"),
+    ):
+        run(chat, files.input, files.output)
+    assert not client.prompts
+
+
 def test_while_an_api_is_down_rows_wait_and_are_not_used_up(files: Files) -> None:
     files.ask(*(f"{number}" for number in range(200)))
     calls = itertools.count()
@@ -405,6 +439,153 @@ def test_a_model_without_a_price_is_refused_where_dollars_are_limited(files: Fil
     with pytest.raises(ValueError, match="no price of free at http"):
         files.run(sdk_client(api), max_usd=1)
     assert not api.asked
+
+
+def billing(*answers: object, others: str = "full") -> tuple[openai.AsyncOpenAI, list[str]]:
+    """A client whose requests get `answers` in turn, then `others`; and the models that were asked.
+
+    An answer costs five dollars: "full" is good, "empty" is retried, "cut" is not. A number is the status of
+    an error, which costs nothing; "lost" is a connection that breaks off.
+    """
+    asked: list[str] = []
+
+    def answer(sent: httpx2.Request) -> httpx2.Response:
+        asked.append(json.loads(sent.content)["model"])
+        kind = answers[len(asked) - 1] if len(asked) <= len(answers) else others
+        if kind == "lost":
+            raise httpx2.ReadError("broken off")
+        if isinstance(kind, int):
+            return httpx2.Response(kind, json={"error": {"message": "as the test wants it"}})
+        ending = "length" if kind == "cut" else "stop"
+        return httpx2.Response(
+            200, json=completion("" if kind == "empty" else "Selam!", finish_reason=ending)
+        )
+
+    http_client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+    return openai.AsyncOpenAI(api_key=KEY, base_url="http://127.0.0.1:1/v1", http_client=http_client), asked
+
+
+def billed(files: Files, client: object, **options: Any) -> BatchStatus:
+    """The run of a wrapper that tries three times."""
+    arguments = {name: options.pop(name) for name in ("fallbacks", "budget", "cache") if name in options}
+    with no_waiting(), ChatClientWrapper(client, model="m", **arguments) as chat:
+        return run(chat, files.input, files.output, **options)
+
+
+@pytest.mark.usefixtures("priced")
+@pytest.mark.parametrize("max_usd", [None, 100])
+@pytest.mark.parametrize(
+    ("answers", "fallbacks", "kind", "usd"),
+    [
+        (["empty", "full"], [], None, 10),
+        (["cut", "full"], ["n"], None, 10),
+        (["cut"], [], "truncated_reply", 5),
+        (["empty", "empty", "empty"], [], "empty_reply", 15),
+        (["empty", 400], [], "request_rejected", 5),
+        ([400], [], "request_rejected", None),
+    ],
+)
+def test_a_row_costs_what_all_its_answers_cost(
+    files: Files, answers: list[object], fallbacks: list[str], kind: str | None, usd: float, max_usd: Any
+) -> None:
+    costing(files, 1)
+    status = billed(files, billing(*answers)[0], fallbacks=fallbacks, max_usd=max_usd)
+    (line,) = files.lines()
+    assert line["error"] is None if kind is None else line["error"]["kind"] == kind
+    assert line["safechat"]["cost_usd"] == usd
+    assert (status.usd, status.tokens) == (usd or 0, 14 * (usd or 0) / 5)
+
+
+@pytest.mark.usefixtures("priced")
+@pytest.mark.parametrize("workers", [1, 16])
+def test_answers_that_are_paid_for_and_of_no_use_do_not_pass_the_limit(files: Files, workers: int) -> None:
+    costing(files, 20)
+    client, asked = billing(others="empty")
+    status = billed(files, client, max_usd=31, workers=workers)
+    assert status.over_budget
+    assert (status.usd, len(asked)) == (25, 5)
+
+
+@pytest.mark.usefixtures("priced")
+def test_a_request_that_was_sent_and_not_answered_counts_as_the_most_that_it_could_cost(files: Files) -> None:
+    costing(files, 1)
+    status = billed(files, billing("lost", 429)[0], max_usd=100)
+    assert (status.usd, files.lines()[0]["safechat"]["cost_usd"]) == (8 + 5, 8 + 5)
+
+
+@pytest.mark.usefixtures("priced")
+def test_without_a_limit_what_nobody_counted_costs_nothing(files: Files) -> None:
+    costing(files, 1)
+    assert billed(files, billing("lost")[0]).usd == 5
+
+
+@pytest.mark.usefixtures("priced")
+def test_a_row_that_the_limit_stops_between_two_requests_keeps_what_it_has_cost(files: Files) -> None:
+    costing(files, 3)
+    first = billed(files, billing("empty")[0], max_usd=10, workers=1)
+    assert (first.over_budget, first.usd, files.ids()) == (True, 5, ["line-1"])
+    client, asked = billing()
+    second = billed(files, client, max_usd=10, workers=1)
+    assert (second.usd, asked) == (5, [])
+
+
+@pytest.mark.usefixtures("priced")
+def test_what_failed_rows_have_cost_counts_in_all_later_runs(files: Files) -> None:
+    costing(files, 2)
+    runs = [billed(files, billing(others="cut")[0], max_usd=31, workers=1) for _ in range(5)]
+    assert [(status.usd, status.over_budget) for status in runs] == [
+        (10, False), (20, False), (25, True), (25, True), (25, True)
+    ]  # fmt: skip
+    last = billed(files, billing()[0], max_usd=100)
+    assert (last.answered, last.usd) == (2, 35)
+    assert sorted(line["safechat"]["cost_usd"] for line in files.lines()) == [15, 20]
+
+
+@pytest.mark.usefixtures("priced")
+def test_a_row_waits_for_the_others_when_its_next_request_has_no_room(files: Files) -> None:
+    costing(files, 4)
+    status = billed(files, billing("empty", "empty", "empty", "empty")[0], max_usd=8 * 4 + 20, workers=4)
+    assert (status.answered, status.failed, status.usd) == (4, 0, 40)
+
+
+@pytest.mark.usefixtures("priced")
+def test_what_a_row_has_cost_before_an_error_that_ends_all_is_kept(files: Files) -> None:
+    costing(files, 3)
+    with pytest.raises(AuthenticationFailed):
+        billed(files, billing("empty", 401)[0], workers=1)
+    (line,) = files.lines()
+    assert (line["error"]["kind"], line["safechat"]["cost_usd"]) == ("authentication_failed", 5)
+
+
+@pytest.mark.usefixtures("priced")
+def test_a_fallback_without_a_price_is_refused_where_dollars_are_limited(files: Files) -> None:
+    costing(files, 1)
+    client, asked = billing()
+    with pytest.raises(ValueError, match="no price of free at http"):
+        billed(files, client, fallbacks=["free"], max_usd=100)
+    assert not asked
+
+
+@pytest.mark.usefixtures("priced")
+def test_the_prices_of_the_wrappers_budget_count(files: Files) -> None:
+    costing(files, 2, model="free")
+    budget = Budget(usd_per_day=1000, prices={"free": (0.0, 2e6)})
+    status = billed(files, billing()[0], budget=budget, max_usd=19, workers=1)
+    assert (status.over_budget, status.usd, files.lines()[0]["safechat"]["cost_usd"]) == (True, 10, 10)
+    assert budget.spent_usd == 10
+
+
+@pytest.mark.usefixtures("priced")
+def test_an_answer_from_the_cache_costs_nothing(files: Files, tmp_path: Path) -> None:
+    costing(files, 1)
+    cache = DiskCache(tmp_path / "cache")
+    costs = []
+    for _ in range(2):
+        billed(files, billing()[0], cache=cache, max_usd=100)
+        costs.append(files.lines()[0]["safechat"]["cost_usd"])
+        files.output.unlink()
+    cache.close()
+    assert costs == [5, 0]
 
 
 @pytest.mark.usefixtures("priced")

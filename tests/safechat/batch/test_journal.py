@@ -29,8 +29,8 @@ def answered(id: str, usd: float | None = None) -> bytes:
     return answer_line(row(id), row(id).fingerprint(), reply, usd)
 
 
-def failed(id: str) -> bytes:
-    return error_line(row(id), row(id).fingerprint(), RateLimited("429"), 1.0, 0.5)
+def failed(id: str, usd: float | None = None) -> bytes:
+    return error_line(row(id), row(id).fingerprint(), RateLimited("429"), 1.0, usd)
 
 
 @pytest.fixture
@@ -59,12 +59,49 @@ def test_a_torn_last_line_is_cut(path: Path, length: int) -> None:
     assert started(path) == answered("a")
 
 
-def test_the_lines_of_rows_that_failed_are_taken_out_and_what_they_cost_is_not_forgotten(path: Path) -> None:
-    path.write_bytes(answered("a", 0.25) + failed("b") + answered("c"))
+def test_the_lines_of_rows_that_failed_are_taken_out(path: Path) -> None:
+    path.write_bytes(answered("a") + failed("b") + answered("c"))
+    assert started(path) == answered("a") + answered("c")
+
+
+def test_the_line_of_a_row_that_failed_at_a_cost_stays_until_there_is_a_new_one(path: Path) -> None:
+    path.write_bytes(failed("a", 0.5) + answered("b", 0.25) + failed("c", 2.0))
+    with Journal(path) as journal:
+        assert (journal.usd, journal.failed_usd) == (2.75, {key_of("a"): 0.5, key_of("c"): 2.0})
+        journal.start()
+        journal.append(answered("a", 0.75))
+    assert path.read_bytes() == answered("b", 0.25) + failed("c", 2.0) + answered("a", 0.75)
+
+
+@pytest.mark.parametrize("last", [answered("a", 0.75), failed("a", 0.75)])
+def test_the_older_line_that_a_killed_run_left_is_taken_out_and_counts_once(path: Path, last: bytes) -> None:
+    path.write_bytes(failed("a", 0.5) + last)
     with Journal(path) as journal:
         assert journal.usd == 0.75
         journal.start()
-    assert path.read_bytes() == answered("a", 0.25) + answered("c")
+        assert path.read_bytes() == last
+
+
+def test_no_room_at_the_end_leaves_the_older_line_for_the_next_run(path: Path) -> None:
+    path.write_bytes(failed("a", 0.5))
+    with Journal(path) as journal:
+        journal.start()
+        journal.append(answered("a", 0.75))
+        patched = mock.patch("safechat.batch.journal.os.fsync", side_effect=OSError(errno.ENOSPC, "full"))
+        patched.start()
+    patched.stop()
+    assert path.read_bytes() == failed("a", 0.5) + answered("a", 0.75)
+    assert started(path) == answered("a", 0.75)
+
+
+def test_sorted_lines_are_the_newest(path: Path) -> None:
+    path.write_bytes(failed("b", 0.5))
+    with Journal(path) as journal:
+        journal.start()
+        for line in (answered("b", 0.75), answered("a")):
+            journal.append(line)
+        journal.sort(key_of(id) for id in "ab")
+    assert path.read_bytes() == answered("a") + answered("b", 0.75)
 
 
 def test_what_a_power_cut_left_in_the_middle_is_taken_out(path: Path) -> None:

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -111,13 +112,16 @@ def test_two_runs_on_one_output_are_refused(api: EchoApi, tmp_path: Path) -> Non
     assert second.stderr == f"safechat: another process writes {output} now\n"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process there")
-def test_ctrl_c_ends_it_and_it_says_how_to_go_on(api: EchoApi, tmp_path: Path) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="signals cannot be sent to one process there")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_or_sigterm_ends_it_and_it_says_how_to_go_on(
+    api: EchoApi, tmp_path: Path, sent: signal.Signals
+) -> None:
     api.delay = 0.05
     source, output = write(tmp_path / "in.jsonl", *map(str, range(2000))), tmp_path / "out.jsonl"
     process = started(api, source, output, stderr=subprocess.PIPE)
     wait_for_answers(output, 30)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, err = process.communicate(timeout=60)
     answered = len(ids(output))
     assert process.returncode == 130
@@ -224,6 +228,21 @@ def test_a_dry_run_says_what_to_expect_and_asks_nothing(api: EchoApi, tmp_path: 
     assert not output.exists()
 
 
+def test_it_says_why_it_stopped_at_its_dollars(
+    api: EchoApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    price = SimpleNamespace(total_price=5)  # of a request, whatever its tokens are
+    prices = SimpleNamespace(Usage=SimpleNamespace, calc_price=lambda *_, **__: price)
+    monkeypatch.setattr("safechat.cost._price_list", lambda: prices)
+    source, output = write(tmp_path / "in.jsonl", *map(str, range(20))), tmp_path / "out.jsonl"
+    stopped = batch(api, source, output, "--max-usd", "19")
+    assert stopped.returncode == 1
+    assert (
+        "stopped at --max-usd: $15.0000 are spent, and the next row could cost more than is left of $19.00 "
+        "(17 rows are left)"
+    ) in stopped.stderr
+
+
 def test_without_a_terminal_the_last_line_of_progress_is_that_of_the_end(
     api: EchoApi, tmp_path: Path
 ) -> None:
@@ -236,8 +255,11 @@ def test_without_a_terminal_the_last_line_of_progress_is_that_of_the_end(
 
 def test_the_line_of_progress_has_rate_tokens_dollars_and_the_time_that_is_left() -> None:
     status = BatchStatus(rows=1100, before=100, to_ask=1000, answered=90, failed=10, tokens=12_345, usd=0.5)
+    status.kinds.update(server_error=9, timed_out=1)
     line = Meter(status, started=100.0).text(now=120.0)
-    assert line == "200 of 1,100 · 10 failed · 5.0/s · 12,345 tokens · $0.5000 · 0:03:00 left"
+    assert line == (
+        "200 of 1,100 · 10 failed (server_error, …) · 5.0/s · 12,345 tokens · $0.5000 · 0:03:00 left"
+    )
     assert visible(line) == line
 
 

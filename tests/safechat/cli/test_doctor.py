@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -118,6 +120,7 @@ async def test_a_redis_that_answers_is_shown(
 ) -> None:
     monkeypatch.setenv("SAFECHAT_REDIS_URL", redis_server.url)
     monkeypatch.setenv("SAFECHAT_REDIS_NAME", "prod")
+    monkeypatch.setattr("safechat.cli.doctor.PATIENCE", 5.0)  # on a busy machine it may need longer
     (check,) = [check for check in await checks() if check.name == "Redis"]
     assert check.ok
     assert "shares the limits of prod" in check.result
@@ -134,6 +137,30 @@ async def test_a_redis_that_does_not_answer_is_a_warning_without_its_password(
     assert check.advice
     assert "very-secret" not in str(results)
     assert results[-1].name == "model"
+
+
+async def test_a_redis_that_is_slow_to_connect_is_a_warning(
+    environment: dict[str, str], redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.4)
+        upstream = await asyncio.open_connection("127.0.0.1", urlsplit(redis_server.url).port)
+        for source, target in ((reader, upstream[1]), (upstream[0], writer)):
+            pumps.append(asyncio.create_task(pump(source, target)))
+
+    async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            target.write(data)
+        target.close()
+
+    pumps: list[asyncio.Task[None]] = []
+    async with await asyncio.start_server(slow, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setenv("SAFECHAT_REDIS_URL", f"redis://127.0.0.1:{port}")
+        (check,) = [check for check in await checks() if check.name == "Redis"]
+        await asyncio.gather(*pumps)
+    assert check.ok is None
+    assert "after 250 ms it counts as down" in check.result
 
 
 async def test_a_wrong_url_of_a_redis_is_a_failure(

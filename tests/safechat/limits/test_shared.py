@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from types import SimpleNamespace
@@ -32,10 +34,15 @@ from safechat import (
     RateLimited,
     RateLimits,
     RedisLimits,
+    RetryPolicy,
+    ServerError,
     Usage,
 )
+from safechat.client.wrapper import shared_limits
 from safechat.limits import server
-from safechat.limits.group import Group
+from safechat.limits.group import Group, shared_at
+from safechat.limits.slots import Slots
+from safechat.settings import read_settings
 from safechat.testing import ScriptedClient
 from shared_limits import Stored, members, until
 from virtual_time import now
@@ -294,7 +301,9 @@ async def test_only_the_head_of_a_line_asks(shared: RedisLimits, stored: Stored)
     assert 1 <= steps < 10
 
 
-async def test_a_lease_is_longer_than_its_call(shared: RedisLimits, stored: Stored) -> None:
+async def test_a_lease_ends_soon_after_its_process_whatever_its_call_may_take(
+    shared: RedisLimits, stored: Stored
+) -> None:
     lasts: list[float] = []
 
     async def api(request: Any) -> ChatReply:
@@ -302,11 +311,36 @@ async def test_a_lease_is_longer_than_its_call(shared: RedisLimits, stored: Stor
         return ChatReply("tamam", "m")
 
     async with members(shared, api) as (layer,):
-        await layer(request(deadline=now() + 100))
-        await layer(request())
-    assert 100 < lasts[0] < 110
-    assert lasts[1] > 600  # without a deadline
+        for deadline in (5.0, 100.0, math.inf):
+            await layer(request(deadline=now() + deadline))
+    assert [round(seconds / 5) * 5 for seconds in lasts] == [10, 30, 30]
     assert not stored.leases
+
+
+async def test_the_lease_of_a_long_call_is_renewed(
+    shared: RedisLimits, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("safechat.limits.shared._RENEW_EVERY", 0.05)
+    async with members(shared, Server(seconds=60)) as (layer,):
+        call = asyncio.ensure_future(layer(request()))
+        await until(lambda: bool(stored.leases))
+        (first,) = stored.leases.values()
+        await until(lambda: all(ends > first for ends in stored.leases.values()))
+        call.cancel()
+        await asyncio.wait([call])
+        await until(lambda: not stored.leases)
+
+
+async def test_nothing_is_renewed_when_no_call_is_under_way(
+    shared: RedisLimits, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("safechat.limits.shared._RENEW_EVERY", 0.01)
+    async with members(shared, Server()) as (layer,):
+        await layer(request())
+        await until(lambda: not stored.leases)
+        before = stored.steps()
+        await asyncio.sleep(0.1)
+        assert stored.steps() == before
 
 
 async def test_a_process_that_is_killed_gives_its_slot_back(shared: RedisLimits, stored: Stored) -> None:
@@ -339,7 +373,7 @@ async def test_the_clock_of_the_process_does_not_matter(
         call = asyncio.ensure_future(layer(request(deadline=now() + 60)))
         await until(lambda: bool(stored.leases))
         (ends,) = stored.leases.values()
-        assert 50 < ends - stored.now < 70
+        assert 20 < ends - stored.now < 40
         await call
 
 
@@ -475,8 +509,11 @@ def test_the_child_of_a_fork_is_a_member_of_its_own(shared: RedisLimits, stored:
     run_python(f"""
 import os
 from safechat import ChatClientWrapper, RateLimits, RedisLimits
+from safechat.client.wrapper import shared_limits
 from safechat.limits import server
-from safechat.limits.group import Group
+from safechat.limits.group import Group, shared_at
+from safechat.limits.slots import Slots
+from safechat.settings import read_settings
 from safechat.testing import ScriptedClient
 limits = RateLimits(requests_per_minute=600000, shared=RedisLimits({shared.url!r}, name={shared.name!r}))
 chat = ChatClientWrapper(ScriptedClient("tamam"), model="m", limits=limits)
@@ -504,13 +541,80 @@ def test_a_call_inside_the_loop_over_the_only_stream_does_not_wait_for_it(
     assert not stored.leases
 
 
-def test_the_limits_of_a_fallback_client_are_not_shared(shared: RedisLimits, stored: Stored) -> None:
-    first = ScriptedClient(RateLimited("429", status=429, retry_after=100.0))
-    other = SimpleNamespace(chat=ScriptedClient("tamam").chat)
-    limits = RateLimits(shared=shared)
-    with ChatClientWrapper(first, model="a", fallbacks=[(other, "b")], limits=limits) as chat:
+def refusing() -> ScriptedClient:
+    return ScriptedClient(RateLimited("429", status=429, retry_after=100.0))
+
+
+def other_client() -> SimpleNamespace:
+    return SimpleNamespace(chat=ScriptedClient("tamam").chat)
+
+
+def models_of(shared: RedisLimits) -> list[str]:
+    """Those whose quota is in Redis."""
+    with Stored(shared) as stored:
+        return [key.rpartition(":")[2] for key in stored.keys if ":quota:" in key]
+
+
+def test_the_limits_of_a_fallback_client_are_shared_and_are_its_own(shared: RedisLimits) -> None:
+    limits = RateLimits(requests_per_minute=600_000, shared=shared)
+    with ChatClientWrapper(refusing(), model="a", fallbacks=[(other_client(), "b")], limits=limits) as chat:
         assert chat.generate("Merhaba").text == "tamam"
-    assert [key.rpartition(":")[2] for key in stored.keys if ":quota:" in key] == ["a"]
+    assert models_of(shared) == ["a"]
+    others = replace(shared, name=f"{shared.name}@other")
+    assert models_of(others) == ["b"]
+    with Stored(others) as stored:
+        assert stored.limit("requests", "b") == 0  # what is set by hand is not for its quota
+
+
+def test_a_429_of_a_fallback_client_makes_the_other_wrappers_wait_for_it(shared: RedisLimits) -> None:
+    def fallback(*outcomes: ChatReply | Exception | str) -> SimpleNamespace:
+        return SimpleNamespace(chat=ScriptedClient(*outcomes).chat)
+
+    limits = RateLimits(shared=shared)
+    busy = fallback(RateLimited("429", status=429, retry_after=100.0))
+    with (
+        ChatClientWrapper(refusing(), model="a", fallbacks=[(busy, "b")], limits=limits, deadline=20) as one,
+        ChatClientWrapper(
+            ScriptedClient(ServerError("503", status=503)),
+            model="c",
+            fallbacks=[(fallback("tamam"), "b")],
+            limits=limits,
+            retry=RetryPolicy(attempts=1),
+            deadline=20,
+        ) as other,
+    ):
+        with pytest.raises(RateLimited):
+            one.generate("Merhaba")
+        with pytest.raises(RateLimited, match="b: the API has all calls wait"):
+            other.generate("Merhaba")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "name"),
+    [
+        (["https://api.mistral.ai/v1"], "prod@api.mistral.ai"),
+        (["https://user:secret@llm.example.com:8443/token/v1"], "prod@llm.example.com:8443"),
+        (["https://a.example.com/v1", "https://b.example.com/v1"], "prod@b.example.com"),
+        (["https://a.example.com/v1", "https://a.example.com/v2"], "prod@a.example.com#2"),
+        ([None], "prod@other"),
+        ([None, None], "prod@other#2"),
+    ],
+)
+def test_another_client_is_named_by_its_host(addresses: list[str | None], name: str) -> None:
+    *earlier, address = addresses
+    assert shared_at(RedisLimits("redis://127.0.0.1", name="prod"), address, earlier).name == name
+
+
+async def test_who_has_asked_nothing_has_nothing_to_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    scripts: list[object] = []
+
+    async def run(_: object, script: object, *__: object) -> None:
+        scripts.append(script)
+
+    monkeypatch.setattr(server.RedisServer, "run", run)
+    group = Group(RedisLimits("redis://127.0.0.1", name="prod"), Slots(1))
+    await group.aclose()
+    assert not scripts
 
 
 @pytest.mark.parametrize("url", ["", "http://127.0.0.1", "127.0.0.1:6379", "redis://host:port", 6379, None])
@@ -523,6 +627,20 @@ def test_a_url_that_is_none_of_a_redis_is_an_error(url: Any) -> None:
 def test_a_name_must_be_a_text_without_braces(name: Any) -> None:
     with pytest.raises(ValueError, match="name must be"):
         RedisLimits("redis://127.0.0.1", name=name)
+
+
+@pytest.mark.parametrize(("processes", "problem"), [(0, ValueError), (-1, ValueError), (2.5, TypeError)])
+def test_processes_is_a_count(processes: Any, problem: type[Exception]) -> None:
+    with pytest.raises(problem, match="processes must be"):
+        RedisLimits("redis://127.0.0.1", name="prod", processes=processes)
+
+
+def test_the_environment_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAFECHAT_REDIS_URL", "redis://127.0.0.1")
+    monkeypatch.setenv("SAFECHAT_REDIS_PROCESSES", "10")
+    limits = shared_limits(read_settings(None))
+    assert limits is not None
+    assert limits.processes == 10
 
 
 def test_shared_must_be_redis_limits() -> None:

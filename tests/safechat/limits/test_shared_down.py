@@ -7,8 +7,10 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import pytest
+from redis import Redis
 
 from limited_apis import Server, of_tokens, request
 from odev.classroom.bao import free_port
@@ -49,6 +51,23 @@ async def two_members(server: RedisServer, **limits: float) -> AsyncIterator[tup
         for layer in (*layers, *layers):
             await layer(request())
         yield layers, api
+
+
+@asynccontextmanager
+async def forwarded(port: Callable[[], int | None]) -> AsyncIterator[int]:
+    """A port whose connections go to `port`, as it is when they are made."""
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream = await asyncio.open_connection("127.0.0.1", port())
+        await asyncio.gather(pump(reader, upstream[1]), pump(upstream[0], writer))
+
+    async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            target.write(data)
+        target.close()
+
+    async with await asyncio.start_server(forward, "127.0.0.1", 0) as listening:
+        yield listening.sockets[0].getsockname()[1]
 
 
 async def test_calls_go_on_when_redis_is_killed(
@@ -193,12 +212,59 @@ async def test_a_lease_that_ended_meanwhile_is_given_back_to_a_redis_that_hung(
             await until(lambda: not stored.leases)
 
 
+async def test_the_group_comes_together_again_at_the_server_that_has_taken_over(
+    start_redis: Callable[..., RedisServer], caplog: pytest.LogCaptureFixture
+) -> None:
+    ports = [urlsplit(start_redis().url).port or 0 for _ in range(2)]
+    async with forwarded(lambda: ports[0]) as port:
+        shared = RedisLimits(f"redis://127.0.0.1:{port}", name="prod")
+        async with members(shared, Server(), **FAST) as (layer,):
+            await layer(request())
+            with Redis(port=ports[0]) as client:  # it goes on answering, and takes no writes any more
+                client.replicaof("127.0.0.1", free_port())
+            await layer(request())
+            await logged(caplog, "limits.alone", 1)
+            ports.reverse()
+            await asyncio.wait_for(logged(caplog, "limits.shared", 1), 30)
+
+
 async def test_a_redis_that_was_never_there_harms_no_call(caplog: pytest.LogCaptureFixture) -> None:
     shared = RedisLimits(f"redis://127.0.0.1:{free_port()}", name="prod")
     async with members(shared, Server(), **FAST) as (layer,):
         for _ in range(3):
             await layer(request())
     assert len(records(caplog, "limits.alone")) == 1
+
+
+async def test_a_process_that_starts_while_redis_is_down_paces_at_the_share_that_it_was_given(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shared = RedisLimits(f"redis://127.0.0.1:{free_port()}", name="prod", processes=4)
+    async with members(shared, api := Server(), requests_per_minute=1200) as (layer,):
+        await asyncio.gather(*(layer(request()) for _ in range(6)))
+    assert api.arrivals[-1] - api.arrivals[0] > 5 / 5 - 0.25
+    (record,) = records(caplog, "limits.alone")
+    assert record.__dict__["processes"] == 4
+
+
+async def test_a_process_that_starts_while_redis_is_down_has_its_share_of_the_slots() -> None:
+    shared = RedisLimits(f"redis://127.0.0.1:{free_port()}", name="prod", processes=4)
+    async with members(shared, api := Server(seconds=0.02), concurrency=8) as (layer,):
+        await asyncio.gather(*(layer(request()) for _ in range(10)))
+    assert api.most == 2
+
+
+async def test_the_processes_that_were_seen_count_where_they_are_more(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    shared = RedisLimits(own_redis.url, name="prod", processes=2)
+    api = Server()
+    async with members(shared, api, api, api, **FAST) as layers:
+        for layer in (*layers, *layers):
+            await layer(request())
+        own_redis.kill()
+        await layers[0](request())
+    assert records(caplog, "limits.alone")[0].__dict__["processes"] == 3
 
 
 async def test_what_is_no_redis_harms_no_call(caplog: pytest.LogCaptureFixture) -> None:
