@@ -234,6 +234,14 @@ MISTAKES = (
         sign=r"^SystemExit",
     ),
     Mistake(
+        "Bu değer bir `with` ister: `with …() as ad:` diye aç, bloğun içinde `ad`'ı kullan.",
+        sign=r"'_(?:Async)?GeneratorContextManager' object",
+    ),
+    Mistake(
+        "Metinden metin çıkarılamaz: değeri önce sayıya ya da zamana çevir.",
+        sign=r"^TypeError: unsupported operand type\(s\) for -: .*'str'",
+    ),
+    Mistake(
         "Değişkene bazı yollarda hiç değer verilmiyor (`{0}`). `except … as e` yazdıysan `e`, blok bitince "
         "silinir: hatayı başka bir değişkende sakla.",
         sign=r"^UnboundLocalError: .*'(\w+)'",
