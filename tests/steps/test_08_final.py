@@ -62,8 +62,10 @@ class Recorder:
         return around
 
     def fallback(self, handlers: Sequence[Handler]) -> Handler:
-        given = type(handlers).__name__
-        assert isinstance(handlers, list | tuple), f"shared.fallback(…) → {given} aldı; beklenen: bir liste"
+        given = type(handlers)
+        assert issubclass(given, list | tuple), (
+            f"shared.fallback(…) → {given.__name__} aldı; beklenen: bir liste"
+        )
 
         async def handler(request: ChatRequest) -> ChatReply:
             self.passed.append("fallback")
@@ -255,7 +257,7 @@ class FakeCall:
         assert layers, "call.answer() → sen çağırdın; onu run ya da run_async katmanlarla kendisi çağırır"
         return self._answer(*layers)
 
-    async def _answer(self, layers: object, began: float | None = None) -> ChatReply:
+    async def _answer(self, layers: object, began: object = None) -> ChatReply:
         expect("call.answer'ın aldığı katmanlar", layers, "katmanlar")
         if isinstance(self.outcome, ChatError):
             raise self.outcome
