@@ -332,7 +332,7 @@ def test_the_table_has_ten_lines_in_every_dress(compare: bool) -> None:
     for text in (screen.getvalue(), repr(exam), exam._repr_html_()):
         assert all(line.title in text for line in exam.lines)
         assert "0/100 puan" in text
-        assert ("üç satır" in text.lower()) == compare
+        assert ("güvensiz" in text.lower()) == compare
     assert "&lt;b&gt;" in exam._repr_html_()
 
 
