@@ -212,7 +212,7 @@ MISTAKES = (
         sign=r"'coroutine' object|was never awaited|cannot unpack non-iterable coroutine",
     ),
     Mistake(
-        "`{0}` düz bir `with` bloğu ister: `async with` yazma, `with` yaz.",
+        "Bu nesne düz bir `with` bloğu ister: `async with` yazma, `with` yaz.",
         sign=r"^TypeError: '([\w.]+)' object does not support the asynchronous context manager protocol",
     ),
     Mistake(
