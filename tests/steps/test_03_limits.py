@@ -469,7 +469,7 @@ def test_an_error_is_settled_by_what_it_may_have_cost(error: ChatError, tokens: 
     "3.2",
     points=8,
     hint="429'u kotaya bildir: quota.refused(request, reservation, error). Yoksa yalnızca 429'u alan çağrı "
-    "durur, öbürleri API'ye yüklenmeyi sürdürür. Başka hatalarda çağırma. `except ChatError`'ın altındaki bir "
+    "durur, öbürleri API'ye yüklenmeyi sürdürür. Başka hatalarda çağırma. `except ChatError`'ın altındaki "
     "`except RateLimited` hiç çalışmaz, çünkü üstteki onu da yakalar.",
     more="`except ChatError` içinde `isinstance(error, RateLimited)` diye sorabilirsin.",
 )
