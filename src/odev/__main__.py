@@ -52,7 +52,9 @@ def demo(
 
 @app.command()
 def lab(
-    port: Annotated[int, typer.Option(help="JupyterLab'ın portu; 0: boş bir tane bul")] = 8888,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="JupyterLab'ın portu; 0: boş bir tane bul")
+    ] = 8888,
     browser: Annotated[bool, typer.Option(help="Tarayıcıyı aç")] = True,
 ) -> None:
     """JupyterLab'ı derslikle (API ve Vault) birlikte aç; Ctrl-C hepsini kapatır."""
@@ -160,8 +162,8 @@ def build(
 @app.command()
 def verify(
     lesson: _Lessons = None,
-    wrong_answers: Annotated[int, typer.Option(help="Her görev için en az kaç yanlış cevap")] = 1,
-    right_answers: Annotated[int, typer.Option(help="Her görev için en az kaç doğru cevap")] = 0,
+    wrong_answers: Annotated[int, typer.Option(min=0, help="Her görev için en az kaç yanlış cevap")] = 1,
+    right_answers: Annotated[int, typer.Option(min=0, help="Her görev için en az kaç doğru cevap")] = 0,
     mutants: Annotated[
         bool, typer.Option("--mutants", help="Çözümlerin küçük değişikliklerini de sına: her biri kalmalı")
     ] = False,

@@ -427,8 +427,8 @@ def classify(
 ) -> type[ChatError]:
     """The class of the error that the API answered with.
 
-    `code` and `type` are those of the error body. They say more than the message, and the message says
-    more than the status.
+    `code` and `type` are those of the error body. They say more than the message, and the message
+    says more than the status.
     """
     return (
         class_by_code(status, code)

@@ -88,6 +88,13 @@ def test_what_ipython_does_is_none(line: str, python: str) -> None:
     assert cell.source == f"#| odev 1.2 a.f\nş = 1\n{python}\ndef f(): ..."
 
 
+def test_a_long_expression_beside_a_magic_is_read() -> None:
+    line = f"x = y{'.a' * 500}()"
+    cell = task_cell(f"#| odev 1.2 a.f\n%time\n{line}\ndef f(): ...")
+    assert cell is not None
+    assert cell.source == f"#| odev 1.2 a.f\nNone\n{line}\ndef f(): ..."
+
+
 def test_hundreds_of_magics_are_not_worth_the_time_that_ipython_takes_for_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -175,10 +182,11 @@ def test_a_notebook_beyond_all_measure_is_not_read(monkeypatch: pytest.MonkeyPat
     assert "çok büyük" in read_notebook("01.ipynb", notebook()).problem
 
 
-def test_a_notebook_that_a_windows_editor_saved_has_the_same_cells() -> None:
-    """With a byte order mark, and \\r\\n at the ends of lines, in the file and in the cells."""
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_a_notebook_that_another_systems_editor_saved_has_the_same_cells(end: str) -> None:
+    """With a byte order mark, and other ends of lines, in the file and in the cells."""
     source = "#| odev 1.1 a.f\ndef f():\n    return 'ışık'\n"
     here = read_notebook("a.ipynb", notebook(code(source)))
-    saved = notebook(code(source.replace("\n", "\r\n"))).decode().replace(": ", ":\r\n")
+    saved = notebook(code(source.replace("\n", end))).decode().replace(": ", ":\r\n")
     assert read_notebook("a.ipynb", saved.encode("utf-8-sig")) == here
     assert [cell.source for cell in here.cells] == [source]

@@ -27,6 +27,7 @@ from odev.instructor.grade import Graded
 from odev.instructor.gradebook import gradebook
 from odev.instructor.gradescope import make_autograder, write_gradescope
 from odev.instructor.marks import Mark, Rules, mark_all
+from odev.instructor.output import alone_in
 from odev.instructor.plain_text import safe_file_name, spreadsheet_cell
 from odev.instructor.platforms import fill_canvas, fill_moodle
 from odev.instructor.submission import Submission
@@ -42,6 +43,17 @@ def mark(name: str = "=ayşe", upload: Upload | None = None, *, partial: bool = 
     graded = Graded(Submission(name, {}, ("uyarı",), upload), "key", RESULTS)
     (only,) = mark_all([graded], Rules(partial), {})
     return only
+
+
+def test_two_gradings_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    with alone_in(tmp_path):
+        with pytest.raises(CourseError, match="başka bir puanlama"), alone_in(tmp_path):
+            pass
+    for left in ("[1, 0.0]", "[999999999, 1.0]", "{", "5"):  # by a grading that was killed
+        (tmp_path / "grader.json").write_text(left, "utf-8")
+        with alone_in(tmp_path):
+            pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_csv_opens_in_a_spreadsheet_and_calculates_nothing(tmp_path: Path) -> None:
@@ -178,6 +190,14 @@ def test_moodles_worksheet_gets_grades_on_its_scale_and_nothing_else_changes(
     assert [cell for at, cell in enumerate(after[1]) if at not in (4, 9)] == [
         cell for at, cell in enumerate(before[1]) if at not in (4, 9)
     ]
+
+
+def test_a_reason_in_moodles_worksheet_is_no_formula(tmp_path: Path) -> None:
+    (tmp_path / "w.csv").write_text("Full name,Grade,Feedback comments\nAli Öz,,\n", "utf-8")
+    result = TaskResult("1.1", "f", 5, State.MISSING, "yok")
+    submission = Submission("Ali Öz", {}, ("=HYPERLINK(1).ipynb okunamadı",))
+    filled = fill_moodle(tmp_path / "w.csv", [Mark(Graded(submission, "k", (result,)), (0.0,))])
+    assert "Ali Öz,0,'=HYPERLINK" in filled.content.decode()
 
 
 def test_without_ids_moodles_lines_are_found_by_name(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import mini_course as mini
 from odev.course.course import Course
+from odev.course.files import replace_text
 
 SRC = Path(__file__).parents[2] / "src"
 ENVIRONMENTS = {
@@ -81,3 +82,25 @@ def test_a_release_and_a_package_are_made(course: Course, environment: str) -> N
     assert odev(course, environment, "package", "../paketim şık").returncode == 0
     assert (course.root.parent / "dağıtım.zip").is_file()
     assert (course.root.parent / "paketim şık" / "src" / "safechat" / "words.py").is_file()
+
+
+def test_two_that_write_one_file_at_once_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def slow_replace(source: Path, target: Path) -> None:
+        monkeypatch.setattr(os, "replace", replace)
+        replace_text(tmp_path / "x.json", "of another process")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", slow_replace)
+    replace_text(tmp_path / "x.json", "text")
+    assert [path.read_text("utf-8") for path in tmp_path.iterdir()] == ["text"]
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "x.json").mkdir()
+    with pytest.raises(OSError, match="x"):
+        replace_text(tmp_path / "x.json", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]

@@ -23,7 +23,7 @@ from odev.grading.limited_process import Ended, Limits
 from odev.grading.steps import run_tests
 
 pytestmark = pytest.mark.skipif(not fork_server.POSSIBLE, reason="only Linux has what a fork server needs")
-LIMITS = Limits(seconds=5)
+LIMITS = Limits(seconds=2)
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,30 @@ def test_an_answer_that_kills_the_server_harms_its_own_run_alone(course: Course,
     kills = greet("import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n" + RIGHT)
     killed = run(in_forks, task, kills)
     assert (killed.passed, killed.spoilt) == (frozenset(), True)
+    assert len(run(in_forks, task, mini.GOOD_GREET).passed) == 2
+
+
+@pytest.mark.parametrize(
+    "harms",
+    [
+        "resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (5, 5))",
+        "os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)",
+        "os.sched_setscheduler(os.getppid(), os.SCHED_IDLE, os.sched_param(0))",
+    ],
+)
+def test_an_answer_that_limits_the_server_harms_its_own_run_alone(
+    course: Course, in_forks: Copies, harms: str
+) -> None:
+    task = course.tasks[0]
+    assert run(in_forks, task, greet(f"import os, resource\n{harms}\n{RIGHT}")).spoilt
+    assert len(run(in_forks, task, mini.GOOD_GREET).passed) == 2
+
+
+def test_a_server_that_an_answer_has_stopped_is_not_waited_for(course: Course, in_forks: Copies) -> None:
+    task = course.tasks[0]
+    stops = greet("import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)\n" + RIGHT)
+    stopped = run(in_forks, task, stops)
+    assert (stopped.ended, stopped.spoilt) == (Ended.ITSELF, True)
     assert len(run(in_forks, task, mini.GOOD_GREET).passed) == 2
 
 

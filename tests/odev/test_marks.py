@@ -48,7 +48,7 @@ def test_a_deadline_without_a_time_is_the_end_of_the_day(text: str, moment: date
     assert deadline_of(text) == moment
 
 
-@pytest.mark.parametrize("text", ["dün", "", "20.11.2026", "2026-13-01"])
+@pytest.mark.parametrize("text", ["dün", "", "20.11.2026", "2026-13-01", "0001-01-01"])
 def test_another_deadline_is_refused(text: str) -> None:
     with pytest.raises(CourseError, match="örnek: --deadline 2026-11-20T23:59:59"):
         deadline_of(text)
@@ -160,7 +160,9 @@ def test_a_roster_is_read_as_it_comes(tmp_path: Path, text: str, encoding: str) 
     assert [student.name for student in read_roster(tmp_path / "names.csv")] == ["Ayşe Yılmaz", "Ali Öz"]
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"PK\x03\x04\0\0", b"ad;gecikme\nali;cok\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n\n", b"PK\x03\x04\0\0", b"ad;gecikme\nali;cok\n", b"sira;isimler\n1;Ali\n"]
+)
 def test_what_is_no_roster_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "names.csv").write_bytes(content)
     with pytest.raises(CourseError):
@@ -200,6 +202,13 @@ def test_two_students_of_one_name_are_told_apart_by_their_numbers() -> None:
         ("Ali Öz (1)", 1),
         ("Ali Öz (2)", 0),
     ]
+
+
+def test_no_two_rows_have_one_name_whatever_the_roster_says() -> None:
+    roster = [Student("Ali Öz", "1", "a@x"), Student("ALİ ÖZ", "1", "b@x"), Student("Ali Öz", "1", days=1)]
+    listed, students = with_roster([Submission("Ali Öz (1)", {})], roster)
+    assert {one.name for one in listed} == {"Ali Öz (1)", "Ali Öz (a@x)", "ALİ ÖZ (b@x)", "Ali Öz (2)"}
+    assert students == {"Ali Öz (a@x)": roster[0], "ALİ ÖZ (b@x)": roster[1], "Ali Öz (2)": roster[2]}
 
 
 def test_a_name_in_another_script_and_a_line_twice_are_one_student() -> None:

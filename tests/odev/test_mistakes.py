@@ -245,6 +245,16 @@ def test_another_failure_has_its_tests_hint(grader: Grader) -> None:
     assert result.message == "words(None, status=2) → (None, 2); beklenen: …"
 
 
+def test_a_syntax_error_of_what_the_code_runs_is_named(grader: Grader) -> None:
+    result = judge(grader, "1.1", "return eval('1 +')")
+    assert result.message.startswith("SyntaxError: invalid syntax ←")
+
+
+def test_no_address_of_an_object_makes_a_message_another_one_in_each_run() -> None:
+    objects = "<function f.<locals>.g.<locals>.h at 0x7f1c>, <bound method A.b of <m.A object at 0x7f1c>>"
+    assert in_turkish(f"gelen: {objects}, <m.f.<locals>.B object at 0x7f1c>") == "gelen: h, A.b, B"
+
+
 @pytest.mark.parametrize(
     ("message", "line"),
     [

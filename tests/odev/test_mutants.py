@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import mini_course as mini
+from odev.author import mutants
 from odev.author.mutants import problems_of_mutants
 from odev.author.mutations import mutants_of
 from odev.course.course import Course
@@ -90,7 +92,8 @@ def test_a_mutant_that_no_test_notices_is_named_unless_it_is_marked(tmp_path: Pa
     assert "equal_mutants.toml: task 1.1: no such mutant survives: 0 → 7" in named
 
 
-def test_a_mutant_that_never_ends_is_noticed(tmp_path: Path) -> None:
+def test_a_mutant_that_never_ends_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mutants, "LIMITS", replace(mutants.LIMITS, seconds=1))
     course = mini.mini_course(tmp_path)
     waits = "while not self._items:\n            pass\n        return self._items.pop(0)"
     module = course.module(course.tasks[2])

@@ -146,6 +146,26 @@ def test_the_package_holds_the_students_cells_and_names_what_is_missing(
     assert package(students, tmp_path / "mine") == (["1.1"], ["1.2", "2.1"])  # over that of before
 
 
+def test_a_package_is_never_made_over_a_course(tmp_path: Path) -> None:
+    course = mini.mini_course(tmp_path / "outer" / "course")
+    other = mini.mini_course(tmp_path / "other")
+    mini.write(tmp_path / "outer" / "src" / "safechat" / "__init__.py", "")
+    for target in (course.root, course.root.parent, other.root):
+        with pytest.raises(CourseError, match="boş değil"):
+            package(course, target)
+    assert len(course.notebooks()) == len(other.notebooks()) == 2
+
+
+def test_what_a_student_adds_to_the_package_stays(tmp_path: Path) -> None:
+    course = mini.mini_course(tmp_path / "course")
+    package(course, tmp_path / "mine")
+    mini.write(tmp_path / "mine" / "tests" / "test_mine.py", "mine")
+    mini.write(tmp_path / "mine" / "src" / "safechat" / "old.py", "")
+    package(course, tmp_path / "mine")
+    assert (tmp_path / "mine" / "tests" / "test_mine.py").read_text("utf-8") == "mine"
+    assert not (tmp_path / "mine" / "src" / "safechat" / "old.py").exists()
+
+
 def test_a_package_never_takes_the_place_of_something_else(course: Course, tmp_path: Path) -> None:
     mini.write(tmp_path / "mine" / "roman.txt", "x")
     with pytest.raises(CourseError, match="başka bir klasör"):

@@ -83,6 +83,12 @@ def test_the_report_is_a_hint_and_says_so() -> None:
     assert "Benzeyen cevap yok." in report([], 60)
 
 
+def test_a_name_is_no_markup_in_the_report() -> None:
+    names = {"<img src=x>": LONG, "[a](javascript:x)": RENAMED}
+    text = report(same_answers(class_of(**names), {TASK: STUB}), 60)
+    assert "- aynı: \\<img src=x>, \\[a](javascript:x)\n" in text
+
+
 def test_an_answer_of_most_of_the_class_is_said_to_be_natural() -> None:
     same = class_of(**{f"s{number}": LONG for number in range(5)})
     assert "sınıfın çoğu: doğal olabilir" in report(same_answers(same, {TASK: STUB}), 6)

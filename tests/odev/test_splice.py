@@ -182,6 +182,16 @@ def test_a_name_that_cannot_be_changed_safely_is_refused(greet: str) -> None:
         ("def twice(f): return lambda: 2 * f()\ndef greet(): return 4\ngreet = twice(greet)", 8),
         ("def twice(f): return lambda: 2 * f()\n@twice\ndef greet(): return 4", 8),
         ("def greet(): return 1\ngreet = lambda: 2\ndef greet(): return 3", 3),
+        ("T = {}\nfor k in 'ab':\n    T[k] = 1\ndef greet(): return T", {"a": 1, "b": 1}),
+        ("T = []\nT.append(3)\ndef greet(): return T", [3]),
+        ("if True:\n    N = 3\nelse:\n    N = 4\ndef greet(): return N", 3),
+        ("try:\n    import yok as m\nexcept ImportError:\n    import math as m\n"
+         "def greet(): return m.floor(3.5)", 3),
+        ("try:\n    import yok as time\nexcept ImportError:\n    time = 3\ndef greet(): return time", 3),
+        ("(N := 3)\ndef greet(): return N", 3),
+        ("from math import *\ndef greet(): return floor(3.5)", 3),
+        ("from functools import *\n@singledispatch\ndef f(x): return 0\n"
+         "@f.register\ndef _(x: int): return 3\ndef greet(): return f(1)", 3),
     ],
 )  # fmt: skip
 def test_what_the_answer_uses_comes_along(cell: str, result: object) -> None:
@@ -198,15 +208,35 @@ def test_a_new_answer_replaces_an_assignment_with_its_constants() -> None:
     assert again.split() == MODULE.split()
 
 
+def test_a_new_answer_replaces_what_a_loop_had_filled() -> None:
+    cell = "T = {}\nfor k in 'ab':\n    T[k] = 1\ndef greet(): return T"
+    once = splice(MODULE, "greet", cell)
+    names, _ = helpers(MODULE, "greet", cell)
+    again = splice(once, "greet", definition_source(MODULE, "greet"), replacing=sorted(names))
+    assert again.split() == MODULE.split()
+
+
+def test_import_star_comes_along_only_where_a_name_is_missing() -> None:
+    cell = "from math import *\ndef greet(): return _kept(), len('a')"
+    assert splice(MODULE, "greet", cell) == splice(MODULE, "greet", cell.replace("from math import *\n", ""))
+
+
+def test_a_second_import_star_stands_beside_the_first() -> None:
+    once = splice(MODULE, "greet", "from math import *\ndef greet(): return floor(3.5)")
+    twice = splice(once, "greet", "from functools import *\ndef greet(): return partial(floor, 3.5)()")
+    assert namespace(twice)["greet"]() == 3
+
+
 def test_trials_in_the_cell_are_left_behind() -> None:
     new = (
         "import pytest, json\nfrom unittest import mock\nresult = 1 / 0\n"
         "def greet():\n    result = json.dumps(1)\n    return result\n"
         "def test_greet():\n    with pytest.raises(ValueError): greet()\n"
+        "for name in ('a', 'b'):\n    result = greet()\n"
     )
     spliced = splice(MODULE, "greet", new)
     assert "import json" in spliced
-    assert [word for word in ("pytest", "mock", "1 / 0", "test_greet") if word in spliced] == []
+    assert [word for word in ("pytest", "mock", "1 / 0", "test_greet", "for") if word in spliced] == []
 
 
 def test_a_helper_that_came_along_before_is_replaced() -> None:
@@ -237,6 +267,8 @@ def test_an_asynchronous_function_and_a_class_are_definitions() -> None:
         ("def greet(a, a): ...", "duplicate argument"),
         ("def greet():\nreturn 1", "2. satır"),
         ("x = '\0'", "okuyamıyor"),
+        ("def greet(name):\n    return await name", r"\(2. satır\): 'await' .* yalnız `async def` ile"),
+        ("def greet():\n    break", r"\(2. satır\): 'break' outside loop"),
         ("def selam(): ...", "`greet` tanımı yok; olanlar: `selam`$"),
         ("", "`greet` tanımı yok$"),
         ("if True:\n    def greet(): ...", "`greet` tanımı başka bir bloğun içinde: satırın başından"),

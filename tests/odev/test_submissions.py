@@ -95,6 +95,15 @@ def test_a_broken_file_costs_its_own_student_alone(course: Course, inbox: Path, 
     assert "kırık.zip" in graded[1].warnings[0]
 
 
+def test_a_long_expression_in_a_task_that_is_there_twice_costs_its_own_student_alone(
+    course: Course, inbox: Path, tmp_path: Path
+) -> None:
+    long = f"#| odev 1.1 words.greet\ndef greet(name):\n    return {'+'.join(['1'] * 500)}\n"
+    mini.submission(inbox / "ayşe", *GOOD)
+    mini.submission(inbox / "uzun", long, long, mini.GOOD_COUNT)
+    assert scores(grade(course, [inbox], tmp_path / "out", limits=LIMITS)) == {"ayşe": 20, "uzun": 6}
+
+
 @pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
 def test_a_name_from_another_system_is_read_as_well_as_it_can_be(
     course: Course, inbox: Path, tmp_path: Path

@@ -219,7 +219,7 @@ def test_a_task_is_too_long_from_its_forty_first_line(tmp_path: Path, lines: int
 def test_a_wrong_answer_that_never_ends_fails_its_task_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verifying, "LIMITS", replace(verifying.LIMITS, seconds=3))
+    monkeypatch.setattr(verifying, "LIMITS", replace(verifying.LIMITS, seconds=1))
     course = mini.mini_course(tmp_path)
     wrong(course, "1.1_no_name", mini.NEVER_ENDS)
     assert verify(course, [1]) == []

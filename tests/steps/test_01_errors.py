@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -30,7 +31,9 @@ def classified(status: int, *, as_: type[ChatError], **words: Any) -> None:
         [str(status), *(f"{name}={value!r}" for name, value in words.items() if value is not None)]
     )
     got = error.__name__ if isinstance(error, type) else repr(error)
-    assert error is as_, f"classify({asked}) → {got}; beklenen: {as_.__name__}"
+    if isinstance(error, ChatError):
+        got = f"bir {type(error).__name__} nesnesi (parantezsiz yaz)"
+    assert error is as_, f"classify({asked}) → {got}; beklenen: {as_.__name__} sınıfı"
 
 
 @pytest.mark.task(
@@ -218,17 +221,17 @@ def reply(text: str = "Selam!", finish_reason: str = "stop", **fields: Any) -> C
     )
 
 
-def checked(came: ChatReply, request: ChatRequest = REQUEST, refusal: str | None = None) -> ChatReply:
-    from safechat.call.reply import checked_reply
+def checked_reply(came: ChatReply, request: ChatRequest = REQUEST, refusal: str | None = None) -> ChatReply:
+    from safechat.call import reply as module
 
-    return checked_reply(came, request, refusal)
+    return module.checked_reply(came, request, refusal)
 
 
 def is_the_answer(came: ChatReply, request: ChatRequest = REQUEST, refusal: str | None = None) -> None:
     """Fails with the reply and what came of it, in words."""
     got: object
     try:
-        got = checked(came, request, refusal)
+        got = checked_reply(came, request, refusal)
     except ChatError as error:
         got = f"{type(error).__name__} fırlatıldı"
     fields = f"text={came.text!r}, finish_reason={came.finish_reason!r}"
@@ -261,7 +264,7 @@ def test_an_answer_is_itself() -> None:
 @pytest.mark.parametrize("content", ["", " \n"], ids=["empty", "white space"])
 def test_an_answer_without_text_is_empty(content: str) -> None:
     with pytest.raises(errors.EmptyReply):
-        checked(reply(content))
+        checked_reply(reply(content))
 
 
 @pytest.mark.task(
@@ -287,7 +290,7 @@ def test_a_tool_call_needs_no_text() -> None:
 )
 def test_an_answer_cut_at_the_limit_is_truncated() -> None:
     with pytest.raises(errors.TruncatedReply):
-        checked(reply("Sel", "length"))
+        checked_reply(reply("Sel", "length"))
 
 
 @pytest.mark.task(
@@ -300,7 +303,7 @@ def test_an_answer_cut_at_the_limit_is_truncated() -> None:
 )
 def test_what_there_is_of_a_cut_answer_is_kept() -> None:
     with pytest.raises(errors.TruncatedReply) as caught:
-        checked(reply("Sel", "length"))
+        checked_reply(reply("Sel", "length"))
     expect("hata.partial_text", caught.value.partial_text, "Sel")
 
 
@@ -327,7 +330,7 @@ def test_a_cut_answer_may_be_asked_for() -> None:
 )
 def test_an_answer_cut_before_its_first_word_is_truncated_too() -> None:
     with pytest.raises(errors.TruncatedReply):
-        checked(reply("", "length"))
+        checked_reply(reply("", "length"))
 
 
 @pytest.mark.task(
@@ -340,7 +343,7 @@ def test_an_answer_cut_before_its_first_word_is_truncated_too() -> None:
 @pytest.mark.parametrize("content", ["Sel", ""])
 def test_a_filtered_answer_is_none(content: str) -> None:
     with pytest.raises(errors.ContentFiltered):
-        checked(reply(content, "content_filter"))
+        checked_reply(reply(content, "content_filter"))
 
 
 @pytest.mark.task(
@@ -353,7 +356,7 @@ def test_a_filtered_answer_is_none(content: str) -> None:
 )
 def test_a_refusal_is_no_empty_answer() -> None:
     with pytest.raises(errors.RefusedReply) as caught:
-        checked(reply(""), refusal="Buna yardım edemem.")
+        checked_reply(reply(""), refusal="Buna yardım edemem.")
     assert "yardım edemem" in str(caught.value)
 
 
@@ -390,7 +393,7 @@ def test_a_text_beside_a_refusal_is_an_answer() -> None:
 )
 def test_every_error_says_which_answer_it_was(came: ChatReply, refusal: str | None) -> None:
     with pytest.raises(ChatError) as caught:
-        checked(came, refusal=refusal)
+        checked_reply(came, refusal=refusal)
     expect("hata.request_id", caught.value.request_id, "req_7")
     expect("hata.model", caught.value.model, "gpt-5-mini-2025-08-07")
     expect("hata.status", caught.value.status, 200)
@@ -415,7 +418,7 @@ def test_every_error_says_which_answer_it_was(came: ChatReply, refusal: str | No
 )
 def test_the_tokens_of_an_answer_that_is_none_are_counted_too(came: ChatReply, refusal: str | None) -> None:
     with pytest.raises(ChatError) as caught:
-        checked(came, refusal=refusal)
+        checked_reply(came, refusal=refusal)
     usage = caught.value.usage
     expect("hata.usage.total_tokens", usage and usage.total_tokens, 14)
 
@@ -529,7 +532,11 @@ def test_one_attempt_sends_once() -> None:
         calls.append(request)
         raise sdk_error()
 
-    outcome(send)
+    async def main() -> None:
+        with suppress(Exception):  # what is raised, the tests below look at
+            await called(send)
+
+    virtual_time.run(main())
     assert len(calls) == 1, f"send {len(calls)} kez çağrıldı"
     assert calls[0].timeout == 5.0, f"send'e başka bir istek gitti: {calls[0]!r}"
 

@@ -225,7 +225,7 @@ def the_call(log: pytest.LogCaptureFixture) -> dict[str, Any]:
     "2.2",
     points=8,
     hint="Katman görünmez olmalı: alttaki katman (self._next) request ile çağrılır, cevabı olduğu gibi "
-    "döner.",
+    "döner (`return` yazdın mı?).",
     more="reply = await self._next(request), en sonda return reply. Yeni bir ChatReply kurma.",
 )
 def test_the_reply_comes_through() -> None:

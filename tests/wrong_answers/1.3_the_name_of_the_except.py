@@ -1,5 +1,5 @@
 #| odev 1.3 call.layer.attempt
-# hint: başka bir değişkende tut
+# hint: başka bir değişkende sakla
 async def attempt(
     request: ChatRequest,
     send: Callable[[ChatRequest], Awaitable[Answer]],

@@ -1,5 +1,5 @@
 #| odev 3.2 limits.layer.Limited
-# hint: onun cevabını
+# hint: `async with` yazma
 class Limited:
     """The layer. For one event loop."""
 

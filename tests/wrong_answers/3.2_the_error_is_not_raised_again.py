@@ -1,5 +1,5 @@
 #| odev 3.2 limits.layer.Limited
-# hint: olduğu gibi dışarı çıkar
+# hint: sonuna tek başına `raise` yaz
 class Limited:
     """The layer. For one event loop."""
 

@@ -1,5 +1,5 @@
 #| odev 5.1 breaker.CircuitBreaker
-# hint: bir eksiğinde hâlâ kapalı
+# hint: Bir metodun adına değer atamışsın
 class CircuitBreaker(Circuit):
     """Remembers how the calls to one target ended, and says whether the next may go. `now` is in seconds.
 

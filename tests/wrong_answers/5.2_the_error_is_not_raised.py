@@ -1,5 +1,5 @@
 #| odev 5.2 fallback.Fallback
-# hint: error.falls_back False ise
+# hint: kodda hiç `raise` yok
 class Fallback:
     """The layer. `next` gets the request's own model, then come the `fallbacks`, one after the other.
 

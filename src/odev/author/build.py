@@ -62,7 +62,9 @@ def build(course: Course, names: Iterable[str] = (), jobs: int = 2) -> list[Buil
     _ = course.stubs  # raises for a lesson that cannot be read
     lessons = [path for path in course.notebooks() if not wanted or path.stem in wanted]
     with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(lambda lesson: _build_one(course, lesson), lessons))
+        # The last lesson takes longest, so it begins first.
+        last_first = [pool.submit(_build_one, course, lesson) for lesson in reversed(lessons)]
+        return [built.result() for built in reversed(last_first)]
 
 
 def write(built: Iterable[Built]) -> list[Path]:

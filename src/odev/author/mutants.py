@@ -20,6 +20,8 @@ from odev.grading.course_copies import Copies
 from odev.grading.limited_process import Limits
 from odev.grading.steps import collect, run_tests
 
+LIMITS = Limits()  # as an answer is graded
+
 
 def equal_mutants(course: Course) -> dict[str, Mapping[str, str]]:
     """For each task's id, the changes that are marked as equal, with the reasons. CourseError for a file that
@@ -47,11 +49,10 @@ def survivors(course: Course, package_copies: Copies, task: Task) -> list[str]:
         except SpliceError:
             continue  # Python cannot compile it, so every test would notice it
     tests = [test for test in collect(course, task.lesson) if test.task == task.id]
-    limits = Limits()
 
     def passes(source: str) -> bool:
         with package_copies.with_modules({task.file: source}) as copy:
-            run = run_tests(copy, [task.id], limits, "--exitfirst")
+            run = run_tests(copy, [task.id], LIMITS, "--exitfirst")
         return run.reported and run.failure(tests) is None  # the first canary ends a run that passes
 
     if not tests or not passes(reference):

@@ -8,7 +8,7 @@ are reported, not just the first. For each new task an author adds
   compare with `expect` of tests/.
 - to tests/wrong_answers, six or more cells, named `2.1_` and what is wrong: the tag line, `# hint: …` with
   words of the hint that the student must see, then the cell. The first test that such a cell fails shows its
-  hint, so the tests for a small mistake stand below those for a larger one.
+  hint, or that of a usual mistake, so the tests for a small mistake stand below those for a larger one.
 - to tests/right_answers, three or more cells, named `2.1_` and their style, written as differently as
   students write: the tag line, then the cell. Each must get full points.
 - to tests/equal_mutants.toml, for each mutant that `--mutants` still finds and that no fair test can notice,
@@ -29,11 +29,14 @@ from odev.author.mutants import problems_of_mutants
 from odev.course.answer import SpliceError
 from odev.course.cells import TaskId
 from odev.course.course import Course, Task
+from odev.course.splice import definition
 from odev.course.turkish import fold
 from odev.grading.course_copies import Copies, copies
 from odev.grading.grader import Grader, default_jobs, judging_pool
-from odev.grading.junit import Run, StepTest
+from odev.grading.junit import Failure, Run, StepTest
 from odev.grading.limited_process import Limits
+from odev.grading.mistakes import explained
+from odev.grading.result import State, TaskResult
 from odev.grading.steps import collect, run_tests
 
 LIMITS = Limits(seconds=15)
@@ -209,11 +212,19 @@ class _Verifier:
             return [f"{answer.name}: passes"]
         if run.tampered:
             return [f"{answer.name}: is taken for tampering"]
-        hint = failure.test.hint
-        if fold(answer.hint) not in fold(hint):
-            shows = f"{failure.test.nodeid} shows {hint!r}"
+        hints = self._hints(answer, task, failure)
+        if fold(answer.hint) not in fold(" ".join(hints)):
+            shows = f"{failure.test.nodeid} shows {' and '.join(map(repr, hints))}"
             return [f"{answer.name}: fails without its hint {answer.hint!r}: {shows}"]
         return []
+
+    def _hints(self, answer: WrongAnswer, task: Task, failure: Failure) -> list[str]:
+        """The hint of the test, and that of a usual mistake, which a student sees in its place."""
+        state = State.CRASHED if failure.crash is not None else State.FAILED
+        hint = failure.test.hint
+        result = TaskResult(str(task.id), task.name, 0, state, failure.message, hint, crash=failure.crash)
+        original = definition(self._copies.source(task), task.name)
+        return list(filter(None, dict.fromkeys((hint, explained(result, answer.source, original).hint))))
 
     def _tests_of(self, task: Task) -> list[StepTest]:
         return [test for test in self._tests if test.task == task.id]

@@ -8,6 +8,7 @@ Not here: what the programs log, which the notebook shows.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from odev.classroom.faults import Fault
@@ -37,3 +38,17 @@ def thirty_calls(room: Classroom, program: str, log: Path, *more: Fault) -> Prog
         for seconds, times in _SECONDS:
             api.behave("delay", seconds=seconds, times=times)
         return run(program, patience=60)
+
+
+def counted(room: Classroom, logs: Mapping[str, Path]) -> dict[str, tuple[int, int | None]]:
+    """How often each log, by its name, holds what it should hold once a call, and what it should not hold:
+    for plots.counts. Of a log without a record nothing is wanted: it proves nothing."""
+    calls = len(PROMPTS)
+    words = {"süre": ("latency_ms", calls), "kimlik": ("call_id", calls)}
+    words |= {"anahtar": (room.api.key, 0), "telefon": ("0532", 0)}
+    texts = {name: log.read_text(encoding="utf-8") for name, log in logs.items()}
+    return {
+        f"{what} · {name}": (text.count(word), wanted if text else None)
+        for what, (word, wanted) in words.items()
+        for name, text in texts.items()
+    }

@@ -1,5 +1,6 @@
-"""What lesson 01's `attempt` is given: sending to the classroom's API, reading by the student's functions.
+"""Lesson 01: its faults, and what its `attempt` is given, which reads by the student's functions.
 
+    with room.broken(**FAULTS["kredi bitti"]):
     send, read, translate = parts(classify, checked_reply)
 
 Not here: the package's own, which are in safechat's room call.
@@ -8,13 +9,28 @@ Not here: the package's own, which are in safechat's room call.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import openai
 
 from safechat.call.reply import reply_in
 from safechat.errors import ChatError, RequestTimedOut
 from safechat.messages import ChatReply, ChatRequest
+
+_SELAM = '{"choices": [{"message": {"content": "Selam, iyi misin?"}, "finish_reason": "stop"}]}'
+_JSON = {"content_type": "application/json"}
+FAULTS: dict[str, dict[str, Any]] = {
+    "çok istek": {"fault": "fail", "status": 429, "code": "rate_limit_exceeded"},
+    "kredi bitti": {
+        "fault": "fail",
+        "status": 429,
+        "code": "insufficient_quota",
+        "message": "You exceeded your quota.",
+    },
+    "proxy'den HTML": {"fault": "answer"},
+    "damlayan cevap": {"fault": "drip", "body": _SELAM, "seconds": 0.05, **_JSON},
+    "kesik cevap": {"fault": "reply", "text": "Suyu kaynat, çayı", "finish_reason": "length"},
+}
 
 Answer = tuple[object, Mapping[str, str]]  # the body and the headers
 

@@ -1,20 +1,27 @@
 """The answer in a cell: the statements that bind the task's name, and those of the cell that they use.
 
 A notebook is one namespace, so an answer may use what stands beside it: a helper, a constant, an import. All
-that it uses belongs to it; the rest of the cell does not: trials, calls, tests of the student's own. Which
-names a statement uses is what Python's own symbol table says. Not here: how an answer gets into a module
-(splice.py).
+that it uses belongs to it, also where a loop, an `if` or a `try` makes it; the rest of the cell does not:
+trials, calls, tests of the student's own. Which names a statement uses is what Python's own symbol table
+says. Not here: how an answer gets into a module (splice.py).
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
 import symtable
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Import = ast.Import | ast.ImportFrom
 Assignment = ast.Assign | ast.AnnAssign | ast.AugAssign
+_Inner = ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp  # with names of its own
+# The methods of containers that change them; `register` adds to a function of functools.singledispatch.
+_CHANGES = {
+    "add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "register", "remove",
+    "reverse", "setdefault", "sort", "update",
+}  # fmt: skip
 
 
 class SpliceError(Exception):
@@ -25,18 +32,37 @@ def parse_cell(source: str) -> ast.Module:
     """The cell's syntax tree. SpliceError for whatever Python cannot read."""
     try:
         return ast.parse(source)
-    except SyntaxError as error:
-        place = f" ({error.lineno}. satır)" if error.lineno else ""
-        raise SpliceError(f"Python bu hücreyi okuyamıyor{place}: {error.msg}") from None
-    except (ValueError, RecursionError, MemoryError) as error:  # a null byte, brackets without end
-        raise SpliceError(f"Python bu hücreyi okuyamıyor: {error}") from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # a null byte, endless brackets
+        raise _unreadable(error) from None
+
+
+def check_compiles(statements: Sequence[ast.stmt]) -> None:
+    """SpliceError for what the grammar allows and the compiler does not: `await` in a plain function."""
+    try:
+        compile(ast.Module([*statements], []), "cell", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: Exception) -> SpliceError:
+    place = f" ({error.lineno}. satır)" if isinstance(error, SyntaxError) and error.lineno else ""
+    reason = error.msg if isinstance(error, SyntaxError) else str(error)
+    if "outside async function" in reason:
+        reason += ". `await` yalnız `async def` ile başlayan bir fonksiyonda durabilir"
+    return SpliceError(f"Python bu hücreyi okuyamıyor{place}: {reason}")
 
 
 def answer_in(cell: ast.Module, name: str) -> list[ast.stmt]:
-    """The statements of the answer, in the cell's order; empty when the cell does not bind `name`.
+    """The statements of the answer, in the cell's order; empty when the cell does not bind `name` at its top
+    level. Where it uses a name that nobody binds, each `from … import *` belongs to it.
 
     SpliceError for a definition that Python cannot compile.
     """
+    binding: dict[str, list[ast.stmt]] = {}
+    for statement in cell.body:
+        for bound in bound_names(statement):
+            if bound != name or isinstance(statement, Definition | Import | Assignment):
+                binding.setdefault(bound, []).append(statement)
     names: set[str] = set()
     pending = [name]
     belongs: set[ast.stmt] = set()
@@ -44,10 +70,19 @@ def answer_in(cell: ast.Module, name: str) -> list[ast.stmt]:
         wanted = pending.pop()
         if wanted not in names:
             names.add(wanted)
-            for statement in _last_binding(cell.body, wanted):
+            for statement in _last_binding(binding.get(wanted, ()), wanted):
                 belongs.add(statement)
                 pending += used_names(statement)
+    if unbound_names(belongs):
+        names.add("*")
+        belongs.update(binding.get("*", ()))
     return [_trimmed(statement, names) for statement in cell.body if statement in belongs]
+
+
+def unbound_names(statements: Collection[ast.stmt]) -> set[str]:
+    """The names that these statements use, and that neither they nor Python itself binds."""
+    used = {name for statement in statements for name in used_names(statement)}
+    return used.difference(dir(builtins), *map(bound_names, statements))
 
 
 def _trimmed(statement: ast.stmt, names: set[str]) -> ast.stmt:
@@ -61,15 +96,33 @@ def _trimmed(statement: ast.stmt, names: set[str]) -> ast.stmt:
 
 
 def bound_names(statement: ast.stmt) -> list[str]:
-    """The names that a definition, an import or an assignment binds, or stores something into."""
-    if isinstance(statement, Definition):
-        return [statement.name]
-    if isinstance(statement, Import):
-        return [alias.asname or alias.name.partition(".")[0] for alias in statement.names]
-    if isinstance(statement, ast.Assign):
-        return [name for target in statement.targets for name in _roots(target)]
-    if isinstance(statement, ast.AnnAssign | ast.AugAssign):
-        return list(_roots(statement.target))
+    """The names that the statement binds, that it stores something into, or whose container it changes."""
+    return list(dict.fromkeys(name for node in _run_at_once(statement) for name in _bound_by(node)))
+
+
+def _run_at_once(statement: ast.stmt) -> Iterator[ast.AST]:
+    """What Python runs when it runs the statement: not the inside of functions and classes."""
+    pending: list[ast.AST] = [statement]
+    while pending:
+        node = pending.pop()
+        yield node
+        if isinstance(node, Definition):
+            pending += node.decorator_list
+        elif not isinstance(node, _Inner):
+            pending += reversed(list(ast.iter_child_nodes(node)))  # in the order of the source
+
+
+def _bound_by(node: ast.AST) -> Iterable[str]:
+    if isinstance(node, Definition):
+        return [node.name]
+    if isinstance(node, Import):
+        return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        return [node.id]
+    if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
+        return _root(node.value)
+    if isinstance(node, ast.Attribute) and node.attr in _CHANGES and isinstance(node.value, ast.Name):
+        return [node.value.id]
     return []
 
 
@@ -104,25 +157,22 @@ def _inner_symbols(table: symtable.SymbolTable) -> Iterator[symtable.Symbol]:
         yield from _inner_symbols(child)
 
 
-def _last_binding(statements: Sequence[ast.stmt], name: str) -> list[ast.stmt]:
-    """The last statement that binds the name, with the earlier ones that it changes or builds upon.
+def _last_binding(statements: Sequence[ast.stmt], name: str) -> Sequence[ast.stmt]:
+    """Of the statements that bind the name, the last, with the earlier ones that it changes or builds upon.
 
-    `TABLE["x"] = 1` changes what an earlier statement has bound, and `f = traced(f)` builds upon it.
+    `TABLE["x"] = 1` and a loop change what an earlier one has bound, and `f = traced(f)` builds upon it.
     """
-    binding: list[ast.stmt] = []
-    for statement in statements:
-        if name in bound_names(statement):
-            if _is_fresh(statement, name):
-                binding.clear()
-            binding.append(statement)
-    return binding
+    fresh = [at for at, statement in enumerate(statements) if _is_fresh(statement, name)]
+    return statements[fresh[-1] :] if fresh else statements
 
 
 def _is_fresh(statement: ast.stmt, name: str) -> bool:
     if isinstance(statement, ast.Assign):
         whole = {node.id for target in statement.targets for node in _stored(target)}
         return name in whole and name not in used_names(statement)
-    return not isinstance(statement, ast.AugAssign)
+    if isinstance(statement, Definition):
+        return statement.name == name
+    return isinstance(statement, Import | ast.AnnAssign)
 
 
 def _stored(target: ast.expr) -> Iterator[ast.Name]:
@@ -131,10 +181,8 @@ def _stored(target: ast.expr) -> Iterator[ast.Name]:
             yield node
 
 
-def _roots(target: ast.expr) -> Iterable[str]:
-    """`a` and `b` of `a, b`; `a` of `a.b` and of `a["b"]`."""
-    if isinstance(target, ast.Attribute | ast.Subscript | ast.Starred):
-        return _roots(target.value)
-    if isinstance(target, ast.Tuple | ast.List):
-        return [name for element in target.elts for name in _roots(element)]
+def _root(target: ast.expr) -> Iterable[str]:
+    """`a` of `a`, of `a.b` and of `a["b"]`."""
+    while isinstance(target, ast.Attribute | ast.Subscript):
+        target = target.value
     return [target.id] if isinstance(target, ast.Name) else []

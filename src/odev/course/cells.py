@@ -122,7 +122,12 @@ def _without_calls_of_ipython(source: str, tree: ast.Module) -> str:
 
 
 def _is_ipythons(call: ast.Call) -> bool:
-    return ast.unparse(call.func).startswith("get_ipython().")
+    """Whether it is `get_ipython().system(…)` or the like. It looks at the tree, for `ast.unparse` fails in a
+    long expression."""
+    match call.func:
+        case ast.Attribute(value=ast.Call(func=ast.Name(id="get_ipython"), args=[])):
+            return True
+    return False
 
 
 def task_cells(sources: Iterable[str]) -> tuple[TaskCell, ...]:
@@ -173,4 +178,4 @@ def _source(cell: dict[str, object]) -> str:
     text = "".join(source) if isinstance(source, list) else source
     if not isinstance(text, str):
         raise TypeError(f"a cell's source is text, not {type(text).__name__}")
-    return text.replace("\r\n", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n")

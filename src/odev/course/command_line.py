@@ -5,7 +5,6 @@ Not here: the commands (__main__.py, instructor/commands.py).
 
 from __future__ import annotations
 
-import math
 import traceback
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from rich.console import Console
 from odev.course.answer import SpliceError
 from odev.course.course import Course, CourseError, find_course
 from odev.course.marker import BrokenMarker
+
+_LONGEST_TIMEOUT = 3_600  # seconds
 
 
 @contextmanager
@@ -55,8 +56,8 @@ def check_jobs(jobs: int | None) -> None:
 
 
 def check_timeout(seconds: float) -> None:
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise CourseError(f"--timeout sıfırdan büyük bir saniye sayısı olmalı, {seconds:g} değil")
+    if not 0 < seconds <= _LONGEST_TIMEOUT:  # not a number is in no order with any
+        raise CourseError(f"--timeout 0 ile {_LONGEST_TIMEOUT} arasında saniye olmalı, {seconds:g} değil")
 
 
 @contextmanager

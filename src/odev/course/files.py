@@ -14,10 +14,16 @@ from tempfile import mkdtemp
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write the file atomically: whatever happens meanwhile, it holds the whole text or the one before."""
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(temporary, path)
+    """Write the file atomically: whatever happens meanwhile, it holds the whole text or the one before.
+    Of two that write it at once, the later one wins."""
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def file_name(text: str) -> str:

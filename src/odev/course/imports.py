@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from odev.course.answer import Import, SpliceError
+from odev.course.answer import Import, SpliceError, unbound_names
 
 Origin = tuple[str, str | None]  # the module and the name in it that an import names; None for a whole module
 TAKEN = (
@@ -56,12 +56,14 @@ def imported(node: Import) -> Iterator[Imported]:
 
 
 def missing_imports(answer: Sequence[ast.stmt], own: Mapping[str, Origin], module: str) -> Iterator[Imported]:
-    """The answer's imports whose names the module does not have, or has with another meaning."""
+    """The answer's imports whose names the module does not have, or has with another meaning, and those
+    of `*` where the answer needs one."""
+    needs_all = bool(unbound_names(answer) - own.keys())
     for node in answer:
         for new in imported(node) if isinstance(node, Import) else ():
             if new.source in ("__future__", module) and new.original is not None:
                 continue
-            if _root(new.source) == "odev" or new.name == "*":
+            if _root(new.source) == "odev" or (new.name == "*" and not needs_all):
                 continue
             if new.name not in own or not _is_the_same(new, *own[new.name], module):
                 yield new

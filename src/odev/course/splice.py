@@ -31,6 +31,7 @@ from odev.course.answer import (
     SpliceError,
     answer_in,
     bound_names,
+    check_compiles,
     inner_names,
     parse_cell,
     used_names,
@@ -126,13 +127,14 @@ def first_line(node: ast.stmt) -> int:
 
 def _fit(module_source: str, name: str, new_source: str, module: str) -> _Fit:
     answer = answer_in(parse_cell(new_source), name)
-    statements = [statement for statement in answer if isinstance(statement, Definition | Assignment)]
+    statements = [statement for statement in answer if not isinstance(statement, Import)]
     brought: dict[str, list[ast.stmt]] = {}
     for statement in statements:
         for bound in bound_names(statement):
             brought.setdefault(bound, []).append(statement)
     if name not in brought:
         raise SpliceError(_no_definition(new_source, name))
+    check_compiles(statements)
     tree = ast.parse(module_source)
     own = _bound(tree)
     bindings = {own_name: _bindings(tree, own_name) for own_name in {name, *own}}
@@ -143,7 +145,7 @@ def _fit(module_source: str, name: str, new_source: str, module: str) -> _Fit:
     imports = list(missing_imports(answer, own, module))
     clashes = taken & {
         *(brought.keys() - shared - {name}),
-        *(new.name for new in imports if not new.adds_to(own)),
+        *(new.name for new in imports if new.name != "*" and not new.adds_to(own)),
     }
     renamed = {clash: _free_name(f"{clash}_of_{name}", {*taken, *brought}) for clash in clashes}
     renamed |= own_names(answer, module)
@@ -183,10 +185,8 @@ def _without(module_source: str, names: Collection[str]) -> str:
 
 
 def _bindings(tree: ast.Module, name: str) -> list[ast.stmt]:
-    """The top-level definitions and assignments that bind the name."""
-    return [
-        node for node in tree.body if isinstance(node, Definition | Assignment) and name in bound_names(node)
-    ]
+    """The top-level statements that bind the name, apart from imports."""
+    return [node for node in tree.body if not isinstance(node, Import) and name in bound_names(node)]
 
 
 def _same(some: Sequence[ast.stmt], others: Sequence[ast.stmt]) -> bool:
@@ -196,7 +196,9 @@ def _same(some: Sequence[ast.stmt], others: Sequence[ast.stmt]) -> bool:
 
 def _is_evaluated_at_once(statement: ast.stmt) -> bool:
     """Whether Python looks its names up when the module is imported, and not in a call."""
-    return isinstance(statement, Assignment) and not isinstance(statement.value, ast.Lambda)
+    if isinstance(statement, Assignment):
+        return not isinstance(statement.value, ast.Lambda)
+    return not isinstance(statement, Definition)
 
 
 def _free_name(name: str, taken: Collection[str]) -> str:
@@ -233,6 +235,8 @@ class _Renamer(ast.NodeTransformer):
             node.id = self._names.get(node.id, node.id)
         elif isinstance(node, Definition):
             node.name = self._names.get(node.name, node.name)
+        elif isinstance(node, ast.alias) and (node.asname or node.name) in self._names:
+            node.asname = self._names[node.asname or node.name]
         return node
 
 
@@ -266,8 +270,8 @@ def _bound(tree: ast.Module) -> dict[str, Origin]:
         node = pending.pop(0)
         if isinstance(node, Import):
             bound |= {new.name: (new.source, new.original) for new in imported(node)}
-        elif isinstance(node, Definition | Assignment):
-            bound |= dict.fromkeys(bound_names(node), ("", None))
         elif isinstance(node, ast.If | ast.Try):
             pending += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
+        else:
+            bound |= dict.fromkeys(bound_names(node), ("", None))
     return bound

@@ -22,7 +22,14 @@ import psutil
 
 from odev.course.course import Course
 from odev.grading.limited_process import Start, clean_environment
-from odev.grading.process_group import TOKEN, is_zombie, kill, kill_session, popen_options
+from odev.grading.process_group import (
+    TOKEN,
+    inherited_by_forks,
+    is_zombie,
+    kill,
+    kill_session,
+    popen_options,
+)
 from odev.grading.pytest_options import files_of_tests, options
 from odev.grading.watchdog import WATCHDOG
 
@@ -39,6 +46,7 @@ class ForkServer:
     def __init__(self, process: subprocess.Popen[bytes], messages: socket.socket) -> None:
         self._process = process
         self._messages = messages
+        self._inherited = inherited_by_forks(self.process)
 
     def fork(self, job_file: Path, work: Path, environment: Mapping[str, str]) -> Start:
         """Start a fork that runs inside.py's job in the folder `work`. OSError when the server has ended."""
@@ -64,8 +72,19 @@ class ForkServer:
         return message
 
     @property
-    def lives(self) -> bool:
-        return self._process.poll() is None
+    def is_sound(self) -> bool:
+        """Whether it lives, and gives its forks the limits and the priority that it gave the first one: a run
+        may change those of any process of this user."""
+        with contextlib.suppress(psutil.Error):
+            return self._process.poll() is None and inherited_by_forks(self.process) == self._inherited
+        return False
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a signal has stopped it, so that it answers no more."""
+        with contextlib.suppress(psutil.Error):
+            return bool(self.process.status() == psutil.STATUS_STOPPED)
+        return False
 
     def kill(self) -> None:
         self._process.kill()
@@ -86,7 +105,10 @@ class _Fork:
             try:
                 self._code = int(self._server.receive(seconds))
             except TimeoutError:
-                return False
+                if not self._server.is_stopped:
+                    return False
+                self._server.kill()
+                self._code = _KILLED
             except (OSError, ValueError):  # the run has killed the server, or written in its place
                 self._server.kill()
                 self._code = _KILLED

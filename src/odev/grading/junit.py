@@ -153,13 +153,18 @@ def _cause(element: ElementTree.Element) -> str:
 def _one_line(element: ElementTree.Element, raised_at: str, call: str, awaited: str) -> str:
     """The message for a reader: an assertion's text alone; any other error with its class, and with the
     line of the package that raised it."""
-    message = in_turkish(element.get("message") or "", call, awaited)
+    message = in_turkish(_message(element), call, awaited)
     return shortened(f"{message} ← {raised_at}" if raised_at else message)
 
 
 def _first_line(element: ElementTree.Element) -> str:
-    lines = (element.get("message") or "").strip().splitlines() or [""]
-    return shortened(lines[0])
+    return shortened(_message(element).partition("\n")[0])
+
+
+def _message(element: ElementTree.Element) -> str:
+    """The text of the error; of a SyntaxError its last line, above which only the place stands."""
+    message = (element.get("message") or "").strip()
+    return message.rpartition("\n")[2] if message.startswith('File "') else message
 
 
 def read_bytes(path: Path, most: int) -> bytes:

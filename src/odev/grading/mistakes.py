@@ -277,6 +277,14 @@ MISTAKES = (
         sign=r"^SystemExit",
     ),
     Mistake(
+        "Bu değer bir `with` ister: `with …() as ad:` diye aç, bloğun içinde `ad`'ı kullan.",
+        sign=r"'_(?:Async)?GeneratorContextManager' object",
+    ),
+    Mistake(
+        "Metinden metin çıkarılamaz: değeri önce sayıya ya da zamana çevir.",
+        sign=r"^TypeError: unsupported operand type\(s\) for -: .*'str'",
+    ),
+    Mistake(
         "`{0}` değerini `try` içinde alıyor. Orada hata gelince `except` çalışıyor, sonra program `{0}` "
         "olmadan yoluna devam ediyor. Hata dışarı çıkacaksa `except` bloğunun sonuna tek başına `raise` yaz.",
         sign=r"^UnboundLocalError: .*'(\w+)'",

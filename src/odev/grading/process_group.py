@@ -134,6 +134,20 @@ def limit_itself(address_space: int, file: int, processes: int, seconds: int) ->
     os.nice(5)
 
 
+def inherited_by_forks(process: psutil.Process) -> tuple[object, ...]:
+    """What another process of this user can change, and forks then get: priority, processors, limits. Empty
+    where the system is not Linux."""
+    if sys.platform != "linux":
+        return ()
+    limits = sorted(value for name, value in vars(psutil).items() if name.startswith("RLIMIT_"))
+    return (
+        process.nice(),
+        process.cpu_affinity(),
+        os.sched_getscheduler(process.pid),
+        *map(process.rlimit, limits),
+    )
+
+
 def end_with_parent(parent: int, seconds: int) -> None:
     """Have this process killed when its parent ends (Linux), and after so many seconds at the latest (POSIX).
 

@@ -88,7 +88,7 @@ def run_tests(copy: CourseCopy, tasks: Iterable[TaskId], limits: Limits, *more_o
         copy.is_spoilt = (
             file_states(copy.course.root) != before
             or not run.job_file.is_file()
-            or (copy.server is not None and not copy.server.lives)
+            or (copy.server is not None and not copy.server.is_sound)
         )
         return replace(run.read(outcome), spoilt=copy.is_spoilt)
 

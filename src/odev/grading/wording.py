@@ -16,7 +16,10 @@ _END = re.compile(r"(?:; beklenen: | ← ).*$|; \S+ (?:fırlatılmalıydı|olmam
 _NOT_AWAITED = "bu hata beklenmiyordu"
 _NOT_RAISED = re.compile(r"Failed: DID NOT RAISE (?:<class '(?:\w+\.)*)?(\w+)")
 _WHERE = re.compile(r"^ \+ +where (.+?) = (.+)$", re.MULTILINE)
-_OBJECT = re.compile(r"<(?:function|bound method) (?:[\w.]+<locals>\.)?([\w.]+)[^<>]* at 0x[0-9a-f]+>")
+_OBJECT = re.compile(
+    r"<(?:function|bound method) (?:[\w.<>]+<locals>\.)?([\w.]+)(?: of <[^<>]*>|[^<>]* at 0x[0-9a-f]+)>"
+    r"|<(?:[\w.<>]+\.)?(\w+) object at 0x[0-9a-f]+>"
+)
 _IN = re.compile(r"assert ((?:(?! in | not).)+) in (.+)")
 _CAUGHT = re.compile(r"<ExceptionInfo (.+?) tblen=\d+>\.value")
 _COMPARED = (
@@ -35,7 +38,7 @@ def in_turkish(message: str, call: str = "", awaited: str = "") -> str:
     if (call or awaited) and not not_raised:  # the error's own text is in English
         came = message.strip().partition("\n")[0].partition(":")[0].rpartition(".")[2]
         return f"{where}{came} fırlatıldı; {f'beklenen: {awaited}' if awaited else _NOT_AWAITED}"
-    message = _OBJECT.sub(r"\1", message.strip().removeprefix("AssertionError: "))
+    message = _OBJECT.sub(r"\1\2", message.strip().removeprefix("AssertionError: "))
     message = _CAUGHT.sub(r"\1", message)
     if not_raised:
         return f"{where}hata fırlatılmadı; {not_raised[1]} fırlatılmalıydı"

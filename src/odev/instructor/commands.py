@@ -86,7 +86,7 @@ def grade(
         from odev.instructor.gradebook import gradebook
         from odev.instructor.handed_in import find_submissions
         from odev.instructor.marks import Rules, TakenExam, deadline_of, late_rate, mark_all
-        from odev.instructor.output import Outputs
+        from odev.instructor.output import Outputs, alone_in
         from odev.instructor.roster import Student, read_roster, with_roster
         from odev.instructor.submission import read_submission
 
@@ -110,30 +110,31 @@ def grade(
         if not submissions:
             raise CourseError(f"{', '.join(map(str, paths))} içinde teslim yok")
         aside = Console(stderr=True)
-        try:
-            with progress_bar("puanlanıyor") as progress:
-                all_graded = grade_all(
-                    course,
-                    submissions,
-                    out,
-                    lessons=lesson or (),
-                    jobs=jobs,
-                    limits=Limits(seconds=timeout),
-                    progress=progress,
-                    say=lambda line: aside.print(line, markup=False),
-                )
-            exams: dict[str, TakenExam] = {}
-            if exam:
-                with progress_bar("sınavlar sürüyor") as progress:
-                    exams = take_exams(course, submissions, out, jobs=jobs, progress=progress)
-        except KeyboardInterrupt:
-            aside.print("Yarıda kesildi. Aynı komutla kaldığı yerden sürer: bitenler yeniden puanlanmaz.")
-            raise typer.Exit(130) from None
-        marks = mark_all(all_graded, rules, by_name, exams)
-        changed = changes(last_scores(out / "grades.json"), marks)
-        remarks = outputs.write(marks, course.stubs)
-        if rules.late and deadline is None:
-            remarks.append("--deadline yok: yalnız Canvas'ın LATE'i ve listedeki gecikme sayıldı")
+        with alone_in(out):
+            try:
+                with progress_bar("puanlanıyor") as progress:
+                    all_graded = grade_all(
+                        course,
+                        submissions,
+                        out,
+                        lessons=lesson or (),
+                        jobs=jobs,
+                        limits=Limits(seconds=timeout),
+                        progress=progress,
+                        say=lambda line: aside.print(line, markup=False),
+                    )
+                exams: dict[str, TakenExam] = {}
+                if exam:
+                    with progress_bar("sınavlar sürüyor") as progress:
+                        exams = take_exams(course, submissions, out, jobs=jobs, progress=progress)
+            except KeyboardInterrupt:
+                aside.print("Yarıda kesildi. Aynı komutla kaldığı yerden sürer: bitenler yeniden puanlanmaz.")
+                raise typer.Exit(130) from None
+            marks = mark_all(all_graded, rules, by_name, exams)
+            changed = changes(last_scores(out / "grades.json"), marks)
+            remarks = outputs.write(marks, course.stubs)
+            if rules.late and deadline is None:
+                remarks.append("--deadline yok: yalnız Canvas'ın LATE'i ve listedeki gecikme sayıldı")
         console = Console()
         console.print(gradebook(marks))
         if changed:

@@ -17,7 +17,7 @@ from odev.instructor.plain_text import harmless_name, plain
 from odev.instructor.reader import Reader, why_not
 from odev.instructor.uploads import Upload, is_archive, is_notebook, is_of_a_lesson, is_zip, owner, upload
 
-_LONGEST_NAME = 60  # characters, where a number is to stand behind it
+_LONGEST_NAME = 40  # characters of up to four bytes, where a number is to stand behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,14 @@ def find_submissions(
     A notebook, a zip and a folder with one student's notebooks are a submission, and with `single` every path
     is one. In any other folder, and in a zip that holds several students', each folder, zip and notebook is
     one, except `out`; what a platform or a browser has named after the same student is one. CourseError when
-    a path does not exist.
+    a path does not exist, or is `out` itself.
     """
     found: list[HandedIn] = []
-    for path in paths:
+    for path in dict.fromkeys(paths):
         if not path.is_file() and not path.is_dir():
             raise CourseError(f"{plain(str(path))} diye bir dosya ya da klasör yok")
+        if out is not None and path.resolve() == out.resolve():  # the results would be students the next time
+            raise CourseError(f"{plain(str(path))} teslimlerin klasörü; sonuçlar için başka bir --out ver")
         found += [handed_in(path)] if single else _found_at(path, out)
     return _by_name(_joined(found))
 

@@ -108,8 +108,10 @@ def deadline_of(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text.strip())
         is_date = len(text.strip()) <= len("2026-11-20")
-        return moment.replace(hour=23, minute=59, second=59) if is_date else moment
-    except ValueError:
+        moment = moment.replace(hour=23, minute=59, second=59) if is_date else moment
+        moment.timestamp()
+        return moment
+    except (ValueError, OverflowError, OSError):  # the last two: of a year that this system's clock has not
         raise CourseError(f"--deadline {text!r} olmaz; örnek: --deadline 2026-11-20T23:59:59") from None
 
 

@@ -1,13 +1,17 @@
-"""Which files a grading writes, and where.
+"""Which files a grading writes, and where; one grading at a time in one folder.
 
 Not here: what is in them (exports.py, platforms.py, feedback.py, same_answers.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from odev.course.cells import TaskId
 from odev.course.course import CourseError
@@ -20,6 +24,26 @@ from odev.instructor.marks import Mark
 from odev.instructor.plain_text import safe_file_name
 from odev.instructor.platforms import Filled, fill_canvas, fill_moodle
 from odev.instructor.same_answers import report, same_answers
+
+
+@contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """The block of a grading that writes into this folder. CourseError while another one, which lives, does:
+    they would replace each other's files."""
+    mark = out / "grader.json"
+    with suppress(OSError, ValueError, TypeError, psutil.Error):
+        pid, born = json.loads(mark.read_text(encoding="utf-8"))
+        if psutil.Process(pid).create_time() == born:
+            raise CourseError(
+                f"{out} klasörüne şu anda başka bir puanlama yazıyor (process {pid}): bitmesini bekle ya da "
+                "başka bir --out ver"
+            )
+    me = psutil.Process()
+    replace_text(mark, json.dumps([me.pid, me.create_time()]))
+    try:
+        yield
+    finally:
+        mark.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import unicodedata
 
 from odev.course.files import file_name
 
-_LONGEST_NAME = 100  # characters of a file name; each may be three bytes, of 255
+_LONGEST_NAME = 200  # bytes of a file name, of 255: an ending comes behind it
 _NOT_IN_FILE_NAMES = re.compile(r'[<>:"/\\|?*]')
 _FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]")
 _LONGEST_CELL = 2_000  # characters; a spreadsheet takes 32,767
@@ -33,8 +33,8 @@ def safe_file_name(text: str) -> str:
 
 def harmless_name(text: str) -> str:
     """The same as plain text, for the name of a file in a zip."""
-    name = _NOT_IN_FILE_NAMES.sub("-", plain(text)).strip(". ")[:_LONGEST_NAME]
-    return name or "-"
+    name = _NOT_IN_FILE_NAMES.sub("-", plain(text)).strip(". ")
+    return name.encode()[:_LONGEST_NAME].decode(errors="ignore").rstrip(". ") or "-"
 
 
 def spreadsheet_cell(text: str) -> str:

@@ -20,7 +20,7 @@ from odev.course.course import CourseError
 from odev.course.turkish import fold, latin
 from odev.instructor.csv_files import delimiter_of, number, read_text, table_text
 from odev.instructor.marks import Mark
-from odev.instructor.plain_text import plain
+from odev.instructor.plain_text import plain, spreadsheet_cell
 
 _ID = ("identifier", "tanımlayıcı", "kimlik")
 _NAME = ("full name", "ad soyad", "tam adı", "adı soyadı", "öğrenci")
@@ -57,7 +57,8 @@ def fill_moodle(worksheet: Path, marks: Sequence[Mark]) -> Filled:
         most = _number(row[maximum]) if maximum is not None else None
         row[grade] = _scaled(mark, most)
         if feedback is not None:
-            row[feedback] = html.escape("; ".join(mark.reasons), quote=False)  # Moodle reads it as HTML
+            # Moodle reads it as HTML; before that, somebody may open it in a spreadsheet.
+            row[feedback] = html.escape(spreadsheet_cell("; ".join(mark.reasons)), quote=False)
     return Filled(_content(rows, delimiter, worksheet), finder.left())
 
 

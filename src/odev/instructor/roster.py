@@ -7,9 +7,10 @@ platforms write it in their own way (`yilmazayse`). Not here: how late somebody 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
+from itertools import chain, count, permutations
 from pathlib import Path
 
 from odev.course.course import CourseError
@@ -65,6 +66,8 @@ def read_roster(path: Path) -> list[Student]:
     name, first, last = column(_NAMES), column(_FIRST), column(_LAST)
     if name is None and first is None:
         students = [Student(plain(row[0])) for row in rows if row and plain(row[0])]
+        if not all(any(map(str.isalpha, student.name)) for student in students):
+            raise CourseError(f"{path}: isim sütunu bulunamadı; ilk satıra başlık yaz: ad soyad; no; e-posta")
     else:
         columns = [column(names) for names in (_NUMBERS, _MAILS, _DAYS)]
         students = []
@@ -106,7 +109,6 @@ def with_roster(
     for student in roster:
         for key in student.keys:
             owners.setdefault(key, []).append(student)
-    names = _names(roster)
     of_student: dict[Student, list[Submission]] = {}
     strangers: list[Submission] = []
     for submission in submissions:
@@ -116,9 +118,10 @@ def with_roster(
             strangers.append(replace(submission, warnings=(*submission.warnings, warning)))
         else:
             of_student.setdefault(match, []).append(submission)
+    kept = [*strangers, *(one for own in of_student.values() if len(own) > 1 for one in own)]
     listed: list[Submission] = []
     students: dict[str, Student] = {}
-    for student, name in names.items():
+    for student, name in _names(roster, [one.name for one in kept]).items():
         own = of_student.get(student, [])
         if len(own) == 1:
             listed.append(replace(own[0], name=name))
@@ -133,15 +136,18 @@ def with_roster(
     return sorted([*listed, *strangers], key=lambda one: sort_key(one.name)), students
 
 
-def _names(roster: Sequence[Student]) -> dict[Student, str]:
-    """Each student's name, with the number where two have the same one."""
-    names = [student.name for student in roster]
-    return {
-        student: f"{student.name} ({student.number or student.mail or '?'})"
-        if names.count(student.name) > 1
-        else student.name
-        for student in roster
-    }
+def _names(roster: Sequence[Student], others: Iterable[str]) -> dict[Student, str]:
+    """Each student's name, with the number, the address or a count where others have the same one."""
+    taken = set(map(fold, others))
+    known = Counter(fold(student.name) for student in roster)
+    names: dict[Student, str] = {}
+    for student in roster:
+        labels = filter(None, chain((student.number, student.mail), map(str, count(2))))
+        alone = [student.name] if known[fold(student.name)] == 1 else []
+        candidates = chain(alone, (f"{student.name} ({label})" for label in labels))
+        names[student] = next(name for name in candidates if fold(name) not in taken)
+        taken.add(fold(names[student]))
+    return names
 
 
 def _student(submission: Submission, owners: dict[str, list[Student]]) -> Student | None:

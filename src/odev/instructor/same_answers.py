@@ -10,6 +10,7 @@ import ast
 import builtins
 import io
 import keyword
+import re
 import tokenize
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ ALIKE = 0.85  # part of the runs that two cells have in common
 _RUN = 3  # tokens of a run
 _FEWEST = 25  # tokens beyond the stub's; below it everybody's cell looks alike
 _MOST_LINES = 30  # of one task in the report
+_MARKUP = re.compile(r"[\\`*<\[]")  # what a name could make of the report's Markdown
 _NAME = "\0"  # no token begins so
 _BUILTINS = set(dir(builtins))
 _Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module
@@ -84,7 +86,8 @@ def report(found: Iterable[Alike], students: int) -> str:
         for alike in own[:_MOST_LINES]:
             how = "aynı" if alike.part == 1.0 else f"%{alike.part * 100:.0f} benzer"
             many = " (sınıfın çoğu: doğal olabilir)" if len(alike.names) > max(3, students / 3) else ""
-            lines.append(f"- {how}: {', '.join(alike.names)}{many}")
+            names = ", ".join(_MARKUP.sub(r"\\\g<0>", name) for name in alike.names)
+            lines.append(f"- {how}: {names}{many}")
         if len(own) > _MOST_LINES:
             lines.append(f"- … ve {len(own) - _MOST_LINES} satır daha")
         lines.append("")

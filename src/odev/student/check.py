@@ -29,8 +29,8 @@ from odev.grading.steps import collect
 from odev.student.report import Progress, Report
 
 _RESTART = (
-    "Bu notebook paketin eski hâlini yüklemişti. Ders metni istemedikçe çekirdeği (Kernel → Restart) yeniden "
-    "başlatman gerekmez. Bu not, bu notebook'ta bir daha çıkmaz."
+    "Bilgin olsun: bu notebook paketin eski hâlini yüklemişti. Ders metni istemedikçe çekirdeği "
+    "(Kernel → Restart) yeniden başlatman gerekmez. Bu not, bu notebook'ta bir daha çıkmaz."
 )
 _notes_of_this_kernel: set[str] = set()
 

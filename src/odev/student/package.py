@@ -43,7 +43,8 @@ _KEPT_SETTINGS = ("name", "version", "description", "requires-python", "dependen
 
 
 def package(course: Course, target: Path) -> tuple[list[str], list[str]]:
-    """Make the project in `target`: a new or empty folder, or one with an earlier project of this kind.
+    """Make the project in `target`: a new or empty folder, or one with an earlier project of this kind, whose
+    other files stay.
 
     Returns the ids of the tasks with the student's own code, and those of the other tasks. CourseError when
     `target` holds anything else, and when the package cannot be imported.
@@ -54,14 +55,14 @@ def package(course: Course, target: Path) -> tuple[list[str], list[str]]:
         tasks = make_project(course, folder / "project")
         check_import(folder / "project" / "src", course.package)
         if target.exists():
-            shutil.rmtree(target)
-        shutil.copytree(folder / "project", target)
+            shutil.rmtree(target / "src" / course.package, ignore_errors=True)
+        shutil.copytree(folder / "project", target, dirs_exist_ok=True)
     return tasks
 
 
 def _may_be_replaced(course: Course, target: Path) -> bool:
-    """Whether this is an empty folder, or an earlier project of this kind."""
-    if not target.is_dir():
+    """Whether this is an empty folder, or an earlier project of this kind; a course looks much like one."""
+    if not target.is_dir() or (target / "lessons").exists() or course.root.is_relative_to(target.resolve()):
         return False
     return not any(target.iterdir()) or (target / "src" / course.package / "__init__.py").is_file()
 

@@ -194,10 +194,8 @@ async def attempt(
 ) -> ChatReply:
     """One request and its answer, within `request.timeout` seconds in all, however the bytes come.
 
-    `await send(request)` gives the answer and its headers; `read(answer, request, headers)` makes a
-    reply of them, or raises. Whatever Exception the two raise, the SDK's own or not, and a TimeoutError
-    when the time is over: what `translate(exception, request)` makes of it is raised in its place, and
-    the exception, whose request may hold the key, is nowhere on it, as `__cause__` or as `__context__`.
+    In place of any Exception of `send` or `read`, and of the TimeoutError, it raises what `translate`
+    makes of it, which holds nothing of the exception: that one's request may carry the key.
     """
 
     async def answered() -> ChatReply:

@@ -72,9 +72,9 @@ def reply_in(
 
 
 def checked_reply(reply: ChatReply, request: ChatRequest, refusal: str | None = None) -> ChatReply:
-    """`reply` itself, where it is an answer to the request. `refusal` are the words of a model that declined.
+    """`reply` itself, where it is an answer to the request.
 
-    Raises ContentFiltered, or BadReply and its subclasses.
+    `refusal` are the words of a model that declined. Raises ContentFiltered, or BadReply and its subclasses.
     """
     if reply.finish_reason == "content_filter":
         raise error_from(reply, ContentFiltered, "a content filter stopped the answer", code="content_filter")

@@ -26,19 +26,24 @@ class Percentiles:
     def __init__(self) -> None:
         self._buckets: Counter[int] = Counter()
         self.count = 0
+        self._least, self._most = math.inf, -math.inf
 
     def add(self, number: float) -> None:
         self._buckets[math.floor(math.log(max(number, 0.01)) / _STEP)] += 1
         self.count += 1
+        self._least, self._most = min(self._least, number), max(self._most, number)
 
     def add_all(self, others: Percentiles) -> None:
         self._buckets.update(others._buckets)
         self.count += others.count
+        self._least, self._most = min(self._least, others._least), max(self._most, others._most)
 
     def percentile(self, percent: float) -> float | None:
         """The number that `percent` of them do not exceed; None without numbers."""
         bucket = nearest_rank(self._buckets, percent)
-        return math.exp((bucket + 0.5) * _STEP) if bucket is not None else None
+        if bucket is None:
+            return None
+        return min(max(math.exp((bucket + 0.5) * _STEP), self._least), self._most)
 
 
 def nearest_rank(counts: Mapping[int, int], percent: float) -> int | None:

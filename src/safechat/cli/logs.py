@@ -245,10 +245,10 @@ def parse_line(text: str) -> LogLine | None:
 
 
 def call_timeline(lines: Iterable[str], call_id: str) -> Iterator[tuple[float, LogLine]]:
-    """The story of one call: its records in the order of the lines, each after the seconds since the first.
+    """The story of one call: its records in the lines' order, each after the seconds since the first.
 
-    A record of the call has exactly this `call_id`. A line that is torn, or of another program, is skipped.
-    A record whose time cannot be read has 0.0; so has each before the first whose time can be.
+    A record of the call has exactly this `call_id`. A line that is torn, or of another program, is
+    skipped. A record whose time cannot be read has 0.0; so has each before the first that has a time.
     """
     first: datetime | None = None
     for record in records_with(call_id, lines):

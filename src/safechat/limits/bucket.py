@@ -96,7 +96,8 @@ class Bucket:
             with suppress(TimeoutError):  # raised when the bucket changes: then the rest is waited for anew
                 async with asyncio.timeout(None) as self._waiting:
                     await asyncio.sleep(self._owed_at - clock.now())
-                    await self._take_piece(piece)
+                    # A change may have come in this very step: its error is on its way, the size is new.
+                    await self._take_piece(min(piece, self._size))
         finally:
             self._waiting = None
 

@@ -25,9 +25,9 @@ from safechat.usage import Usage
 class Logged:
     """The layer. It logs one `chat.call` for each call, whatever its end, when that has come.
 
-    Its `outcome` is "ok" with the reply's fields; "cancelled", as a warning; a ChatError's `kind` with the
-    error's fields; or, for any other Exception, "unexpected" with the `error` text. The last two are errors.
-    Within the call, every record has the same `call_id`, and the layers below share one `call_record()`.
+    Its `outcome` is "ok" with the reply's fields; "cancelled", as a warning; a ChatError's `kind` with
+    the error's fields; or, for any other Exception, "unexpected" with the `error` text. Within the
+    call, every record has the same `call_id`, and the layers below share one `call_record()`.
     """
 
     def __init__(self, next: Handler) -> None:

@@ -119,7 +119,8 @@ BEFORE: dict[str, tuple[Callable[[Peer], None], type[ChatError]]] = {
 @pytest.mark.parametrize("name", BEFORE)
 def test_a_stream_that_breaks_before_its_first_piece_gives_its_class(kind: str, name: str) -> None:
     script, expected = BEFORE[name]
-    with wire(script) as server, once(client_of(kind, server), timeout=1) as chat:
+    timeout = 0.3 if expected is RequestTimedOut else 20.0
+    with wire(script) as server, once(client_of(kind, server), timeout=timeout) as chat:
         pieces, error = drained(chat)
     assert pieces == []
     assert type(error) is expected

@@ -111,6 +111,18 @@ def test_a_rate_that_changes_all_the_time_loses_nothing() -> None:
     run(main())
 
 
+def test_a_rate_that_falls_as_a_wait_ends_is_no_error() -> None:
+    async def main() -> None:
+        bucket = Bucket(60_000)
+        await bucket.take(51)
+        taking = asyncio.create_task(bucket.take(51))
+        await asyncio.sleep(0)  # it is about to take what is more than all that a slower bucket holds
+        bucket.change(600)
+        await taking
+
+    run(main())
+
+
 def test_a_cancelled_wait_owes_nothing_even_after_a_change() -> None:
     async def main() -> None:
         bucket = Bucket(6000)
