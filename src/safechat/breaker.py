@@ -63,10 +63,11 @@ class Circuit:
 
 
 class CircuitBreaker(Circuit):
-    """Remembers how the calls to one target ended, and says whether the next may go. `now` is in seconds.
+    """Remembers how the calls to one target ended, and says whether the next may go.
 
-    Closed until `policy.failures` calls in a row have failed. Then open: none may go for `policy.cooldown`
-    seconds. Then half-open: one may go, the probe. Its answer closes the circuit; its failure opens it again.
+    Closed until `policy.failures` calls in a row have failed. Then open: none may go for
+    `policy.cooldown` seconds. Then half-open: one may go, the probe. Its answer closes the
+    circuit; its failure opens it again. `now` is in seconds.
     """
 
     def permit(self, now: float) -> Permit | None:

@@ -43,9 +43,10 @@ class TimeLimits:
 
 
 class Fallback:
-    """The layer. `next` gets the request's own model, then come the `fallbacks`, one after the other.
+    """The layer. `next` gets the request's own model, then come the `fallbacks` in their order.
 
-    After an error the next model is asked only where that error `falls_back`, and while there is time.
+    After an error the next model is asked only where that error `falls_back`, and while there
+    is time.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Fallback:
         self._targets = Targets(next, fallbacks, breaker or BreakerPolicy(), time_limits or TimeLimits())
 
     async def __call__(self, request: ChatRequest) -> ChatReply:
-        """The first reply; else the error of the last target, or one that no other model would mend."""
+        """The first reply; else the last error, or one that no other model would mend."""
         failed: list[ChatError] = []
         with call_record():
             for turn in self._targets.turns(request):

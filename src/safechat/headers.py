@@ -25,7 +25,8 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
     The first of these that can be read counts:
 
-    1. `retry-after-ms`: `milliseconds_wait`. It is the finer one: Retry-After is rounded up to seconds.
+    1. `retry-after-ms`: `milliseconds_wait`. It is the finer one: Retry-After is rounded up to
+       seconds.
     2. `retry-after` as a number: `seconds_wait`.
     3. `retry-after` as a date (RFC 9110, section 10.2.3): `date_wait`.
     4. The other headers: `reset_wait`.

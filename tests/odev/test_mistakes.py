@@ -133,6 +133,19 @@ def judge(grader: Grader, id: str, body: str, first: str = "") -> TaskResult:
         ("1.1", "return [][0], status", "", "liste boş da gelebilir"),
         ("1.1", "import sys\nsys.exit(1)", "", "bütün programı bitirir"),
         ("1.1", "yield code, status", "", "Sonucu `return` ile döndür"),
+        (
+            "1.1",
+            "try:\n    word = code.lower()\nexcept AttributeError:\n    pass\nreturn word, status",
+            "",
+            "sonuna tek başına `raise` yaz",
+        ),
+        ("1.1", "if status == 1: word = code\nreturn word, status", "", "bazı yollarda hiç değer"),
+        (
+            "1.2",
+            "import contextlib\nasync with contextlib.suppress():\n    return code",
+            "",
+            "`async with` yazma",
+        ),
         ("1.1", "quit()", "", "bütün programı bitirir"),
         (
             "1.2",
@@ -166,6 +179,29 @@ def test_a_wrong_value_is_not_taken_for_an_error_that_is_returned(
     failed = TaskResult("1.1", "errors.words", 4, State.FAILED, message, hint="ilk testin ipucu")
     hint = explained(failed, source, definition(MODULE, "words")).hint
     assert ("`return` yerine `raise` yaz" in hint) is is_named
+
+
+@pytest.mark.parametrize(
+    ("body", "is_named"), [("last_error(code)", True), ("if code: raise last_error(code)", False)]
+)
+def test_an_answer_without_any_raise_is_told_that_it_raises_nothing(body: str, is_named: bool) -> None:
+    source = f"#| odev 1.1 errors.words\ndef words(code, status=1):\n    {body}\n"
+    message = "gelen: raise edilmedi, döndürüldü: None; beklenen: NotOurs"
+    failed = TaskResult("1.1", "errors.words", 4, State.FAILED, message, hint="ilk testin ipucu")
+    hint = explained(failed, source, definition(MODULE, "words")).hint
+    assert ("kodda hiç `raise` yok" in hint) is is_named
+
+
+@pytest.mark.parametrize(("attribute", "is_named"), [("state", True), ("other", False)])
+def test_a_value_in_place_of_a_method_is_named(attribute: str, is_named: bool) -> None:
+    original = "class Words(Base):\n    def of(self):\n        return self.state()\n"
+    source = (
+        f'#| odev 1.1 errors.Words\nclass Words(Base):\n    def of(self):\n        self.{attribute} = ""\n'
+    )
+    error = "TypeError: 'str' object is not callable"
+    failed = TaskResult("1.1", "errors.Words", 4, State.FAILED, error, hint="ilk testin ipucu")
+    hint = explained(failed, source, definition(original, "Words")).hint
+    assert ("Bir metodun adına değer atamışsın" in hint) is is_named
 
 
 def test_an_error_inside_anothers_words_is_no_sign() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -58,18 +59,21 @@ class Window:
 def test_at_its_beginning_it_is_in_the_window() -> None:
     held = Held()
     assert not held.entered, "pencereye `with`'ten önce girilmiş"
-    with held.reservation as reservation:
-        assert reservation is held.reservation, f"`with … as r` → r: {reservation!r}; beklenen: kendisi"
-        assert held.entered == [reservation], f"window.enter çağrıları: {len(held.entered)}; beklenen: 1"
-        assert (held.left, held.released) == ([], 0), "çağrı sürerken pencere ya da yer geri verilmiş"
+    reservation = held.reservation.__enter__()
+    assert reservation is held.reservation, f"`with … as r` → r: {reservation!r}; beklenen: kendisi"
+    assert held.entered == [reservation], f"window.enter çağrıları: {len(held.entered)}; beklenen: 1"
+    assert (held.left, held.released) == ([], 0), "çağrı sürerken pencere ya da yer geri verilmiş"
+    with suppress(AttributeError, TypeError, NameError):  # what `__exit__` does wrong is the next test's
+        reservation.__exit__(None, None, None)
 
 
 @pytest.mark.task(
     "3.1",
     points=6,
-    hint="Blok nasıl biterse bitsin (cevap, hata, iptal) pencere ve yer geri verilmeli. Verilmeyen yer, bir "
-    "daha hiç kimsenin olmaz: `__exit__` koşulsuz olmalı.",
-    more="`__exit__` iki iş yapar: self.land() ve self.slot.end(). Hatanın ne olduğuna bakması gerekmez.",
+    hint="Blok nasıl biterse bitsin (cevap, hata, iptal) `__exit__` hem pencereden çıkmalı (self.land) hem "
+    "yeri geri vermeli (self.slot.end), koşulsuz. Verilmeyen yer, bir daha hiç kimsenin olmaz.",
+    more="`__exit__` iki iş yapar: self.land() ve self.slot.end(). Hatanın ne olduğuna bakması gerekmez, "
+    "self._window ile self._slots'a da.",
 )
 @pytest.mark.parametrize(
     "error", [None, KeyError("x"), asyncio.CancelledError()], ids=["answer", "error", "cancelled"]
@@ -82,6 +86,7 @@ def test_the_place_and_the_slot_are_given_back_however_it_ends(error: BaseExcept
                 raise error
     except (KeyError, asyncio.CancelledError):
         pass
+    assert held.left, "pencereden çıkılmadı: self.land() çağrılmadı"
     assert held.left == [held.reservation], f"window.leave çağrıları: {len(held.left)}; beklenen: 1"
     assert held.released == 1, f"geri verilen yer: {held.released}; beklenen: 1"
 
@@ -464,7 +469,8 @@ def test_an_error_is_settled_by_what_it_may_have_cost(error: ChatError, tokens: 
     "3.2",
     points=8,
     hint="429'u kotaya bildir: quota.refused(request, reservation, error). Yoksa yalnızca 429'u alan çağrı "
-    "durur, öbürleri API'ye yüklenmeyi sürdürür. Başka hatalarda çağırma.",
+    "durur, öbürleri API'ye yüklenmeyi sürdürür. Başka hatalarda çağırma. `except ChatError`'ın altındaki "
+    "`except RateLimited` hiç çalışmaz, çünkü üstteki onu da yakalar.",
     more="`except ChatError` içinde `isinstance(error, RateLimited)` diye sorabilirsin.",
 )
 def test_a_429_and_nothing_else_is_made_known_to_the_quota() -> None:
@@ -686,6 +692,27 @@ def test_a_put_that_is_cancelled_leaves_nothing() -> None:
         took(queue, A, None)
         await queue.put(C, wait=False)
         took(queue, C, None)
+
+    run(main())
+
+
+@pytest.mark.task(
+    "3.3",
+    points=8,
+    hint="Yer beklerken iptal edilen put henüz yer almamıştır, geri verecek yeri de yoktur. Fazladan açılan "
+    "yer, kuyruğun sınırını kaydırır.",
+    more="İptali yakalamana gerek yok: `release` yalnızca `get`'in işi.",
+)
+def test_a_put_that_is_cancelled_makes_no_room() -> None:
+    async def main() -> None:
+        queue = queue_of(1)
+        await queue.put(A)
+        waiting = asyncio.create_task(queue.put(B))
+        await asyncio.sleep(1)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        with pytest.raises(errors.QueueFull):
+            await queue.put(C, wait=False)
 
     run(main())
 

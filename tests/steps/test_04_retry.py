@@ -37,7 +37,7 @@ def asks_for(headers: dict[str, str], seconds: float | None) -> None:
     "4.1",
     points=6,
     hint="En kolay adım: retry-after bir sayıysa seconds_wait onu bekleme yapar. Sayı kesirli de olabilir, "
-    "onu kendin okuma.",
+    "onu kendin okuma. Sonuç None ise: onu döndürdün mü, başlığın adını küçük harfle mi yazdın?",
     more="headers.get('retry-after') bir metindir ya da None'dır; seconds_wait ikisini de kabul eder, float "
     "ya da None verir.",
 )
@@ -208,7 +208,8 @@ def test_the_random_number_is_the_one_that_is_given() -> None:
     "4.2",
     points=4,
     hint="En uzun bekleme ilk denemeden sonra policy.base'tir ve her denemede ikiye katlanır: 1, 2, 4, 8. "
-    "attempt 1'den başlar, üs ise 0'dan.",
+    "attempt 1'den başlar, üs ise 0'dan. 2 yerine 3,2 geldiyse katlanma doğru, aralık yanlış: random() "
+    "ile en uzun eksi en kısa çarpılır.",
     more="2 ** (attempt - 1) ile çarp. random() 1 verdiğinde sonuç en uzun beklemenin kendisi olmalı.",
 )
 @pytest.mark.parametrize(("attempt", "seconds"), [(1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (8, 128.0)])
@@ -267,7 +268,7 @@ def test_later_waits_are_at_least_six_tenths_of_the_longest(attempt: int, second
     "4.2",
     points=4,
     hint="random() en kısa ile en uzun bekleme arasındaki yeri seçer. İki uç arasındaki farkı random() ile "
-    "çarp, en kısaya ekle.",
+    "çarp, en kısaya ekle. Aralık en uzunun tamamı değil, en uzun eksi en kısadır.",
     more="Ortada (0,5) sonuç ikisinin tam ortasıdır: en kısa + random() × (en uzun − en kısa).",
 )
 @pytest.mark.parametrize(("attempt", "random", "seconds"), [(2, 0.5, 1.6), (3, 0.25, 2.8), (4, 0.75, 7.2)])
@@ -547,8 +548,8 @@ def test_all_calls_share_one_budget() -> None:
     points=10,
     hint="Bütçe, çağrıların beşte biri kadardır; bunun için her çağrı bir kez sayılmalı: "
     "budget.called(clock.now()). Tekrarlar çağrı sayılmaz.",
-    more="called'ı döngünün dışında, ilk denemeden önce çağır. 250'den azsa hiç sayılmıyor, çoksa "
-    "tekrarlar da sayılıyordur.",
+    more="called'ı döngünün dışında, ilk denemeden önce çağır. 250'den azsa hiç sayılmıyor ya da "
+    "yalnızca bütçe kurulurken sayılıyor, çoksa tekrarlar da sayılıyordur.",
 )
 def test_each_call_is_counted_once() -> None:
     handler = Script(ServerError("503"))

@@ -30,7 +30,8 @@ def breaker_of(failures: int = 3, window: float = 30, cooldown: float = 10) -> C
 
 def permitted(breaker: CircuitBreaker, now: float) -> Permit:
     permit = breaker.permit(now)
-    assert permit is not None, f"{now:g}. saniyede permit(now) None döndürdü; izin vermeliydi"
+    why = "; self.probe dolu kalmış" if breaker.probe is not None else ""
+    assert permit is not None, f"{now:g}. saniyede permit(now) None döndürdü; izin vermeliydi{why}"
     return permit
 
 
@@ -73,6 +74,18 @@ def test_closed_it_lets_every_call_go() -> None:
     assert isinstance(first, Permit), f"permit(7) → {first!r}; beklenen bir Permit"
     began = (first.began, second.began)
     assert began == (7, 8), f"permit(7) ile permit(8)'in `began`'ları: {began}; beklenen: (7, 8)"
+
+
+@pytest.mark.task(
+    "5.1",
+    points=8,
+    hint="Kapalıyken verilen izin deneme çağrısı değildir: self.probe yalnızca devre yarı açıkken dolar.",
+    more="İzni self.probe'a koymadan önce sor: devre açılmış mı (self.open_until dolu mu)?",
+)
+def test_while_it_is_closed_no_permit_is_the_probe() -> None:
+    breaker = breaker_of()
+    permitted(breaker, 0)
+    assert breaker.probe is None, "devre kapalıyken permit(0) verilen izni self.probe'a koydu"
 
 
 @pytest.mark.task(
@@ -123,6 +136,26 @@ def test_half_open_lets_one_call_go() -> None:
     refused(breaker, 10)
     refused(breaker, 500)
     is_in(breaker, "half_open", 500)
+
+
+@pytest.mark.task(
+    "5.1",
+    points=8,
+    hint="Biten deneme çağrısının yeri boşalmalı, sonucu ne olursa olsun: self.probe yeniden None olmazsa "
+    "bir daha kimse izin alamaz.",
+    more="probe'u 'answered' ve 'failed' dallarında değil, onlardan bağımsız boşalt; ama önce biten çağrının "
+    "deneme olup olmadığına bak.",
+)
+@pytest.mark.parametrize("outcome", ["answered", "failed", "unknown"])
+def test_the_probe_makes_room_whatever_its_outcome(outcome: str) -> None:
+    breaker = opened(cooldown=10)
+    with permitted(breaker, 10) as probe:
+        if outcome == "answered":
+            probe.answered(11)
+        elif outcome == "failed":
+            probe.failed(11)
+        # An outcome that is unknown (the user gave up) is said by nobody.
+    assert breaker.probe is None, f"deneme çağrısı {outcome!r} ile bitti, ama self.probe boşalmamış"
 
 
 @pytest.mark.task(
@@ -196,21 +229,6 @@ def test_an_unknown_outcome_changes_nothing() -> None:
     is_in(breaker, "closed", 4)
     fails(breaker, 5)
     is_in(breaker, "open", 5)
-
-
-@pytest.mark.task(
-    "5.1",
-    points=8,
-    hint="Deneme çağrısı sonuç söylemeden bitebilir (kullanıcı vazgeçti). Devre yarı açık kalır ama yeri "
-    "boşalmalı ki yeni bir deneme çağrısı geçebilsin.",
-    more="probe'u 'answered' ve 'failed' dallarında değil, onlardan bağımsız boşalt.",
-)
-def test_a_probe_without_an_outcome_makes_room_for_another() -> None:
-    breaker = opened(cooldown=10)
-    with permitted(breaker, 10):
-        pass
-    is_in(breaker, "half_open", 10)
-    permitted(breaker, 10)
 
 
 @pytest.mark.task(

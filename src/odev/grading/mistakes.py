@@ -128,6 +128,38 @@ def _returned(answer: Answer) -> list[ast.expr]:
     return [node.value for node in returns if node.value is not None]
 
 
+def _never_raises(answer: Answer) -> bool:
+    return not any(isinstance(node, ast.Raise) for node in ast.walk(answer.node))
+
+
+def _goes_on_after_except(answer: Answer) -> bool:
+    """Whether the name without a value gets its value in a `try`, one of whose `except` blocks runs on."""
+    unbound = re.search(r"'(\w+)'", answer.text)
+    return unbound is not None and any(
+        unbound[1] in _stored(node.body)
+        and any(
+            not isinstance(handler.body[-1], ast.Raise | ast.Return | ast.Continue | ast.Break)
+            for handler in node.handlers
+        )
+        for node in ast.walk(answer.node)
+        if isinstance(node, ast.Try)
+    )
+
+
+def _stored(statements: list[ast.stmt]) -> set[str]:
+    """The names that get a value there."""
+    nodes = (node for statement in statements for node in ast.walk(statement))
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
+def _hides_a_method(answer: Answer) -> bool:
+    """Whether it gives a value to an attribute of `self` that it, or the course's own, calls."""
+    attributes = [node for node in ast.walk(answer.node) if isinstance(node, ast.Attribute)]
+    stored = {ast.unparse(node) for node in attributes if isinstance(node.ctx, ast.Store)}
+    calls = (node for whole in (answer.node, answer.original) for node in ast.walk(whole))
+    return any(isinstance(node, ast.Call) and ast.unparse(node.func) in stored for node in calls)
+
+
 _AWAITED = r"^TypeError: (?:object )?'?(\w+)'? (?:object )?can't be (?:used in 'await' expression|awaited)"
 MISTAKES = (
     Mistake(
@@ -185,6 +217,16 @@ MISTAKES = (
         sign=r"'coroutine' object|was never awaited|cannot unpack non-iterable coroutine",
     ),
     Mistake(
+        "Bu nesne düz bir `with` bloğu ister: `async with` yazma, `with` yaz.",
+        sign=r"^TypeError: '([\w.]+)' object does not support the asynchronous context manager protocol",
+    ),
+    Mistake(
+        "Bir metodun adına değer atamışsın (`self.ad = …`). O ad artık metodu değil, bir `{0}` değerini "
+        "gösteriyor ve çağrılamıyor. O satırı sil; metodun neye baktığını dersteki tablo söyler.",
+        sign=r"^TypeError: '(\w+)' object is not callable",
+        code=_hides_a_method,
+    ),
+    Mistake(
         "Bu satırda değer `None` gelmiş; `None` üzerinde `.{0}` yoktur. Değerin `None` olabileceği hâli "
         "önce ayır (`if … is not None`) ya da yerine boş bir değer koy.",
         sign=r"^AttributeError: 'NoneType' object has no attribute '(\w+)'",
@@ -224,6 +266,12 @@ MISTAKES = (
         code=_returns_an_error,
     ),
     Mistake(
+        "Burada bir hata fırlatılmalı, ama kodda hiç `raise` yok: fonksiyon sona varıp `None` döndürüyor. "
+        "Hata nesnesini kurmak ya da almak onu fırlatmaz.",
+        sign=r"raise edilmedi, döndürüldü: None",
+        code=_never_raises,
+    ),
+    Mistake(
         "`asyncio.run` yeni bir event loop başlatır; burada ise biri zaten çalışıyor. `asyncio.run(…)` "
         "yerine `await …` yaz.",
         sign=r"^RuntimeError: .*(?:running event loop|loop is already running)",
@@ -240,6 +288,12 @@ MISTAKES = (
     Mistake(
         "Metinden metin çıkarılamaz: değeri önce sayıya ya da zamana çevir.",
         sign=r"^TypeError: unsupported operand type\(s\) for -: .*'str'",
+    ),
+    Mistake(
+        "`{0}` değerini `try` içinde alıyor. Orada hata gelince `except` çalışıyor, sonra program `{0}` "
+        "olmadan yoluna devam ediyor. Hata dışarı çıkacaksa `except` bloğunun sonuna tek başına `raise` yaz.",
+        sign=r"^UnboundLocalError: .*'(\w+)'",
+        code=_goes_on_after_except,
     ),
     Mistake(
         "Değişkene bazı yollarda hiç değer verilmiyor (`{0}`). `except … as e` yazdıysan `e`, blok bitince "

@@ -82,7 +82,10 @@ class BoundedQueue(WaitingItems[T]):
     """
 
     async def put(self, item: T, priority: int = 0, *, wait: bool = True) -> None:
-        """Wait for room, first come, first served; without `wait`, raise QueueFull where there is none."""
+        """Wait for room, first come, first served.
+
+        Without `wait`, raise QueueFull where there is none.
+        """
         if not wait and self._room.locked():
             raise QueueFull(f"the queue holds its {self._maxsize} calls; wait with submit, or try later")
         await self._room.acquire()

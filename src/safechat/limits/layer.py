@@ -32,9 +32,9 @@ class Limited:
     async def __call__(self, request: ChatRequest) -> ChatReply:
         """The next handler's reply, in its turn.
 
-        At the end, however it comes, the reservation is given back. An answer is settled by its usage, an
-        error by what it may have cost; a 429 is made known to the quota, and each answer to the estimator
-        and the quota.
+        At the end, however it comes, the reservation is given back. An answer is settled by its
+        usage, an error by what it may have cost; a 429 is made known to the quota, and each
+        answer to the estimator and the quota.
 
         Raises what `reserved` raises, and the next handler's errors.
         """
