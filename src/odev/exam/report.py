@@ -93,13 +93,13 @@ class Exam:
         table.add_column("ne oldu")
         table.add_column("paketin", no_wrap=True, justify="right")
         if self.compared:
-            table.add_column("üç satır", no_wrap=True, justify="right", style="dim")
+            table.add_column("güvensiz", no_wrap=True, justify="right", style="dim")
         for line in self.lines:
             what = Text(line.title, "bold").append(f" · ders {line.lesson:02}", "not bold dim")
             what.append(f"\n{line.package.text}", "not bold")
             row: list[RenderableType] = [_sign(line.package).text(), what, _points(line.package)]
             if line.unsafe is not None:
-                what.append(f"\nüç satır: {line.unsafe.text}", "not bold dim")
+                what.append(f"\ngüvensiz: {line.unsafe.text}", "not bold dim")
                 row.append(_points(line.unsafe))
             table.add_row(*row)
         return Group(table, Text(self._total(), style="bold"), *map(Text, self._notes()))
