@@ -556,7 +556,8 @@ def test_the_seconds_count_from_the_first_record() -> None:
     points=6,
     hint="Satırda kimliğin geçmesi yetmez: başka bir alanda da geçebilir, daha uzun bir kimliğin parçası da "
     "olabilir. Kaydın call_id'si tam olarak o olmalı.",
-    more="records_with yalnızca bir ön elemedir; karar kayıt.get('call_id') == call_id ile verilir.",
+    more="records_with yalnızca bir ön elemedir; karar kayıt.get('call_id') == call_id ile verilir. İlk "
+    "zaman da yalnızca bu çağrının kayıtlarından alınır.",
 )
 def test_the_id_must_be_the_whole_call_id() -> None:
     lines = [

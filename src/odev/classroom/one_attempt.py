@@ -67,6 +67,6 @@ def parts(
             words = {"code": exception.code, "type": exception.type, "message": exception.message}
             kind = classify(exception.status_code, **words)
             return kind(f"API'nin söylediği: {exception.code or exception.status_code}")
-        return ChatError(f"beklenmeyen hata: {type(exception).__name__}")
+        return ChatError(f"beklenmeyen hata: {type(exception).__name__}: {exception}")
 
     return Parts(send, read, translate)

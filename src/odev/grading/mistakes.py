@@ -32,11 +32,12 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Mistake:
     """`hint` (Turkish) may use the groups of `sign`, which is searched for in the error or in the failed
-    test's message. `code` looks at the answer."""
+    test's message. `code` looks at the answer. Where the hint `says_all`, the test's does not follow it."""
 
     hint: str
     sign: str = ""
     code: Callable[[Answer], bool] = lambda answer: True
+    says_all: bool = False
 
 
 def explained(result: TaskResult, source: str, original: Definition | None) -> TaskResult:
@@ -47,24 +48,26 @@ def explained(result: TaskResult, source: str, original: Definition | None) -> T
     """
     if original is None or result.state not in (State.FAILED, State.CRASHED):
         return result
-    hint = _hint(result, source, original)
-    if hint is None and (result.state is State.FAILED or not result.hint):
+    hint, says_all = _hint(result, source, original)
+    if not hint and (result.state is State.FAILED or not result.hint):
         return result
-    return replace(result, hint=hint or "", more="\n".join(filter(None, (result.hint, result.more))))
+    more = "" if says_all else "\n".join(filter(None, (result.hint, result.more)))
+    return replace(result, hint=hint, more=more)
 
 
-def _hint(result: TaskResult, source: str, original: Definition) -> str | None:
+def _hint(result: TaskResult, source: str, original: Definition) -> tuple[str, bool]:
+    """The hint, and whether it says all; empty where the mistake is none of the usual ones."""
     try:
         cell = parse_cell(source)
     except SpliceError:
-        return None
+        return "", False
     text = result.crash.error if result.crash is not None else result.message
     answer = Answer(original.name, text, definition_in(cell, original.name) or cell, original)
     for mistake in MISTAKES:
         sign = re.search(mistake.sign, text)
         if sign is not None and mistake.code(answer):
-            return mistake.hint.format(*sign.groups(), name=answer.name)
-    return None
+            return mistake.hint.format(*sign.groups(), name=answer.name), mistake.says_all
+    return "", False
 
 
 # What the code shows
@@ -166,6 +169,7 @@ MISTAKES = (
         "`{0}` bu hücrede tanımlı değil. Görev hücresi tek başına sınanır: kullandığın yardımcı fonksiyonu, "
         "sabiti ve import'u da bu hücreye yaz.",
         sign=r"^NameError: name '(\w+)' is not defined",
+        says_all=True,
     ),
     Mistake(
         "`{name}` düz bir fonksiyon olmalı, sen `async def` ile tanımladın: çağıran, sonuç yerine bir "
@@ -205,6 +209,12 @@ MISTAKES = (
         "Fonksiyon hiç durmadan kendini (ya da onu çağıran fonksiyonu) çağırıyor. Kendini çağırmasını "
         "istemediysen o satırdaki adı kontrol et; istediysen duracağı koşulu en başa yaz.",
         sign=r"^RecursionError",
+    ),
+    Mistake(
+        "`await` ettiğin şey bir fonksiyonun kendisi: onu çağırmamışsın. Parantezi ve argümanları ekle.",
+        sign=r"^TypeError: object (?:function|method) can't be used in 'await' expression"
+        r"|^TypeError: '(?:function|method)' object can't be awaited",
+        says_all=True,
     ),
     Mistake(
         "`await` yalnızca `async def` ile tanımlanan fonksiyonların sonucu beklenirken yazılır. Bu satırda "
@@ -293,12 +303,14 @@ MISTAKES = (
         "`{0}` değerini `try` içinde alıyor. Orada hata gelince `except` çalışıyor, sonra program `{0}` "
         "olmadan yoluna devam ediyor. Hata dışarı çıkacaksa `except` bloğunun sonuna tek başına `raise` yaz.",
         sign=r"^UnboundLocalError: .*'(\w+)'",
+        says_all=True,
         code=_goes_on_after_except,
     ),
     Mistake(
         "Değişkene bazı yollarda hiç değer verilmiyor (`{0}`). `except … as e` yazdıysan `e`, blok bitince "
         "silinir: hatayı başka bir değişkende sakla.",
         sign=r"^UnboundLocalError: .*'(\w+)'",
+        says_all=True,
     ),
     Mistake(
         "Sözlükte {0} anahtarı yok. Olmayabilecek bir anahtarı `.get(…)` ile oku ya da önce `in` ile sor.",

@@ -39,7 +39,7 @@ from safechat.usage import Usage
 def read_reply(response: object, request: ChatRequest, headers: Mapping[str, str] | None = None) -> ChatReply:
     """The answer in `response`: bytes or str of JSON, a dict, or an object with the same attributes.
 
-    Raises ContentFiltered, or BadReply and its subclasses.
+    Raises ContentFiltered, or a kind of BadReply.
     """
     reply, refusal = reply_in(response, request, headers or {})
     return checked_reply(reply, request, refusal)
@@ -74,7 +74,7 @@ def reply_in(
 def checked_reply(reply: ChatReply, request: ChatRequest, refusal: str | None = None) -> ChatReply:
     """`reply` itself, where it is an answer to the request.
 
-    `refusal` are the words of a model that declined. Raises ContentFiltered, or BadReply and its subclasses.
+    `refusal` are the words of a model that declined. Raises ContentFiltered, or a kind of BadReply.
     """
     if reply.finish_reason == "content_filter":
         raise error_from(reply, ContentFiltered, "a content filter stopped the answer", code="content_filter")
