@@ -18,6 +18,7 @@ import openai
 import pytest
 from nbclient import NotebookClient
 
+from odev.classroom import bao
 from odev.classroom import room as room_module
 from odev.classroom.api import ClassroomAPI
 from odev.classroom.faults import Fault
@@ -240,6 +241,21 @@ def test_the_policy_is_the_one_that_the_containers_vault_has() -> None:
 
 def test_the_vault_leaves_no_token_in_anyones_home(room: Classroom) -> None:
     assert not os.path.exists(os.path.expanduser("~/.vault-token"))
+
+
+def test_a_vault_that_answers_at_the_same_port_is_not_taken_for_the_own(
+    room: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = [int(room.vault.address.rpartition(":")[2]), bao.free_port()]
+    monkeypatch.setattr(bao, "free_port", lambda: ports.pop(0))
+    server = bao.BaoServer()
+    server.start()
+    try:
+        assert server.address != room.vault.address
+        assert bao.is_up(server.address, server.root_token)
+        assert not bao.is_up(room.vault.address, server.root_token)
+    finally:
+        server.stop()
 
 
 def test_a_second_classroom_attaches_to_the_first(room: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:

