@@ -114,6 +114,13 @@ def judge(grader: Grader, id: str, body: str, first: str = "") -> TaskResult:
         ),
         ("1.2", "return await words(code)", "", "`await` kelimesini sil"),
         ("1.2", "return await words", "", "onu çağırmamışsın"),
+        ("1.1", "return '3' - str(status), status", "", "önce sayıya ya da zamana çevir"),
+        (
+            "1.1",
+            "from contextlib import contextmanager\nreturn contextmanager(iter)([]).upper, status",
+            "",
+            "Bu değer bir `with` ister",
+        ),
         ("1.2", "return code", "def later(code):", "seninki düz bir `def`"),
         ("1.1", "return input(), status", "", "`input()` satırını sil"),
         ("1.1", "return words(code, status)", "", "durmadan kendini"),

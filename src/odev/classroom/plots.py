@@ -150,12 +150,12 @@ def latencies(milliseconds: Sequence[float]) -> None:
         print("çizilecek çağrı yok")
         return
     drawn = axes(height=2.8)
-    counts = Counter(round(number) for number in milliseconds)
+    how_often = Counter(round(number) for number in milliseconds)
     shares = [100 * rank / len(milliseconds) for rank in range(1, len(milliseconds) + 1)]
     drawn.plot(sorted(milliseconds), shares, "o", color=NAMED)
     for percent in (50, 95, 99):
-        at = nearest_rank(counts, percent) or 0
-        share = 100 * sum(count for number, count in counts.items() if number <= at) / len(milliseconds)
+        at = nearest_rank(how_often, percent) or 0
+        share = 100 * sum(count for number, count in how_often.items() if number <= at) / len(milliseconds)
         drawn.plot(at, share, "o", color=BAD)
         label = f"p{percent} {at} ms"
         ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # over the line at the mean
